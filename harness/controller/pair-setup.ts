@@ -1,0 +1,189 @@
+import {
+  type Bytes,
+  type ClientSession,
+  type Identity,
+  Length,
+  type Peer,
+  type Random,
+  type SrpConvention,
+  type TlvItem,
+  type TlvMessage,
+  TlvType,
+  clientSession,
+  decodeTlv,
+  deriveKey,
+  encodeTlv,
+  equal,
+  hasLeadingZero,
+  identityItems,
+  isZero,
+  labelNonce,
+  open,
+  publicKeyDefect,
+  seal,
+  sealedMessage,
+  setupM1,
+  setupM3,
+  sign,
+  signedInfo,
+  toInteger,
+  verifySignature,
+} from '../protocol/index.js';
+import { type Edit, applyEdit } from './edits.js';
+import type { Finding } from './finding.js';
+
+/** What M2 holds, as far as it could be read. */
+export interface SetupM2 {
+  readonly salt: Bytes | undefined;
+  readonly B: Bytes | undefined;
+  readonly findings: readonly Finding[];
+}
+
+export interface SetupM4 {
+  readonly proof: Bytes | undefined;
+  readonly findings: readonly Finding[];
+}
+
+export interface SetupM6 {
+  /** The opened sub-TLV; undefined when EncryptedData is missing or does not open. */
+  readonly items: TlvMessage | undefined;
+  /** The accessory's id and LTPK as claimed, proven only when there are no findings. */
+  readonly accessory: Peer | undefined;
+  readonly findings: readonly Finding[];
+}
+
+/** How M5 may depart from the rule; everything left out is as the protocol says. */
+export interface M5Options {
+  /** Seals instead of the Pair-Setup-Encrypt key, 32 bytes. */
+  readonly key?: Bytes;
+  /** Nonce label instead of `PS-Msg05`. */
+  readonly label?: string;
+  /** Stands for K in the derivation of key and ControllerX; for M5 without a finished SRP exchange. */
+  readonly secret?: Bytes;
+  /** Makes the signature instead of LTSK over ControllerX | id | LTPK. */
+  readonly signature?: (parts: { x: Bytes; K: Bytes; identity: Identity }) => Bytes;
+  /** Changes the sub-TLV before it is sealed. */
+  readonly sub?: Edit;
+}
+
+/**
+ * Reads M2 without judging more than a controller must: findings that make it impossible to go on are `fatal`.
+ * Source: seed 002 §2.4.
+ */
+export function readSetupM2(m2: TlvMessage): SetupM2 {
+  const findings: Finding[] = [];
+  const salt = m2.get(TlvType.Salt);
+  const B = m2.joined(TlvType.PublicKey);
+  if (salt === undefined) findings.push({ requirement: 'PS-M1-01', what: 'M2 has no Salt', fatal: true });
+  else if (salt.length !== Length.salt)
+    findings.push({ requirement: 'PS-M1-02', what: `Salt is ${salt.length} bytes, not 16`, fatal: false });
+  if (B === undefined) findings.push({ requirement: 'PS-M1-01', what: 'M2 has no PublicKey', fatal: true });
+  else {
+    const defect = publicKeyDefect(B);
+    // A controller that went on with B = 0 mod N could be made to agree on a known key (RFC 5054 §2.5.3).
+    if (defect !== undefined) findings.push({ requirement: 'PS-M1-03', what: defect, fatal: true });
+  }
+  return { salt, B, findings };
+}
+
+/** The controller's side of one Pair Setup exchange: messages out, messages in, no socket. */
+export class PairSetupController {
+  private srp: ClientSession | undefined;
+
+  constructor(
+    /** Setup code with dashes. */
+    readonly code: string,
+    readonly identity: Identity,
+    private readonly random: Random,
+    private readonly convention?: SrpConvention,
+  ) {}
+
+  m1(method?: number, flags?: number): TlvItem[] {
+    return setupM1(method, flags);
+  }
+
+  /** The SRP session; only after `answer`. */
+  get session(): ClientSession {
+    if (this.srp === undefined) throw new Error('Pair Setup: M2 has not been answered yet');
+    return this.srp;
+  }
+
+  /**
+   * Computes the SRP session for a salt and B. The private exponent is drawn until A, S and K start with a non-zero
+   * byte, because conventions differ there and an ordinary flow must not fail one time in 256 (errata E04, E05).
+   */
+  answer(salt: Bytes, B: Bytes): ClientSession {
+    const base = { password: this.code, salt, B, ...(this.convention && { convention: this.convention }) };
+    do this.srp = clientSession({ ...base, a: toInteger(this.random.bytes(32)) });
+    while (hasLeadingZero(this.srp));
+    return this.srp;
+  }
+
+  m3(): TlvItem[] {
+    return setupM3(this.session.A, this.session.M1);
+  }
+
+  /** Compares the accessory's proof (seed 002 §2.6). */
+  readM4(m4: TlvMessage): SetupM4 {
+    const proof = m4.get(TlvType.Proof);
+    const findings: Finding[] = [];
+    if (proof === undefined) findings.push({ requirement: 'PS-M3-01', what: 'M4 has no Proof', fatal: true });
+    else if (!equal(proof, this.session.M2))
+      findings.push({ requirement: 'PS-M3-03', what: 'the Proof of M4 is not H(A | M1 | K)', fatal: true });
+    return { proof, findings };
+  }
+
+  /** M5, by the rule or with the departures asked for (seed 002 §2.7). */
+  m5(options: M5Options = {}): TlvItem[] {
+    const K = options.secret ?? this.session.K;
+    const { identity } = this;
+    const x = deriveKey('Pair-Setup-Controller-Sign', K);
+    const signature =
+      options.signature?.({ x, K, identity }) ??
+      sign(identity.ltsk, signedInfo(x, identity.id, identity.ltpk));
+    const sub = applyEdit(identityItems(identity.id, identity.ltpk, signature), options.sub);
+    const key = options.key ?? deriveKey('Pair-Setup-Encrypt', K);
+    return sealedMessage(5, seal(key, labelNonce(options.label ?? 'PS-Msg05'), encodeTlv(sub)));
+  }
+
+  /** Opens M6 and checks the accessory's claim to its identity (seed 002 §2.8). */
+  readM6(m6: TlvMessage): SetupM6 {
+    const findings: Finding[] = [];
+    const fail = (what: string, requirement = 'PS-M6-01'): void => {
+      findings.push({ requirement, what, fatal: true });
+    };
+    const sealed = m6.joined(TlvType.EncryptedData);
+    const plain =
+      sealed && open(deriveKey('Pair-Setup-Encrypt', this.session.K), labelNonce('PS-Msg06'), sealed);
+    if (plain === undefined) {
+      fail(
+        sealed === undefined
+          ? 'M6 has no EncryptedData'
+          : `EncryptedData of M6 (${sealed.length} bytes) does not open with the Pair-Setup-Encrypt key and PS-Msg06`,
+        'PS-M5-01',
+      );
+      return { items: undefined, accessory: undefined, findings };
+    }
+    const items = decodeTlv(plain);
+    if (items.defect !== undefined) fail(`the sub-TLV of M6 is malformed: ${items.defect}`);
+    for (const name of ['Identifier', 'PublicKey', 'Signature'] as const) {
+      const count = items.all(TlvType[name]).length;
+      if (count !== 1) fail(`M6 holds ${name} ${count} times, not once`);
+    }
+    const id = items.get(TlvType.Identifier);
+    const ltpk = items.get(TlvType.PublicKey);
+    const signature = items.get(TlvType.Signature);
+    if (id === undefined || ltpk === undefined) return { items, accessory: undefined, findings };
+    if (id.length === 0) fail('the Identifier in M6 is empty');
+    if (ltpk.length !== Length.ltpk) fail(`the LTPK in M6 is ${ltpk.length} bytes, not 32`);
+    // Some firmware sends an LTPK of zeros; a signature "by" such a low-order key can be forged by anyone.
+    else if (isZero(ltpk)) fail('the LTPK in M6 is 32 zero bytes');
+    if (signature !== undefined) {
+      const x = deriveKey('Pair-Setup-Accessory-Sign', this.session.K);
+      if (signature.length !== Length.signature) fail(`the Signature in M6 is ${signature.length} bytes, not 64`);
+      else if (!verifySignature(ltpk, signedInfo(x, id, ltpk), signature))
+        fail('the Signature in M6 does not hold over AccessoryX | Identifier | LTPK');
+    }
+    return { items, accessory: { id, ltpk }, findings };
+  }
+}

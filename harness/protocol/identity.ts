@@ -1,0 +1,84 @@
+import { ed25519, x25519 } from '@noble/curves/ed25519.js';
+import { type Bytes, abytes, concat, hex, utf8 } from './bytes.js';
+import { Length } from './constants.js';
+import type { Random } from './random.js';
+
+/** Who somebody is in the protocol: a pairing id and an Ed25519 key pair. */
+export interface Identity {
+  /** Pairing id as bytes; compared byte for byte, never as text (since iOS 16 controllers do the same). */
+  readonly id: Bytes;
+  /** LTSK, 32-byte seed form (erratum E12). */
+  readonly ltsk: Bytes;
+  /** LTPK, 32 bytes. */
+  readonly ltpk: Bytes;
+}
+
+/** The public half of an identity. */
+export type Peer = Pick<Identity, 'id' | 'ltpk'>;
+
+function identity(id: Bytes, ltsk: Bytes): Identity {
+  abytes(ltsk, 'LTSK', Length.ltsk);
+  return { id, ltsk, ltpk: ed25519.getPublicKey(ltsk) };
+}
+
+/** A controller: a 36-character upper-case UUID (version 4) and a fresh key pair. */
+export function controllerIdentity(random: Random): Identity {
+  const uuid = random.bytes(16);
+  uuid[6] = (uuid[6]! & 0x0f) | 0x40;
+  uuid[8] = (uuid[8]! & 0x3f) | 0x80;
+  const digits = hex(uuid).toUpperCase();
+  const id = [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)];
+  return identity(utf8(id.join('-')), random.bytes(Length.ltsk));
+}
+
+/** An accessory: a 17-character id `XX:XX:XX:XX:XX:XX` and a fresh key pair. */
+export function accessoryIdentity(random: Random): Identity {
+  const id = [...random.bytes(6)].map((byte) => byte.toString(16).padStart(2, '0').toUpperCase()).join(':');
+  return identity(utf8(id), random.bytes(Length.ltsk));
+}
+
+/** An identity from its stored form. @throws InputError when the LTSK is not 32 bytes. */
+export function restoreIdentity(id: Bytes, ltsk: Bytes): Identity {
+  return identity(id, ltsk);
+}
+
+/** Ed25519 signature, 64 bytes. */
+export function sign(ltsk: Bytes, message: Bytes): Bytes {
+  return ed25519.sign(message, abytes(ltsk, 'LTSK', Length.ltsk));
+}
+
+/** False for any signature that does not hold, whatever the sizes (the library throws on odd ones; an accessory may send any). */
+export function verifySignature(ltpk: Bytes, message: Bytes, signature: Bytes): boolean {
+  if (ltpk.length !== Length.ltpk || signature.length !== Length.signature) return false;
+  try {
+    return ed25519.verify(signature, message, ltpk);
+  } catch {
+    return false;
+  }
+}
+
+/** X25519 key pair; both halves 32 bytes. */
+export interface EphemeralKeys {
+  readonly secret: Bytes;
+  readonly publicKey: Bytes;
+}
+
+export function ephemeralKeys(random: Random): EphemeralKeys {
+  const secret = random.bytes(Length.curveKey);
+  return { secret, publicKey: x25519.getPublicKey(secret) };
+}
+
+/** The 32-byte X25519 secret, or undefined when the peer's key has the wrong size or low order (the library throws on both). */
+export function sharedSecret(secret: Bytes, publicKey: Bytes): Bytes | undefined {
+  if (publicKey.length !== Length.curveKey) return undefined;
+  try {
+    return x25519.getSharedSecret(secret, publicKey);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is signed everywhere in the protocol: three parts, one after the other. */
+export function signedInfo(first: Bytes, id: Bytes, last: Bytes): Bytes {
+  return concat(first, id, last);
+}

@@ -1,0 +1,96 @@
+/**
+ * Exponentiation in the 3072-bit group of RFC 5054 appendix A, the one cost that decides how fast the harness is.
+ * Fixed-base tables for g and a 5-bit window for everything else; nothing here is constant-time, because the
+ * harness guards no secret of its own: exponents derive from a printed seed and pairings are removed again.
+ */
+
+/** The 3072-bit prime (seed 002 §2.2). */
+export const N = BigInt(
+  '0x' +
+    'FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD' +
+    'EF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED' +
+    'EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF0598DA48361C55D39A69163FA8FD24CF5F' +
+    '83655D23DCA3AD961C62F356208552BB9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B' +
+    'E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF6955817183995497CEA956AE515D2261898FA0510' +
+    '15728E5A8AAAC42DAD33170D04507A33A85521ABDF1CBA64ECFB850458DBEF0A8AEA71575D060C7DB3970F85A6E1E4C7' +
+    'ABF5AE8CDB0933D71E8C94E04A25619DCEE3D2261AD2EE6BF12FFA06D98A0864D87602733EC86A64521F2B18177B200C' +
+    'BBE117577A615D6C770988C0BAD946E208E24FA074E5AB3143DB5BFCE0FD108E4B82D120A93AD2CAFFFFFFFFFFFFFFFF',
+);
+
+/** The generator (seed 002 §2.2). */
+export const g = 5n;
+
+const WINDOW = 5;
+const FIXED_WINDOW = 4;
+/** x is a SHA-512 digest, so 512 bits is the longest exponent g is ever raised to in an ordinary flow. */
+const FIXED_BITS = 512;
+
+let fixedTable: bigint[][] | undefined;
+
+function fixedBaseTable(): bigint[][] {
+  if (fixedTable !== undefined) return fixedTable;
+  const table: bigint[][] = [];
+  let base = g;
+  for (let window = 0; window < FIXED_BITS / FIXED_WINDOW; window++) {
+    const row = [1n];
+    for (let digit = 1; digit < 1 << FIXED_WINDOW; digit++) row.push((row[digit - 1]! * base) % N);
+    table.push(row);
+    base = (row[row.length - 1]! * base) % N;
+  }
+  fixedTable = table;
+  return table;
+}
+
+/** Digits of `exponent` in base 2^bits, least significant first. */
+function digitsOf(exponent: bigint, bits: number): number[] {
+  const binary = exponent.toString(2);
+  const digits: number[] = [];
+  for (let end = binary.length; end > 0; end -= bits)
+    digits.push(parseInt(binary.slice(Math.max(0, end - bits), end), 2));
+  return digits;
+}
+
+/** g^exponent mod N for a non-negative exponent. */
+export function powG(exponent: bigint): bigint {
+  const digits = digitsOf(exponent, FIXED_WINDOW);
+  if (digits.length > FIXED_BITS / FIXED_WINDOW) return power(g, exponent);
+  const table = fixedBaseTable();
+  let result = 1n;
+  digits.forEach((digit, window) => {
+    if (digit !== 0) result = (result * table[window]![digit]!) % N;
+  });
+  return result;
+}
+
+function power(base: bigint, exponent: bigint): bigint {
+  const reduced = ((base % N) + N) % N;
+  const row = [1n];
+  for (let i = 1; i < 1 << WINDOW; i++) row.push((row[i - 1]! * reduced) % N);
+  let result = 1n;
+  for (const digit of digitsOf(exponent, WINDOW).reverse()) {
+    for (let i = 0; i < WINDOW; i++) result = (result * result) % N;
+    if (digit !== 0) result = (result * row[digit]!) % N;
+  }
+  return result;
+}
+
+/** Exponentiations already done, by base and exponent; undefined while memoising is off. */
+let memo: Map<bigint, Map<bigint, bigint>> | undefined;
+
+/**
+ * Remembers results (or stops doing so). Runs that repeat the same seeded flows against many twins of one
+ * accessory then pay for each exponentiation once; the group stays the true one.
+ */
+export function memoiseExponentiations(on: boolean): void {
+  memo = on ? (memo ?? new Map()) : undefined;
+}
+
+/** base^exponent mod N for a non-negative exponent. */
+export function pow(base: bigint, exponent: bigint): bigint {
+  if (memo === undefined) return base === g ? powG(exponent) : power(base, exponent);
+  let byExponent = memo.get(base);
+  if (byExponent === undefined) memo.set(base, (byExponent = new Map()));
+  let result = byExponent.get(exponent);
+  if (result === undefined) byExponent.set(exponent, (result = base === g ? powG(exponent) : power(base, exponent)));
+  return result;
+}

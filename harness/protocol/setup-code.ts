@@ -1,0 +1,95 @@
+import { InputError } from './bytes.js';
+
+/** Codes the protocol forbids because they are guessed first (HAP R2 §4.2.1.2). Digits only. */
+export const disallowedCodes: readonly string[] = [
+  ...Array.from({ length: 10 }, (_, digit) => String(digit).repeat(8)),
+  '12345678',
+  '87654321',
+];
+
+/** A setup code in every form the harness meets. */
+export interface SetupCode {
+  /** `XXX-XX-XXX`: what SRP uses, dashes included (erratum E22). */
+  readonly dashed: string;
+  /** The 8 digits. */
+  readonly digits: string;
+}
+
+export interface SetupPayload {
+  readonly code: SetupCode;
+  readonly version: number;
+  readonly category: number;
+  /** Bit 0 NFC, bit 1 IP, bit 2 BLE. */
+  readonly flags: number;
+  /** Four characters 0-9 A-Z, as in the TXT record's hash. */
+  readonly setupId: string;
+}
+
+function fromDigits(digits: string): SetupCode {
+  return { digits, dashed: `${digits.slice(0, 3)}-${digits.slice(3, 5)}-${digits.slice(5)}` };
+}
+
+/**
+ * Reads `XXX-XX-XXX`, 8 digits, or an `X-HM://` payload.
+ * @throws InputError that says which forms are taken; it never repeats the text given, which may be a secret.
+ */
+export function parseSetupCode(input: string): SetupCode {
+  const value = input.trim();
+  if (/^X-HM:/i.test(value)) return parseSetupPayload(value).code;
+  if (/^\d{3}-\d{2}-\d{3}$/.test(value) || /^\d{8}$/.test(value)) return fromDigits(value.replaceAll('-', ''));
+  throw new InputError(
+    `setup code: expected XXX-XX-XXX, 8 digits or an X-HM:// payload, got ${value.length} characters of another form`,
+  );
+}
+
+export function isTrivialCode(code: SetupCode): boolean {
+  return disallowedCodes.includes(code.digits);
+}
+
+/** A code of the same form that is certainly another one, and not a trivial one. */
+export function otherCode(code: SetupCode): SetupCode {
+  for (let step = 1; ; step++) {
+    const other = fromDigits(String((Number(code.digits) + 10_000_019 * step) % 100_000_000).padStart(8, '0'));
+    if (other.digits !== code.digits && !isTrivialCode(other)) return other;
+  }
+}
+
+const PAYLOAD_DIGITS = 9;
+const PREFIX = 'X-HM://';
+
+/**
+ * Decodes an `X-HM://` payload: nine base-36 digits = version«43 | category«31 | flags«27 | code, then the setup id.
+ * @throws InputError naming what does not fit.
+ */
+export function parseSetupPayload(uri: string): SetupPayload {
+  const value = uri.trim().toUpperCase();
+  const match = new RegExp(`^${PREFIX}([0-9A-Z]{${PAYLOAD_DIGITS}})([0-9A-Z]{4})$`).exec(value);
+  if (match === null)
+    throw new InputError(
+      `setup payload: expected ${PREFIX} with 9 base-36 digits and a 4-character setup id, got ${value.length} characters`,
+    );
+  let bits = 0n;
+  for (const digit of match[1]!) bits = bits * 36n + BigInt(parseInt(digit, 36));
+  const code = Number(bits & 0x7ff_ffffn);
+  if (code > 99_999_999) throw new InputError('setup payload: its code has more than 8 digits');
+  if (bits >> 46n !== 0n) throw new InputError('setup payload: bits above the version are set');
+  return {
+    code: fromDigits(String(code).padStart(8, '0')),
+    flags: Number((bits >> 27n) & 0xfn),
+    category: Number((bits >> 31n) & 0xffn),
+    version: Number((bits >> 43n) & 0x7n),
+    setupId: match[2]!,
+  };
+}
+
+/** @throws InputError when a field does not fit its bits. */
+export function formatSetupPayload(payload: SetupPayload): string {
+  const { code, flags, category, version, setupId } = payload;
+  if (!/^[0-9A-Z]{4}$/.test(setupId)) throw new InputError('setup id: expected four characters 0-9 A-Z');
+  for (const [name, value, limit] of [['flags', flags, 16], ['category', category, 256], ['version', version, 8]] as const)
+    if (!Number.isInteger(value) || value < 0 || value >= limit)
+      throw new InputError(`setup payload ${name}: expected 0 to ${limit - 1}, got ${value}`);
+  const bits =
+    (BigInt(version) << 43n) | (BigInt(category) << 31n) | (BigInt(flags) << 27n) | BigInt(Number(code.digits));
+  return PREFIX + bits.toString(36).toUpperCase().padStart(PAYLOAD_DIGITS, '0') + setupId;
+}

@@ -1,0 +1,227 @@
+import { sha512 } from '@noble/hashes/sha2.js';
+import { type Bytes, abytes, concat, equal, fromInteger, padLeft, stripLeadingZeros, toInteger, utf8 } from './bytes.js';
+import { Length, SRP_USER } from './constants.js';
+import { N, g, pow } from './modpow.js';
+
+/** How an integer enters a hash: as it came over the wire, without leading zero bytes, or padded to 384. */
+export type IntegerForm = 'as-sent' | 'stripped' | 'padded';
+
+/**
+ * Where implementations of SRP-6a disagree: only in integers with leading zero bytes, so a mistake shows once in
+ * 256 runs (errata E02–E05). One table, named after the camps; the default is the one every known stack accepts.
+ */
+export interface SrpConvention {
+  /** How N, g, A and B enter k and u. `literal` is the seed's text read word by word; nothing real pairs with it (E03). */
+  readonly kAndU: 'padded' | 'literal';
+  /** A and B inside the controller's proof M1. */
+  readonly proofA: IntegerForm;
+  readonly proofB: IntegerForm;
+  /** S inside K = H(S). */
+  readonly session: 'stripped' | 'padded';
+  /** K inside the proofs and HKDF: 64 bytes, or passed through an integer that drops a leading zero byte. */
+  readonly sessionKey: 'fixed' | 'stripped';
+  /** A inside the accessory's proof M2. */
+  readonly serverProofA: IntegerForm;
+  /** How the accessory sends B. */
+  readonly wireB: 'stripped' | 'padded';
+}
+
+const adk: SrpConvention = {
+  kAndU: 'padded',
+  proofA: 'stripped',
+  proofB: 'stripped',
+  session: 'stripped',
+  sessionKey: 'fixed',
+  serverProofA: 'padded',
+  wireB: 'stripped',
+};
+
+export const srpConventions = {
+  /** What an ordinary flow of this harness uses: with A[0] ≠ 0 and S[0] ≠ 0 all camps agree on it. */
+  neutral: { ...adk, proofA: 'as-sent', proofB: 'as-sent', serverProofA: 'as-sent' },
+  /** Apple's reference implementation. */
+  adk,
+  /** S padded to 384 bytes before hashing; A as received. */
+  'padded-session': { ...adk, proofA: 'as-sent', proofB: 'padded', session: 'padded', serverProofA: 'as-sent', wireB: 'padded' },
+  /** Everything padded except S. */
+  'padded-proofs': { ...adk, proofA: 'padded', proofB: 'padded', wireB: 'padded' },
+  /** Everything without leading zeros. */
+  'all-stripped': { ...adk, serverProofA: 'stripped' },
+  /** K goes through an integer (a field bug: fails one time in 256). */
+  'integer-key': { ...adk, proofA: 'as-sent', sessionKey: 'stripped', serverProofA: 'as-sent' },
+  /** k = H(N | g) and u = H(A | B) without padding, as seed 002 §2.4 reads literally. */
+  literal: { ...adk, kAndU: 'literal' },
+} as const satisfies Record<string, SrpConvention>;
+export type SrpConventionName = keyof typeof srpConventions;
+
+function hash(...parts: readonly Bytes[]): Bytes {
+  return sha512(concat(...parts));
+}
+
+function form(value: Bytes, how: IntegerForm): Bytes {
+  if (how === 'as-sent') return value;
+  const stripped = stripLeadingZeros(value);
+  return how === 'padded' ? padLeft(stripped, Length.srpPublicKey) : stripped;
+}
+
+const nBytes = fromInteger(N);
+const gBytes = Uint8Array.of(Number(g));
+/** H(N) xor H(g), with g as one byte. */
+const groupHash = hash(nBytes).map((byte, i) => byte ^ hash(gBytes)[i]!);
+const multipliers = {
+  padded: toInteger(hash(nBytes, padLeft(gBytes, Length.srpPublicKey))),
+  literal: toInteger(hash(nBytes, gBytes)),
+};
+
+/** k, as the convention computes it. */
+export function multiplier(convention: SrpConvention): bigint {
+  return multipliers[convention.kAndU];
+}
+
+/** u = H(A | B), both as sent, padded to 384 bytes unless the convention is literal. */
+export function scrambler(A: Bytes, B: Bytes, convention: SrpConvention): bigint {
+  const how: IntegerForm = convention.kAndU === 'padded' ? 'padded' : 'stripped';
+  return toInteger(hash(form(A, how), form(B, how)));
+}
+
+/** x = H(salt | H(user ":" password)); the salt enters exactly as sent. */
+export function privateKey(salt: Bytes, password: string, user = SRP_USER): bigint {
+  return toInteger(hash(salt, hash(utf8(`${user}:${password}`))));
+}
+
+/** K = H(S). 64 bytes, or 63 and fewer in the field-bug convention when K starts with zero. */
+export function sessionKey(S: bigint, convention: SrpConvention): Bytes {
+  const K = hash(fromInteger(S, convention.session === 'padded' ? Length.srpPublicKey : undefined));
+  return convention.sessionKey === 'stripped' ? stripLeadingZeros(K) : K;
+}
+
+/** M1 = H(H(N) xor H(g) | H(user) | salt | A | B | K), 64 bytes (seed 002 §2.5). */
+export function controllerProof(
+  salt: Bytes,
+  A: Bytes,
+  B: Bytes,
+  K: Bytes,
+  convention: SrpConvention,
+  user = SRP_USER,
+): Bytes {
+  return hash(groupHash, hash(utf8(user)), salt, form(A, convention.proofA), form(B, convention.proofB), K);
+}
+
+/** M2 = H(A | M1 | K), 64 bytes (seed 002 §2.6). */
+export function accessoryProof(A: Bytes, M1: Bytes, K: Bytes, convention: SrpConvention): Bytes {
+  return hash(form(A, convention.serverProofA), M1, K);
+}
+
+/** Every value the controller computes from one M2; kept whole, because reports and vectors show intermediates. */
+export interface ClientSession {
+  /** A as sent in M3. */
+  readonly A: Bytes;
+  readonly u: bigint;
+  readonly x: bigint;
+  readonly S: bigint;
+  /** 64 bytes. */
+  readonly K: Bytes;
+  /** The proof for M3, 64 bytes. */
+  readonly M1: Bytes;
+  /** The proof to expect in M4, 64 bytes. */
+  readonly M2: Bytes;
+}
+
+export interface ClientInput {
+  /** Setup code with its dashes (erratum E22). */
+  readonly password: string;
+  readonly salt: Bytes;
+  /** B exactly as received. */
+  readonly B: Bytes;
+  /** Private exponent. */
+  readonly a: bigint;
+  readonly convention?: SrpConvention;
+  readonly user?: string;
+  /** A as sent when it differs from g^a padded to 384 bytes (another encoding of the same number). */
+  readonly A?: Bytes;
+}
+
+/** The controller's side of SRP-6a (seed 002 §2.5). */
+export function clientSession(input: ClientInput): ClientSession {
+  const { password, salt, B, a, user = SRP_USER } = input;
+  const convention = input.convention ?? srpConventions.neutral;
+  const A = input.A ?? fromInteger(pow(g, a), Length.srpPublicKey);
+  const u = scrambler(A, B, convention);
+  const x = privateKey(salt, password, user);
+  const base = (((toInteger(B) - multiplier(convention) * pow(g, x)) % N) + N) % N;
+  const S = pow(base, a + u * x);
+  const K = sessionKey(S, convention);
+  const M1 = controllerProof(salt, A, B, K, convention, user);
+  return { A, u, x, S, K, M1, M2: accessoryProof(A, M1, K, convention) };
+}
+
+/** True when the session has a leading zero byte in A, S or K, where conventions disagree. */
+export function hasLeadingZero(session: ClientSession): boolean {
+  return session.A[0] === 0 || fromInteger(session.S).length < Length.srpPublicKey || session.K[0] === 0;
+}
+
+/** What is wrong with B as an SRP public value, or undefined (RFC 5054 §2.5.3). */
+export function publicKeyDefect(B: Bytes): string | undefined {
+  if (B.length === 0 || B.length > Length.srpPublicKey) return `PublicKey is ${B.length} bytes, 1 to 384 are allowed`;
+  const value = toInteger(B);
+  if (value % N === 0n) return 'PublicKey is 0 mod N';
+  if (value >= N) return 'PublicKey is not below N';
+  if (value === 1n) return 'PublicKey is 1';
+  return undefined;
+}
+
+/** What the accessory stores instead of the setup code. */
+export interface Verifier {
+  /** 16 bytes. */
+  readonly salt: Bytes;
+  readonly v: bigint;
+}
+
+export function makeVerifier(password: string, salt: Bytes, user = SRP_USER): Verifier {
+  return { salt, v: pow(g, privateKey(salt, password, user)) };
+}
+
+/** The accessory's answer to an A; the proofs are for the caller to compare. */
+export interface ServerSession {
+  readonly S: bigint;
+  readonly K: Bytes;
+  /** The proof to expect in M3. */
+  readonly M1: Bytes;
+  /** The proof for M4, made from the proof received. */
+  proveWith(received: Bytes): Bytes;
+}
+
+/** The accessory's side of SRP-6a (seed 002 §2.4, §2.6). */
+export class SrpServer {
+  /** B as sent in M2. */
+  readonly B: Bytes;
+
+  constructor(
+    readonly verifier: Verifier,
+    private readonly b: bigint,
+    readonly convention: SrpConvention = srpConventions.adk,
+    private readonly user = SRP_USER,
+  ) {
+    const B = (multiplier(convention) * verifier.v + pow(g, b)) % N;
+    this.B = fromInteger(B, convention.wireB === 'padded' ? Length.srpPublicKey : undefined);
+  }
+
+  /** S, K and proofs for an A as received. A ≡ 0 mod N is the caller's to refuse first: see `isIllegalA`. */
+  session(A: Bytes): ServerSession {
+    const u = scrambler(A, this.B, this.convention);
+    const S = pow((toInteger(A) * pow(this.verifier.v, u)) % N, this.b);
+    const K = sessionKey(S, this.convention);
+    const M1 = controllerProof(this.verifier.salt, A, this.B, K, this.convention, this.user);
+    return { S, K, M1, proveWith: (received) => accessoryProof(A, received, K, this.convention) };
+  }
+}
+
+/** A mod N = 0: S would be 0 whatever the code is (seed 002 §2.6 step 1). */
+export function isIllegalA(A: Bytes): boolean {
+  return toInteger(A) % N === 0n;
+}
+
+/** Constant content comparison of a proof; the length counts. */
+export function proofEquals(expected: Bytes, received: Bytes): boolean {
+  return equal(abytes(expected, 'proof'), received);
+}

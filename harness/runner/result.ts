@@ -1,0 +1,108 @@
+/** What a run says, as data: the only thing report writers read. */
+
+export type Level = 'MUST' | 'SHOULD' | 'VARIES';
+
+export type Status = 'pass' | 'warn' | 'fail' | 'skip' | 'error';
+
+/** Why a status is what it is; a closed list per status. A plain pass has none. */
+export const reasons = {
+  pass: ['observed'],
+  warn: ['tolerated', 'should'],
+  fail: ['must', 'forbidden', 'stale-expectation'],
+  skip: ['not-applicable', 'blocked', 'not-bought', 'dependency', 'expected'],
+  error: ['setup', 'flaky', 'unreachable', 'not-run', 'harness'],
+} as const satisfies Record<Status, readonly string[]>;
+export type Reason = (typeof reasons)[Status][number];
+
+/** The five parts every failure shows. Lines may hold text of the accessory: writers escape, none interprets. */
+export interface Failure {
+  /** The requirement in words: what must happen and why it matters. */
+  readonly requirement: string;
+  /** Outcomes that would have been right, in words. */
+  readonly allowed: readonly string[];
+  /** What was seen, in words. */
+  readonly seen: string;
+  /** The exchange that led there, decoded, one message a line. */
+  readonly exchange: readonly string[];
+  /** The command that repeats it. */
+  readonly reproduce: string;
+}
+
+/** The result of one check or watch. */
+export interface CheckResult {
+  /** Requirement id, with `/variant` where one requirement has several checks. Unique in a run. */
+  readonly id: string;
+  readonly requirement: string;
+  readonly title: string;
+  readonly level: Level;
+  /** `pair-setup.m3-m4`. */
+  readonly chapter: string;
+  /** Source file of the check, from the project's root. */
+  readonly file: string;
+  /** Section of the sources. */
+  readonly source: string;
+  readonly kind: 'check' | 'watch';
+  readonly status: Status;
+  readonly reason: Reason | undefined;
+  /** One line; empty for a plain pass. */
+  readonly message: string;
+  /** Present for fail and warn, and for errors that have an exchange to show. */
+  readonly failure: Failure | undefined;
+  /** What the accessory was seen to do where real ones differ, by name. */
+  readonly observations: Readonly<Record<string, string>>;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  /** Milliseconds of the run's clock (virtual for an embedded accessory). */
+  readonly durationMs: number;
+}
+
+/** What the run cost the accessory. */
+export interface Price {
+  readonly m2: number;
+  readonly m4: number;
+  readonly m6: number;
+  readonly verifies: number;
+  /** Failed attempts spent, those the accessory counts towards MaxTries. */
+  readonly attempts: number;
+  readonly resets: number;
+  /** Time from first to last event of the run's clock, ms. */
+  readonly wallMs: number;
+  /** Of that, time spent waiting for the accessory, ms. */
+  readonly accessoryMs: number;
+}
+
+export interface RunReport {
+  readonly tool: { readonly name: 'hapspec'; readonly version: string };
+  /** The target as the user wrote it. */
+  readonly target: string;
+  /** Facts about the accessory learnt in the run: id, LTPK, profile. */
+  readonly accessory: Readonly<Record<string, string>>;
+  readonly seed: string;
+  readonly strict: boolean;
+  /** The command line, without secrets. */
+  readonly command: string;
+  readonly startedAt: string;
+  readonly results: readonly CheckResult[];
+  readonly price: Price;
+  /** How the accessory was left, or how to recover it: the report's first line when it is not as found. */
+  readonly aftermath: { readonly clean: boolean; readonly message: string };
+  readonly exit: { readonly code: number; readonly meaning: string };
+}
+
+/** What a run tells while it goes on. */
+export interface RunObserver {
+  started?(planned: number, about: Pick<RunReport, 'target' | 'seed' | 'tool'>): void;
+  /** A check is about to run. */
+  checking?(check: Pick<CheckResult, 'id' | 'title' | 'chapter'>, index: number): void;
+  /** After each check, with the report as it stands: checks that have not run yet are `error: not-run` in it. */
+  checked?(result: CheckResult, soFar: () => RunReport): void;
+  ended?(report: RunReport): void;
+}
+
+export type Counts = Readonly<Record<Status, number>>;
+
+export function countStatuses(results: readonly CheckResult[]): Counts {
+  const counts: Record<Status, number> = { pass: 0, warn: 0, fail: 0, skip: 0, error: 0 };
+  for (const { status } of results) counts[status]++;
+  return counts;
+}

@@ -1,0 +1,58 @@
+import type { Bytes } from '../protocol/index.js';
+
+/** One thing that happened on the wire, in order. Times are clock milliseconds. */
+export type TraceEvent = {
+  readonly time: number;
+  /** Connections are numbered from 1 in the order they were opened. */
+  readonly connection: number;
+} & (
+  | { readonly kind: 'open' | 'close' | 'reset' }
+  /** We ended it. */
+  | { readonly kind: 'we-close' | 'we-reset' | 'we-finish' }
+  | { readonly kind: 'silence'; readonly waited: number }
+  /** Raw bytes, as they went through the socket. */
+  | { readonly kind: 'sent' | 'received'; readonly bytes: Bytes }
+  /** A message understood: one line for people, and whether it travelled sealed. */
+  | { readonly kind: 'said' | 'heard'; readonly line: string; readonly sealed: boolean }
+  /** A remark of the harness: a retry, a departure from the rule, a decision. */
+  | { readonly kind: 'note'; readonly line: string }
+);
+
+/** `Omit` over each member of a union. */
+type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+/** The record of a run, bounded: when full, the oldest raw bytes go first. */
+export class Trace {
+  readonly events: TraceEvent[] = [];
+  private bytes = 0;
+  private firstHeld = 0;
+
+  constructor(
+    private readonly now: () => number,
+    private readonly maximum = 32 * 1024 * 1024,
+  ) {}
+
+  record(connection: number, event: Without<TraceEvent, 'time' | 'connection'>): void {
+    this.events.push({ time: this.now(), connection, ...event } as TraceEvent);
+    if (event.kind === 'sent' || event.kind === 'received') this.bytes += event.bytes.length;
+    while (this.bytes > this.maximum) this.release();
+  }
+
+  /** Where the record stands now; `since` gives what came after. */
+  mark(): number {
+    return this.events.length;
+  }
+
+  since(mark: number): readonly TraceEvent[] {
+    return this.events.slice(mark);
+  }
+
+  private release(): void {
+    const event = this.events[this.firstHeld];
+    if (event?.kind === 'sent' || event?.kind === 'received') {
+      this.bytes -= event.bytes.length;
+      this.events[this.firstHeld] = { ...event, bytes: new Uint8Array(0) };
+    }
+    this.firstHeld++;
+  }
+}
