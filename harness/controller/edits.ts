@@ -33,7 +33,10 @@ export function drop(name: ItemName): Edit {
 }
 
 /** Another value for the item. */
-export function replace(name: ItemName, value: Uint8Array | number | ((value: Uint8Array) => Uint8Array)): Edit {
+export function replace(
+  name: ItemName,
+  value: Uint8Array | number | ((value: Uint8Array) => Uint8Array),
+): Edit {
   return change(name, (item) => [tlv(item.type, typeof value === 'function' ? value(item.value) : value)]);
 }
 
@@ -78,7 +81,8 @@ export function reorder(...names: readonly ItemName[]): Edit {
 export function insert(item: TlvItem, index: number): Edit {
   return (items) => {
     const at = index < 0 ? items.length + 1 + index : index;
-    if (at < 0 || at > items.length) throw new InputError(`insert: no position ${index} in ${items.length} items`);
+    if (at < 0 || at > items.length)
+      throw new InputError(`insert: no position ${index} in ${items.length} items`);
     return [...items.slice(0, at), item, ...items.slice(at)];
   };
 }

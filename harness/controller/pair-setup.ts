@@ -180,7 +180,8 @@ export class PairSetupController {
     else if (isZero(ltpk)) fail('the LTPK in M6 is 32 zero bytes');
     if (signature !== undefined) {
       const x = deriveKey('Pair-Setup-Accessory-Sign', this.session.K);
-      if (signature.length !== Length.signature) fail(`the Signature in M6 is ${signature.length} bytes, not 64`);
+      if (signature.length !== Length.signature)
+        fail(`the Signature in M6 is ${signature.length} bytes, not 64`);
       else if (!verifySignature(ltpk, signedInfo(x, id, ltpk), signature))
         fail('the Signature in M6 does not hold over AccessoryX | Identifier | LTPK');
     }

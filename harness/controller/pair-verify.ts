@@ -81,7 +81,10 @@ export class PairVerifyController {
     const publicKey = m2.get(TlvType.PublicKey);
     const sealed = m2.joined(TlvType.EncryptedData);
     if (publicKey === undefined || publicKey.length !== Length.curveKey)
-      fail('PV-M1-01', publicKey === undefined ? 'M2 has no PublicKey' : `PublicKey is ${publicKey.length} bytes, not 32`);
+      fail(
+        'PV-M1-01',
+        publicKey === undefined ? 'M2 has no PublicKey' : `PublicKey is ${publicKey.length} bytes, not 32`,
+      );
     if (sealed === undefined) fail('PV-M1-01', 'M2 has no EncryptedData');
     if (publicKey === undefined || sealed === undefined || findings.length > 0)
       return { publicKey, items: undefined, findings };
@@ -106,11 +109,19 @@ export class PairVerifyController {
     if (items.defect !== undefined) fail('PV-M2-01', `the sub-TLV of M2 is malformed: ${items.defect}`);
     if (id === undefined) fail('PV-M2-01', 'M2 holds no Identifier');
     if (signature?.length !== Length.signature)
-      fail('PV-M2-01', signature === undefined ? 'M2 holds no Signature' : `the Signature in M2 is ${signature.length} bytes, not 64`);
+      fail(
+        'PV-M2-01',
+        signature === undefined
+          ? 'M2 holds no Signature'
+          : `the Signature in M2 is ${signature.length} bytes, not 64`,
+      );
     if (id !== undefined && signature !== undefined && this.accessory !== undefined) {
       const { accessory } = this;
       if (!equal(id, accessory.id))
-        fail('PV-M2-01', `the Identifier in M2 is "${text(id)}" (${hex(id)}), in M6 it was "${text(accessory.id)}" (${hex(accessory.id)})`);
+        fail(
+          'PV-M2-01',
+          `the Identifier in M2 is "${text(id)}" (${hex(id)}), in M6 it was "${text(accessory.id)}" (${hex(accessory.id)})`,
+        );
       const own = this.ephemeral.publicKey;
       if (!verifySignature(accessory.ltpk, signedInfo(publicKey, id, own), signature))
         fail(

@@ -28,9 +28,12 @@ export function readPairings(reply: TlvMessage): PairingsList {
       findings.push({ requirement: 'PAIRINGS-01', what: `entry ${number}: ${what}`, fatal: false });
     };
     if (id === undefined) wrong('no Identifier');
-    if (ltpk?.length !== Length.ltpk) wrong(ltpk === undefined ? 'no PublicKey' : `PublicKey is ${ltpk.length} bytes, not 32`);
+    if (ltpk?.length !== Length.ltpk)
+      wrong(ltpk === undefined ? 'no PublicKey' : `PublicKey is ${ltpk.length} bytes, not 32`);
     if (permissions?.length !== 1)
-      wrong(permissions === undefined ? 'no Permissions' : `Permissions is ${permissions.length} bytes, not 1`);
+      wrong(
+        permissions === undefined ? 'no Permissions' : `Permissions is ${permissions.length} bytes, not 1`,
+      );
     entries.push({
       id: id ?? new Uint8Array(0),
       ltpk: ltpk ?? new Uint8Array(0),

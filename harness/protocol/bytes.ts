@@ -75,7 +75,8 @@ export function isZero(bytes: Bytes): boolean {
 /** A copy with bit `bit` (0 = least significant bit of byte 0) inverted. */
 export function flipBit(bytes: Bytes, bit: number): Bytes {
   const index = bit >> 3;
-  if (index >= bytes.length || bit < 0) throw new InputError(`flip: bit ${bit} is outside ${bytes.length} bytes`);
+  if (index >= bytes.length || bit < 0)
+    throw new InputError(`flip: bit ${bit} is outside ${bytes.length} bytes`);
   const out = bytes.slice();
   out[index] = out[index]! ^ (1 << (bit & 7));
   return out;

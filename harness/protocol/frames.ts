@@ -89,7 +89,12 @@ export class FrameDecoder {
       if (this.buffer.length < size) break;
       const wire = this.buffer.subarray(0, size);
       this.buffer = this.buffer.subarray(size);
-      frames.push({ length, counter: this.counter, plaintext: this.open(this.counter, wire.subarray(0, 2), wire.subarray(2)), wire });
+      frames.push({
+        length,
+        counter: this.counter,
+        plaintext: this.open(this.counter, wire.subarray(0, 2), wire.subarray(2)),
+        wire,
+      });
       this.counter++;
     }
     return frames;

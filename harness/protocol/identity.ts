@@ -27,7 +27,13 @@ export function controllerIdentity(random: Random): Identity {
   uuid[6] = (uuid[6]! & 0x0f) | 0x40;
   uuid[8] = (uuid[8]! & 0x3f) | 0x80;
   const digits = hex(uuid).toUpperCase();
-  const id = [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)];
+  const id = [
+    digits.slice(0, 8),
+    digits.slice(8, 12),
+    digits.slice(12, 16),
+    digits.slice(16, 20),
+    digits.slice(20),
+  ];
   return identity(utf8(id.join('-')), random.bytes(Length.ltsk));
 }
 

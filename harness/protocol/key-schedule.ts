@@ -7,9 +7,15 @@ export const keyLabels = {
   /** Seals M5, M6 and the MFi data of M4; input K. */
   'Pair-Setup-Encrypt': { salt: 'Pair-Setup-Encrypt-Salt', info: 'Pair-Setup-Encrypt-Info' },
   /** ControllerX (iOSDeviceX); input K. */
-  'Pair-Setup-Controller-Sign': { salt: 'Pair-Setup-Controller-Sign-Salt', info: 'Pair-Setup-Controller-Sign-Info' },
+  'Pair-Setup-Controller-Sign': {
+    salt: 'Pair-Setup-Controller-Sign-Salt',
+    info: 'Pair-Setup-Controller-Sign-Info',
+  },
   /** AccessoryX; input K. */
-  'Pair-Setup-Accessory-Sign': { salt: 'Pair-Setup-Accessory-Sign-Salt', info: 'Pair-Setup-Accessory-Sign-Info' },
+  'Pair-Setup-Accessory-Sign': {
+    salt: 'Pair-Setup-Accessory-Sign-Salt',
+    info: 'Pair-Setup-Accessory-Sign-Info',
+  },
   /** Challenge signed by the authentication coprocessor; input K. */
   'MFi-Pair-Setup': { salt: 'MFi-Pair-Setup-Salt', info: 'MFi-Pair-Setup-Info' },
   /** Seals M2 and M3 of Pair Verify; input the X25519 shared secret. */

@@ -80,9 +80,5 @@ export function removePairing(id: Bytes): TlvItem[] {
 
 /** One entry of a list reply (seed 002 §7.3, erratum E16). */
 export function pairingEntry(id: Bytes, ltpk: Bytes, permissions: number): TlvItem[] {
-  return [
-    tlv(TlvType.Identifier, id),
-    tlv(TlvType.PublicKey, ltpk),
-    tlv(TlvType.Permissions, permissions),
-  ];
+  return [tlv(TlvType.Identifier, id), tlv(TlvType.PublicKey, ltpk), tlv(TlvType.Permissions, permissions)];
 }

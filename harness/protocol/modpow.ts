@@ -91,6 +91,7 @@ export function pow(base: bigint, exponent: bigint): bigint {
   let byExponent = memo.get(base);
   if (byExponent === undefined) memo.set(base, (byExponent = new Map()));
   let result = byExponent.get(exponent);
-  if (result === undefined) byExponent.set(exponent, (result = base === g ? powG(exponent) : power(base, exponent)));
+  if (result === undefined)
+    byExponent.set(exponent, (result = base === g ? powG(exponent) : power(base, exponent)));
   return result;
 }

@@ -36,7 +36,8 @@ function fromDigits(digits: string): SetupCode {
 export function parseSetupCode(input: string): SetupCode {
   const value = input.trim();
   if (/^X-HM:/i.test(value)) return parseSetupPayload(value).code;
-  if (/^\d{3}-\d{2}-\d{3}$/.test(value) || /^\d{8}$/.test(value)) return fromDigits(value.replaceAll('-', ''));
+  if (/^\d{3}-\d{2}-\d{3}$/.test(value) || /^\d{8}$/.test(value))
+    return fromDigits(value.replaceAll('-', ''));
   throw new InputError(
     `setup code: expected XXX-XX-XXX, 8 digits or an X-HM:// payload, got ${value.length} characters of another form`,
   );
@@ -49,7 +50,9 @@ export function isTrivialCode(code: SetupCode): boolean {
 /** A code of the same form that is certainly another one, and not a trivial one. */
 export function otherCode(code: SetupCode): SetupCode {
   for (let step = 1; ; step++) {
-    const other = fromDigits(String((Number(code.digits) + 10_000_019 * step) % 100_000_000).padStart(8, '0'));
+    const other = fromDigits(
+      String((Number(code.digits) + 10_000_019 * step) % 100_000_000).padStart(8, '0'),
+    );
     if (other.digits !== code.digits && !isTrivialCode(other)) return other;
   }
 }
@@ -86,10 +89,17 @@ export function parseSetupPayload(uri: string): SetupPayload {
 export function formatSetupPayload(payload: SetupPayload): string {
   const { code, flags, category, version, setupId } = payload;
   if (!/^[0-9A-Z]{4}$/.test(setupId)) throw new InputError('setup id: expected four characters 0-9 A-Z');
-  for (const [name, value, limit] of [['flags', flags, 16], ['category', category, 256], ['version', version, 8]] as const)
+  for (const [name, value, limit] of [
+    ['flags', flags, 16],
+    ['category', category, 256],
+    ['version', version, 8],
+  ] as const)
     if (!Number.isInteger(value) || value < 0 || value >= limit)
       throw new InputError(`setup payload ${name}: expected 0 to ${limit - 1}, got ${value}`);
   const bits =
-    (BigInt(version) << 43n) | (BigInt(category) << 31n) | (BigInt(flags) << 27n) | BigInt(Number(code.digits));
+    (BigInt(version) << 43n) |
+    (BigInt(category) << 31n) |
+    (BigInt(flags) << 27n) |
+    BigInt(Number(code.digits));
   return PREFIX + bits.toString(36).toUpperCase().padStart(PAYLOAD_DIGITS, '0') + setupId;
 }

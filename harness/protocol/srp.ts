@@ -1,5 +1,15 @@
 import { sha512 } from '@noble/hashes/sha2.js';
-import { type Bytes, abytes, concat, equal, fromInteger, padLeft, stripLeadingZeros, toInteger, utf8 } from './bytes.js';
+import {
+  type Bytes,
+  abytes,
+  concat,
+  equal,
+  fromInteger,
+  padLeft,
+  stripLeadingZeros,
+  toInteger,
+  utf8,
+} from './bytes.js';
 import { Length, SRP_USER } from './constants.js';
 import { N, g, pow } from './modpow.js';
 
@@ -42,7 +52,14 @@ export const srpConventions = {
   /** Apple's reference implementation. */
   adk,
   /** S padded to 384 bytes before hashing; A as received. */
-  'padded-session': { ...adk, proofA: 'as-sent', proofB: 'padded', session: 'padded', serverProofA: 'as-sent', wireB: 'padded' },
+  'padded-session': {
+    ...adk,
+    proofA: 'as-sent',
+    proofB: 'padded',
+    session: 'padded',
+    serverProofA: 'as-sent',
+    wireB: 'padded',
+  },
   /** Everything padded except S. */
   'padded-proofs': { ...adk, proofA: 'padded', proofB: 'padded', wireB: 'padded' },
   /** Everything without leading zeros. */
@@ -162,7 +179,8 @@ export function hasLeadingZero(session: ClientSession): boolean {
 
 /** What is wrong with B as an SRP public value, or undefined (RFC 5054 §2.5.3). */
 export function publicKeyDefect(B: Bytes): string | undefined {
-  if (B.length === 0 || B.length > Length.srpPublicKey) return `PublicKey is ${B.length} bytes, 1 to 384 are allowed`;
+  if (B.length === 0 || B.length > Length.srpPublicKey)
+    return `PublicKey is ${B.length} bytes, 1 to 384 are allowed`;
   const value = toInteger(B);
   if (value % N === 0n) return 'PublicKey is 0 mod N';
   if (value >= N) return 'PublicKey is not below N';

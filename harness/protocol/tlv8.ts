@@ -184,7 +184,8 @@ export function splitEntries(message: TlvMessage): TlvItem[][] {
 
 /** An unsigned integer as minimal little-endian bytes of 1, 2, 4 or 8 (erratum E18). */
 export function integerValue(value: number): Bytes {
-  if (!Number.isSafeInteger(value) || value < 0) throw new InputError(`TLV integer: ${value} is not an unsigned integer`);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new InputError(`TLV integer: ${value} is not an unsigned integer`);
   const width = value < 0x100 ? 1 : value < 0x1_0000 ? 2 : value < 0x1_0000_0000 ? 4 : 8;
   const out = new Uint8Array(width);
   for (let i = 0, rest = value; i < width; i++, rest = Math.floor(rest / 256)) out[i] = rest % 256;

@@ -108,7 +108,8 @@ export class HttpReader {
     if (framing === 'none') return this.take(new Uint8Array(0), 0);
     if (framing === 'chunked') return this.readChunks();
     if (framing === 'until-close') {
-      if (this.size > limits.body) return invalid(`a body of more than ${limits.body} bytes without Content-Length`);
+      if (this.size > limits.body)
+        return invalid(`a body of more than ${limits.body} bytes without Content-Length`);
       return { kind: 'partial', untilClose: { ...message, framing, body: this.pending.slice() } };
     }
     if (this.size < length) return { kind: 'partial' };
@@ -168,7 +169,9 @@ export class HttpReader {
     for (;;) {
       const lineEnd = data.indexOf(0x0a, this.chunk.at);
       if (lineEnd < 0)
-        return data.length - this.chunk.at > 256 ? invalid('a chunk size line of more than 256 bytes') : { kind: 'partial' };
+        return data.length - this.chunk.at > 256
+          ? invalid('a chunk size line of more than 256 bytes')
+          : { kind: 'partial' };
       const line = text(data.subarray(this.chunk.at, lineEnd)).split(';')[0]!.trim();
       if (!/^[0-9a-fA-F]{1,7}$/.test(line)) return invalid(`a chunk size of "${line.slice(0, 20)}"`);
       const size = parseInt(line, 16);
@@ -183,7 +186,8 @@ export class HttpReader {
             this.chunk.total -= size;
             return data.length - at > limits.head ? invalid('endless trailers') : { kind: 'partial' };
           }
-          if (text(data.subarray(at, next)).trim() === '') return this.take(concat(...this.chunk.body), next + 1);
+          if (text(data.subarray(at, next)).trim() === '')
+            return this.take(concat(...this.chunk.body), next + 1);
           at = next + 1;
         }
       }
@@ -239,11 +243,15 @@ function parseHead(head: string, role: 'request' | 'response'): Head | { kind: '
   };
   const chunked = (header(message, 'Transfer-Encoding') ?? '').toLowerCase().includes('chunked');
   // These never have a body, whatever their headers say (RFC 9112 §6.3).
-  if (response && (status < 200 || status === 204 || status === 304)) return { message, framing: 'none', length: 0 };
+  if (response && (status < 200 || status === 204 || status === 304))
+    return { message, framing: 'none', length: 0 };
   if (chunked) return { message, framing: 'chunked', length: 0 };
-  const lengths = headers.filter(([name]) => name.toLowerCase() === 'content-length').map(([, value]) => value);
+  const lengths = headers
+    .filter(([name]) => name.toLowerCase() === 'content-length')
+    .map(([, value]) => value);
   if (lengths.length === 0) return { message, framing: response ? 'until-close' : 'none', length: 0 };
-  if (new Set(lengths).size > 1) return invalid(`contradicting Content-Length headers: ${lengths.slice(0, 4).join(', ')}`);
+  if (new Set(lengths).size > 1)
+    return invalid(`contradicting Content-Length headers: ${lengths.slice(0, 4).join(', ')}`);
   if (!/^\d{1,15}$/.test(lengths[0]!)) return invalid(`a Content-Length of "${lengths[0]!.slice(0, 40)}"`);
   const length = Number(lengths[0]);
   if (length > limits.body) return invalid(`a Content-Length of ${length}, the limit is ${limits.body}`);

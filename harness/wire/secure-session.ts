@@ -1,4 +1,11 @@
-import { type Bytes, FrameDecoder, FrameEncoder, type ReceivedFrame, type SessionKeys, frameOpener } from '../protocol/index.js';
+import {
+  type Bytes,
+  FrameDecoder,
+  FrameEncoder,
+  type ReceivedFrame,
+  type SessionKeys,
+  frameOpener,
+} from '../protocol/index.js';
 
 /** The controller's half of a secured session: one key and one counter per direction (seed 001). */
 export class SecureSession {

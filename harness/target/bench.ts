@@ -1,0 +1,282 @@
+import {
+  type Identity,
+  Method,
+  type Peer,
+  type Random,
+  type ReceivedFrame,
+  type SetupCode,
+  TlvError,
+  type TlvItem,
+  removePairing,
+  setupM1,
+  text,
+} from '../protocol/index.js';
+import { type Clock, type Dialer, type Patience, Trace, Unreachable } from '../wire/index.js';
+import { Controller } from './controller.js';
+import { Blocked, StepFailed } from './errors.js';
+import { Link } from './link.js';
+import { type Outcome, describeOutcome } from './outcome.js';
+import { type Profile, hapProfile } from './profile.js';
+
+/** What a check needs the accessory to be when it starts. */
+export type PairingState = 'any' | 'unpaired' | 'paired';
+
+/** What the harness knows: unpaired, paired by this run, paired by someone else, or to be found out. */
+export type KnownState = 'unpaired' | 'ours' | 'foreign' | 'unknown';
+
+export interface BenchOptions {
+  readonly dialer: Dialer;
+  readonly code: SetupCode | undefined;
+  readonly random: Random;
+  readonly patience: Patience;
+  readonly profile?: Profile;
+  /** Text of the Host header. */
+  readonly host?: string;
+  /** Gives an embedded accessory the randomness of one check, so that no check depends on its neighbours. */
+  readonly reseed?: (label: string) => void;
+}
+
+/** A message of the run as watches see it. */
+export interface Heard {
+  readonly topic: Topic;
+  readonly payload: unknown;
+}
+export type Topic =
+  'setup-m2' | 'setup-m4' | 'setup-m6' | 'verify-m2' | 'verify-m4' | 'pairings' | 'pairing-reply' | 'frame';
+
+/** Mutable counters of what the accessory was asked to do. */
+export interface Spent {
+  m2: number;
+  m4: number;
+  m6: number;
+  verifies: number;
+  attempts: number;
+  accessoryMs: number;
+}
+
+/** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
+const BUSY_PATIENCE = 5_000;
+
+/** The accessory under test and all the harness knows of it: states, identities, price, trace. */
+export class Bench {
+  readonly clock: Clock;
+  readonly trace: Trace;
+  readonly profile: Profile;
+  readonly spent: Spent = { m2: 0, m4: 0, m6: 0, verifies: 0, attempts: 0, accessoryMs: 0 };
+  state: KnownState = 'unknown';
+  /** The controller that paired, while the accessory is ours. */
+  admin: Identity | undefined;
+  /** The accessory's identity as M6 claimed it. */
+  accessory: Peer | undefined;
+  /** Requirements found violated in a way that makes flows over them useless, with what was seen. */
+  readonly broken = new Map<string, string>();
+  /** Every identity that left in an M5 or Add, also in one that had to be refused: it may be in the accessory. */
+  readonly sentIdentities: Identity[] = [];
+  /** Set by the runner: gets every message for the watches. */
+  onHeard: ((heard: Heard) => void) | undefined;
+
+  private links: Link[] = [];
+  private connections = 0;
+
+  constructor(readonly options: BenchOptions) {
+    this.clock = options.dialer.clock;
+    this.trace = new Trace(() => this.clock.now());
+    this.profile = options.profile ?? hapProfile;
+  }
+
+  emit(topic: Topic, payload: unknown): void {
+    this.onHeard?.({ topic, payload });
+  }
+
+  /** The reference controller for one check, with the randomness of its id. */
+  controller(label: string, judgedWait = this.options.patience.answer): Controller {
+    this.options.reseed?.(label);
+    return new Controller(this, this.options.random.fork(label), judgedWait);
+  }
+
+  /** @throws Unreachable when no connection comes about within the time for an answer. */
+  async open(): Promise<Link> {
+    const { dialer, patience, host = 'accessory.local' } = this.options;
+    const connection = await dialer.connect(this.clock.now() + patience.answer);
+    const link: Link = new Link(
+      ++this.connections,
+      connection,
+      this.profile,
+      this.trace,
+      {
+        reply: (reply) => {
+          if (reply.tlv !== undefined) this.emit('pairing-reply', reply);
+        },
+        frame: (frame: ReceivedFrame) => this.emit('frame', frame),
+        waited: (milliseconds) => (this.spent.accessoryMs += milliseconds),
+      },
+      host,
+    );
+    this.links.push(link);
+    return link;
+  }
+
+  /** Ends every connection of the check that just ran. */
+  async closeLinks(): Promise<void> {
+    const links = this.links;
+    this.links = [];
+    for (const link of links) await link.close();
+  }
+
+  /**
+   * First look: is anyone there, paired or not? An accessory that answers nothing at all is Unreachable; one that
+   * answers something else but not M1 is for the checks to judge.
+   * @throws Unreachable
+   */
+  async survey(): Promise<void> {
+    const m1 = await this.probe();
+    if (m1.kind === 'close' || m1.kind === 'reset' || m1.kind === 'silence') {
+      const link = await this.open();
+      const other = await link.request({ method: 'GET', path: '/accessories' }, this.options.patience.answer);
+      await this.closeLinks();
+      if (other.kind !== 'reply')
+        throw new Unreachable(
+          'failed',
+          `it accepts connections and answers nothing (Pair Setup M1: ${describeOutcome(m1)}; GET /accessories: ${describeOutcome(other)}). Is this the accessory's HAP port?`,
+        );
+    }
+  }
+
+  /** Pair Setup M1 on a fresh connection, closed again; tells the pairing state when the answer does. */
+  async probe(): Promise<Outcome> {
+    const link = await this.open();
+    const outcome = await this.sendM1(link, setupM1(Method.PairSetup));
+    await this.closeLinks();
+    if (outcome.kind !== 'reply' || outcome.tlv === undefined) return outcome;
+    if (outcome.tlv.error === TlvError.Unavailable) {
+      if (this.state !== 'ours') this.state = 'foreign';
+    } else if (outcome.tlv.error === undefined && outcome.tlv.state === 2) this.unpaired();
+    return outcome;
+  }
+
+  sendM1(link: Link, items: readonly TlvItem[]): Promise<Outcome> {
+    this.spent.m2++;
+    return link.post(this.profile.paths.setup, items, this.options.patience.answer);
+  }
+
+  /** M6 told us: paired, by us. */
+  paired(admin: Identity, accessory: Peer | undefined): void {
+    this.state = 'ours';
+    this.admin = admin;
+    if (accessory !== undefined) this.accessory = accessory;
+  }
+
+  unpaired(): void {
+    this.state = 'unpaired';
+    this.admin = undefined;
+  }
+
+  /**
+   * Brings the accessory into a state.
+   * @throws Blocked when it is paired by someone else or no code is known; StepFailed when a step does not work.
+   */
+  async ensure(state: PairingState): Promise<void> {
+    if (state === 'any') return;
+    if (this.state === 'unknown') await this.settle();
+    if (this.state === 'foreign')
+      throw new Blocked(
+        'the accessory is paired with another controller: remove it there, or factory-reset the accessory',
+      );
+    if (state === 'unpaired' && this.state === 'ours') await this.unpair();
+    else if (state === 'paired' && this.state === 'unpaired') {
+      const controller = this.controller('ensure paired');
+      const setup = await controller.pairSetup();
+      await setup.m3();
+      await setup.m5();
+      await this.closeLinks();
+    }
+  }
+
+  /** Finds out the pairing state by M1, and takes back what a stimulus of ours left behind. */
+  private async settle(): Promise<void> {
+    const deadline = this.clock.now() + BUSY_PATIENCE;
+    for (;;) {
+      const outcome = await this.probe();
+      const error = outcome.kind === 'reply' ? outcome.tlv?.error : undefined;
+      if (error === TlvError.Busy && this.clock.now() < deadline) {
+        await this.clock.sleep(250);
+        continue;
+      }
+      if (error === TlvError.Unavailable && (await this.recover())) return;
+      if (this.state === 'unknown')
+        throw new StepFailed(
+          'PS-M1-01',
+          `the pairing state cannot be told: M1 was answered by ${describeOutcome(outcome)}`,
+        );
+      return;
+    }
+  }
+
+  /** Tries every identity that ever left in this run; true when one of them got in and removed itself. */
+  private async recover(): Promise<boolean> {
+    for (const identity of this.sentIdentities.toReversed()) {
+      try {
+        if (await this.removeSelf(identity)) {
+          this.unpaired();
+          return true;
+        }
+      } catch (error) {
+        if (!(error instanceof StepFailed)) throw error;
+      } finally {
+        await this.closeLinks();
+      }
+    }
+    return false;
+  }
+
+  /** Pair Verify as `identity` and Remove of its own pairing; housekeeping, so an unproven accessory is accepted. */
+  private async removeSelf(identity: Identity): Promise<boolean> {
+    const controller = this.controller(`housekeeping ${text(identity.id)}`);
+    const session = await controller.session({ as: identity, housekeeping: true });
+    const outcome = await session.sendPairings(removePairing(identity.id));
+    // Some accessories close before the reply to the removal of one's own pairing is out.
+    if (outcome.kind === 'close' || outcome.kind === 'reset') return true;
+    return outcome.kind === 'reply' && outcome.tlv !== undefined && outcome.tlv.error === undefined;
+  }
+
+  /** Takes the run's pairing back. @throws StepFailed when that does not work. */
+  async unpair(): Promise<void> {
+    if (this.state !== 'ours' || this.admin === undefined) return;
+    const removed = await this.removeSelf(this.admin);
+    await this.closeLinks();
+    if (!removed) throw new StepFailed('PAIRINGS-19', 'the accessory did not remove the pairing of this run');
+    this.unpaired();
+  }
+
+  /**
+   * Leaves the accessory as it was found. Never throws: the answer goes into the report's first line.
+   */
+  async restore(foundAs: KnownState): Promise<{ clean: boolean; message: string }> {
+    try {
+      await this.closeLinks();
+      if (this.state === 'ours') await this.unpair();
+      else if (this.state === 'unknown') await this.settle();
+      if (this.state === 'unpaired' || this.state === foundAs)
+        return {
+          clean: true,
+          message:
+            this.state === 'foreign'
+              ? 'the accessory is paired, as it was found'
+              : 'the accessory is unpaired, as it was found',
+        };
+    } catch (error) {
+      if (!(error instanceof StepFailed || error instanceof Unreachable)) throw error;
+      if (this.sentIdentities.length === 0 || this.state === 'unpaired')
+        return { clean: true, message: 'nothing was stored in the accessory by this run' };
+      return {
+        clean: false,
+        message: `NOT AS FOUND: the accessory may hold a pairing of this run, and it could not be removed (${error.message}). A factory reset of the accessory clears it.`,
+      };
+    }
+    return {
+      clean: false,
+      message:
+        'NOT AS FOUND: the accessory answers Unavailable and no key of this run opens it. A factory reset of the accessory clears it.',
+    };
+  }
+}

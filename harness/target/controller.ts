@@ -1,0 +1,411 @@
+import {
+  type Edit,
+  type M5Options,
+  PairSetupController,
+  PairVerifyController,
+  type PairingsList,
+  type SetupM2,
+  type SetupM4,
+  type SetupM6,
+  type VerifyM2,
+  type VerifyM3Options,
+  applyEdit,
+  readPairings,
+  readSetupM2,
+} from '../controller/index.js';
+import {
+  type Bytes,
+  type Identity,
+  type Random,
+  TlvError,
+  type TlvItem,
+  type TlvMessage,
+  addPairing,
+  controllerIdentity,
+  encodeTlv,
+  listPairings,
+  otherCode,
+  removePairing,
+} from '../protocol/index.js';
+import type { HttpRequest } from '../wire/index.js';
+import type { Bench } from './bench.js';
+import { Blocked, StepFailed } from './errors.js';
+import type { Link } from './link.js';
+import { type Outcome, type Reply, describeOutcome, success } from './outcome.js';
+import type { Step } from './profile.js';
+
+export interface SetupOptions {
+  /** The setup code of the accessory, or one of the same form that is certainly wrong. */
+  readonly code?: 'right' | 'wrong';
+  readonly link?: Link;
+  readonly identity?: Identity;
+}
+
+export interface VerifyOptions {
+  /** Who verifies; the run's own controller unless given. */
+  readonly as?: Identity;
+  readonly link?: Link;
+  /** Goes on with an accessory whose identity Pair Setup did not prove: only to undo what the harness did. */
+  readonly housekeeping?: boolean;
+}
+
+/** How long a flow step waits for another setup to end. */
+const BUSY_PATIENCE = 5_000;
+
+/**
+ * The vocabulary of checks. `send…` returns the outcome to be judged; the plain verb (`m1`, `m3`, `m5`) is a step on
+ * the way and throws StepFailed when it does not succeed, so "could not get there" never reads as a violation.
+ */
+export class Controller {
+  constructor(
+    readonly bench: Bench,
+    readonly random: Random,
+    /** Milliseconds a judged outcome may take; follows from what the check allows. */
+    readonly judgedWait: number,
+  ) {}
+
+  get profile(): Bench['profile'] {
+    return this.bench.profile;
+  }
+
+  /** A fresh controller identity; remembered when it is sent. */
+  newIdentity(): Identity {
+    return controllerIdentity(this.random);
+  }
+
+  open(): Promise<Link> {
+    return this.bench.open();
+  }
+
+  /** Milliseconds a flow step may take. */
+  get stepWait(): number {
+    return this.bench.options.patience.answer;
+  }
+
+  /** A Pair Setup on a connection of its own, nothing sent yet. @throws Blocked without a setup code. */
+  async setup(options: SetupOptions = {}): Promise<PairSetup> {
+    const { code } = this.bench.options;
+    if (code === undefined) throw new Blocked('no setup code: give --code XXX-XX-XXX or set HAPSPEC_CODE');
+    const text = options.code === 'wrong' ? otherCode(code).dashed : code.dashed;
+    const identity = options.identity ?? this.newIdentity();
+    return new PairSetup(this, options.link ?? (await this.open()), text, identity);
+  }
+
+  /** A Pair Setup brought to M2. */
+  async pairSetup(options: SetupOptions = {}): Promise<PairSetup> {
+    const setup = await this.setup(options);
+    await setup.m1();
+    return setup;
+  }
+
+  /** Pair Setup M1 to M6. @returns the identity that is admin now. */
+  async pair(options: SetupOptions = {}): Promise<PairSetup> {
+    const setup = await this.pairSetup(options);
+    await setup.m3();
+    await setup.m5();
+    return setup;
+  }
+
+  /** A Pair Verify on a connection of its own, nothing sent yet. */
+  async verify(options: VerifyOptions = {}): Promise<PairVerify> {
+    const identity = options.as ?? this.bench.admin;
+    if (identity === undefined) throw new StepFailed('PS-M5-01', 'there is no pairing to verify with');
+    return new PairVerify(this, options.link ?? (await this.open()), identity, options.housekeeping ?? false);
+  }
+
+  /** A Pair Verify brought to M2. */
+  async pairVerify(options: VerifyOptions = {}): Promise<PairVerify> {
+    const verify = await this.verify(options);
+    await verify.m1();
+    return verify;
+  }
+
+  /** A verified, secured session. */
+  async session(options: VerifyOptions = {}): Promise<Session> {
+    const verify = await this.pairVerify(options);
+    return verify.m3();
+  }
+
+  /** Any request on a connection, judged. */
+  request(link: Link, request: HttpRequest): Promise<Outcome> {
+    return link.request(request, this.judgedWait);
+  }
+
+  /** Pairing items to a path, judged. */
+  post(link: Link, path: string, items: readonly TlvItem[]): Promise<Outcome> {
+    return link.post(path, items, this.judgedWait);
+  }
+
+  /** M1 on a fresh connection: true when it is answered by M2, false when by Unavailable. @throws StepFailed otherwise. */
+  async isUnpaired(): Promise<boolean> {
+    await this.bench.closeLinks();
+    const deadline = this.bench.clock.now() + BUSY_PATIENCE;
+    for (;;) {
+      const outcome = await this.bench.probe();
+      if (outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Unavailable) {
+        if (this.bench.state === 'foreign') this.bench.state = 'unknown';
+        return false;
+      }
+      if (success('setup-m2').matches(outcome)) return true;
+      const busy = outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Busy;
+      if (!busy || this.bench.clock.now() >= deadline)
+        throw new StepFailed('PS-M1-01', `M1 was answered by ${describeOutcome(outcome)}`);
+      await this.bench.clock.sleep(250);
+    }
+  }
+
+  /** Refuses to build on a requirement already found broken. */
+  relyOn(...requirements: readonly string[]): void {
+    for (const requirement of requirements) {
+      const seen = this.bench.broken.get(requirement);
+      if (seen !== undefined) throw new StepFailed(requirement, seen);
+    }
+  }
+
+  /** The reply of a step that must succeed. */
+  must(step: Step, requirement: string, outcome: Outcome): Outcome & Reply & { tlv: TlvMessage } {
+    if (success(step).matches(outcome)) return outcome as Outcome & Reply & { tlv: TlvMessage };
+    throw new StepFailed(requirement, `${step} was due, seen: ${describeOutcome(outcome)}`);
+  }
+
+  /** Throws for findings that make it impossible (or wrong) for a controller to go on. */
+  accept(read: {
+    readonly findings: readonly { requirement: string; what: string; fatal: boolean }[];
+  }): void {
+    const fatal = read.findings.find((finding) => finding.fatal);
+    if (fatal === undefined) return;
+    this.bench.broken.set(fatal.requirement, fatal.what);
+    throw new StepFailed(fatal.requirement, fatal.what);
+  }
+}
+
+/** One Pair Setup exchange on one connection. */
+export class PairSetup {
+  readonly machine: PairSetupController;
+  m2: SetupM2 | undefined;
+
+  constructor(
+    readonly controller: Controller,
+    readonly link: Link,
+    code: string,
+    readonly identity: Identity,
+  ) {
+    this.machine = new PairSetupController(code, identity, controller.random);
+  }
+
+  private async exchange(items: readonly TlvItem[], wait: number): Promise<Outcome> {
+    return this.link.post(this.controller.profile.paths.setup, items, wait);
+  }
+
+  /** M1, edited when asked, judged. */
+  async sendM1(edit?: Edit, wait = this.controller.judgedWait): Promise<Outcome> {
+    this.controller.bench.spent.m2++;
+    const outcome = await this.exchange(applyEdit(this.machine.m1(), edit), wait);
+    if (outcome.kind === 'reply' && outcome.tlv !== undefined && outcome.tlv.state === 2) {
+      this.m2 = readSetupM2(outcome.tlv);
+      if (outcome.tlv.error === undefined)
+        this.controller.bench.emit('setup-m2', { reply: outcome, m2: this.m2 });
+    }
+    return outcome;
+  }
+
+  /** M1 to M2 as a step; waits out a Busy left by a connection the accessory has not let go of yet. */
+  async m1(): Promise<SetupM2> {
+    this.controller.relyOn('PS-M1-01', 'PS-M1-03');
+    const { clock } = this.controller.bench;
+    const deadline = clock.now() + BUSY_PATIENCE;
+    for (;;) {
+      const outcome = await this.sendM1(undefined, this.controller.stepWait);
+      const busy = outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Busy;
+      if (busy && clock.now() < deadline) {
+        await clock.sleep(250);
+        continue;
+      }
+      this.controller.must('setup-m2', 'PS-M1-01', outcome);
+      this.controller.accept(this.m2!);
+      this.machine.answer(this.m2!.salt!, this.m2!.B!);
+      return this.m2!;
+    }
+  }
+
+  /** M3, edited when asked, judged. */
+  async sendM3(edit?: Edit, wait = this.controller.judgedWait): Promise<Outcome> {
+    return this.sendItems(applyEdit(this.machine.m3(), edit), wait);
+  }
+
+  /** Any items in the place of M3. */
+  async sendItems(items: readonly TlvItem[], wait = this.controller.judgedWait): Promise<Outcome> {
+    const { bench } = this.controller;
+    bench.spent.m4++;
+    const outcome = await this.exchange(items, wait);
+    if (outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Authentication) bench.spent.attempts++;
+    return outcome;
+  }
+
+  /** Reads M4 of a right M3 and tells the watches. */
+  readM4(outcome: Outcome & Reply): SetupM4 {
+    const m4 = this.machine.readM4(outcome.tlv!);
+    this.controller.bench.emit('setup-m4', { reply: outcome, m4 });
+    return m4;
+  }
+
+  /** M3 to M4 as a step. */
+  async m3(): Promise<SetupM4> {
+    this.controller.relyOn('PS-M3-01', 'PS-M3-03');
+    const outcome = await this.sendM3(undefined, this.controller.stepWait);
+    const m4 = this.readM4(this.controller.must('setup-m4', 'PS-M3-01', outcome));
+    this.controller.accept(m4);
+    return m4;
+  }
+
+  /** M5, by the rule or with departures, judged. The identity is remembered before it leaves. */
+  async sendM5(options: M5Options = {}, edit?: Edit, wait = this.controller.judgedWait): Promise<Outcome> {
+    const { bench } = this.controller;
+    const items = applyEdit(this.machine.m5(options), edit);
+    if (!bench.sentIdentities.includes(this.identity)) bench.sentIdentities.push(this.identity);
+    bench.spent.m6++;
+    // Until M6 is read the accessory may or may not hold this pairing.
+    bench.state = 'unknown';
+    return this.exchange(items, wait);
+  }
+
+  /** Reads M6 of a right M5, tells the watches, and notes that the accessory is paired. */
+  readM6(outcome: Outcome & Reply): SetupM6 {
+    const { bench } = this.controller;
+    const m6 = this.machine.readM6(outcome.tlv!);
+    for (const { requirement, what, fatal } of m6.findings) if (fatal) bench.broken.set(requirement, what);
+    bench.paired(this.identity, m6.accessory);
+    bench.emit('setup-m6', { reply: outcome, m6 });
+    return m6;
+  }
+
+  /** M5 to M6 as a step. Whether M6 proves the accessory is judged by PS-M6-01, and matters first in Pair Verify. */
+  async m5(): Promise<SetupM6> {
+    this.controller.relyOn('PS-M5-01');
+    const outcome = await this.sendM5({}, undefined, this.controller.stepWait);
+    return this.readM6(this.controller.must('setup-m6', 'PS-M5-01', outcome));
+  }
+}
+
+/** One Pair Verify exchange on one connection. */
+export class PairVerify {
+  readonly machine: PairVerifyController;
+  m2: VerifyM2 | undefined;
+
+  constructor(
+    readonly controller: Controller,
+    readonly link: Link,
+    readonly identity: Identity,
+    private readonly housekeeping: boolean,
+  ) {
+    const { bench, random } = controller;
+    this.machine = new PairVerifyController(identity, housekeeping ? undefined : bench.accessory, random);
+  }
+
+  private exchange(items: readonly TlvItem[], wait: number): Promise<Outcome> {
+    return this.link.post(this.controller.profile.paths.verify, items, wait);
+  }
+
+  /** M1, edited when asked, judged. */
+  async sendM1(edit?: Edit, wait = this.controller.judgedWait): Promise<Outcome> {
+    this.controller.bench.spent.verifies++;
+    const outcome = await this.exchange(applyEdit(this.machine.m1(), edit), wait);
+    if (outcome.kind === 'reply' && outcome.tlv?.state === 2 && outcome.tlv.error === undefined) {
+      this.m2 = this.machine.readM2(outcome.tlv);
+      if (!this.housekeeping) this.controller.bench.emit('verify-m2', { reply: outcome, m2: this.m2 });
+    }
+    return outcome;
+  }
+
+  /** M1 to M2 as a step. */
+  async m1(): Promise<VerifyM2> {
+    if (!this.housekeeping) this.controller.relyOn('PS-M6-01', 'PV-M1-01', 'PV-M2-01');
+    const outcome = await this.sendM1(undefined, this.controller.stepWait);
+    this.controller.must('verify-m2', 'PV-M1-01', outcome);
+    this.controller.accept(this.m2!);
+    return this.m2!;
+  }
+
+  /** M3, by the rule or with departures, judged. */
+  sendM3(options: VerifyM3Options = {}, edit?: Edit, wait = this.controller.judgedWait): Promise<Outcome> {
+    return this.exchange(applyEdit(this.machine.m3(options), edit), wait);
+  }
+
+  /** M3 to M4 as a step, and the switch to frames. */
+  async m3(): Promise<Session> {
+    if (!this.housekeeping) this.controller.relyOn('PV-M3-01');
+    const outcome = await this.sendM3({}, undefined, this.controller.stepWait);
+    this.controller.must('verify-m4', 'PV-M3-01', outcome);
+    return this.secure();
+  }
+
+  /** The session M4 opened. */
+  secure(): Session {
+    this.link.secureWith(this.machine.sessionKeys());
+    return new Session(this.controller, this.link, this.identity);
+  }
+}
+
+/** A verified session: requests travel in frames. */
+export class Session {
+  constructor(
+    readonly controller: Controller,
+    readonly link: Link,
+    readonly identity: Identity,
+  ) {}
+
+  /** A request, judged. */
+  request(request: HttpRequest, wait = this.controller.judgedWait): Promise<Outcome> {
+    return this.link.request(request, wait);
+  }
+
+  get(path: string): Promise<Outcome> {
+    return this.request({ method: 'GET', path });
+  }
+
+  /** A request to /pairings, judged. */
+  async sendPairings(items: readonly TlvItem[], wait = this.controller.judgedWait): Promise<Outcome> {
+    const outcome = await this.link.post(this.controller.profile.paths.pairings, items, wait);
+    if (outcome.kind === 'reply' && outcome.tlv !== undefined)
+      this.controller.bench.emit('pairings', { reply: outcome });
+    return outcome;
+  }
+
+  /** List Pairings as a step. */
+  async list(): Promise<PairingsList> {
+    this.controller.relyOn('PAIRINGS-01');
+    const outcome = await this.sendPairings(listPairings(), this.controller.stepWait);
+    return readPairings(this.controller.must('pairings-list', 'PAIRINGS-01', outcome).tlv);
+  }
+
+  /** Adds a controller as a step; its identity is remembered before it leaves. */
+  async add(identity: Identity, permissions: number): Promise<void> {
+    this.controller.bench.sentIdentities.push(identity);
+    const outcome = await this.sendPairings(
+      addPairing(identity.id, identity.ltpk, permissions),
+      this.controller.stepWait,
+    );
+    this.controller.must('pairings-add', 'PAIRINGS-04', outcome);
+  }
+
+  sendRemove(id: Bytes): Promise<Outcome> {
+    return this.sendPairings(removePairing(id));
+  }
+
+  /** The frames of a request, sealed with the session's next counters, not sent. */
+  seal(request: HttpRequest): Bytes[] {
+    return this.link.session.seal(this.link.encode(request));
+  }
+
+  /** Raw bytes in one segment, then the outcome, judged. `line` says in words what they are. */
+  sendRaw(bytes: Bytes, line: string): Promise<Outcome> {
+    this.link.said(line);
+    this.link.send(bytes);
+    return this.link.outcome(this.controller.judgedWait);
+  }
+}
+
+/** The encoded bytes of items, for raw sends. */
+export function encoded(items: readonly TlvItem[]): Bytes {
+  return encodeTlv(items);
+}

@@ -1,0 +1,7 @@
+/** The accessory under test. */
+export * from './bench.js';
+export * from './controller.js';
+export * from './errors.js';
+export * from './link.js';
+export * from './outcome.js';
+export * from './profile.js';

@@ -1,0 +1,274 @@
+import {
+  type Bytes,
+  type ReceivedFrame,
+  type SessionKeys,
+  type TlvItem,
+  type TlvMessage,
+  concat,
+  decodeTlv,
+  encodeTlv,
+  text,
+} from '../protocol/index.js';
+import {
+  type Connection,
+  type HttpMessage,
+  HttpReader,
+  type HttpRequest,
+  SecureSession,
+  type Trace,
+  contentType,
+  encodeRequest,
+  limits,
+} from '../wire/index.js';
+import { type Outcome, hexDump, isPairingBody } from './outcome.js';
+import type { Profile } from './profile.js';
+
+/** Called for what the accessory sends, so that watches see every message of the run. */
+export interface LinkObserver {
+  reply?(reply: Outcome & { kind: 'reply' }, path: string): void;
+  frame?(frame: ReceivedFrame): void;
+  /** Milliseconds spent waiting for the accessory. */
+  waited?(milliseconds: number): void;
+}
+
+/** A response without length or chunks ends with the connection; some devices never close it, so quiet ends it too. */
+const QUIET = 300;
+/** How long the accessory may take to close behind our FIN before we drop the connection. */
+const LINGER = 300;
+
+/** One connection to the accessory with HTTP on it, plain or secured, recording all that passes. */
+export class Link {
+  private reader = new HttpReader('response');
+  private secure: SecureSession | undefined;
+  private over = false;
+  /** Events (`EVENT/1.0`) received so far. */
+  readonly events: HttpMessage[] = [];
+
+  constructor(
+    /** Number in the trace. */
+    readonly number: number,
+    readonly connection: Connection,
+    readonly profile: Profile,
+    readonly trace: Trace,
+    private readonly observer: LinkObserver,
+    private readonly host: string,
+  ) {
+    trace.record(number, { kind: 'open' });
+  }
+
+  get secured(): boolean {
+    return this.secure !== undefined;
+  }
+
+  /** The secured session; @throws when the connection is still plain (a mistake of the harness). */
+  get session(): SecureSession {
+    if (this.secure === undefined) throw new Error(`connection #${this.number} is not secured`);
+    return this.secure;
+  }
+
+  /** Switches both directions to frames; the next byte each way is one. */
+  secureWith(keys: SessionKeys): void {
+    this.secure = new SecureSession(keys);
+    this.trace.record(this.number, { kind: 'note', line: 'secured' });
+  }
+
+  /** A pairing request: TLV in, outcome out. */
+  post(path: string, items: readonly TlvItem[], wait: number): Promise<Outcome> {
+    return this.postBytes(path, encodeTlv(items), wait);
+  }
+
+  postBytes(path: string, body: Bytes, wait: number): Promise<Outcome> {
+    return this.request(
+      { method: 'POST', path, headers: [['Content-Type', this.profile.mediaType]], body },
+      wait,
+    );
+  }
+
+  /** A request as bytes, with the Host header every controller sends. */
+  encode(request: HttpRequest): Bytes {
+    return encodeRequest({ ...request, headers: [['Host', this.host], ...(request.headers ?? [])] });
+  }
+
+  /** Sends a request, in frames when secured, and waits for what comes of it. */
+  async request(request: HttpRequest, wait: number): Promise<Outcome> {
+    this.said(`${request.method} ${request.path}  ${describeBody(request)}`);
+    const bytes = this.encode(request);
+    this.send(this.secure === undefined ? bytes : concat(...this.secure.seal(bytes)));
+    return this.outcome(wait, request.path);
+  }
+
+  /** Raw bytes as they are, in one segment. */
+  send(bytes: Bytes): void {
+    this.trace.record(this.number, { kind: 'sent', bytes });
+    this.connection.write(bytes);
+  }
+
+  /** A line of the decoded exchange for what raw sends do. */
+  said(line: string): void {
+    this.trace.record(this.number, { kind: 'said', line, sealed: this.secured });
+  }
+
+  note(line: string): void {
+    this.trace.record(this.number, { kind: 'note', line });
+  }
+
+  /** What the accessory does next, waiting `wait` ms at most. `path` names the request answered, for watches. */
+  async outcome(wait: number, path = ''): Promise<Outcome> {
+    const start = this.connection.clock.now();
+    const outcome = await this.read(start, start + wait, path);
+    this.observer.waited?.(this.connection.clock.now() - start);
+    return outcome;
+  }
+
+  private async read(start: number, deadline: number, path: string): Promise<Outcome> {
+    const { clock } = this.connection;
+    let interim = 0;
+    let sealed = this.secured;
+    let quiet = Infinity;
+    for (;;) {
+      const elapsed = clock.now() - start;
+      const progress = this.reader.next();
+      if (progress.kind === 'invalid') {
+        this.heard(`not understood: ${progress.what}: ${hexDump(this.reader.pending, 32)}`, sealed);
+        return { kind: 'garbage', what: progress.what, elapsed };
+      }
+      if (progress.kind === 'message') {
+        const { message } = progress;
+        if (message.version.startsWith('EVENT')) {
+          this.events.push(message);
+          this.heard(`${message.startLine}  ${message.body.length} bytes`, sealed);
+          continue;
+        }
+        if (message.status < 200) {
+          this.heard(message.startLine, sealed);
+          if (++interim > limits.interim)
+            return { kind: 'garbage', what: `more than ${limits.interim} interim responses`, elapsed };
+          continue;
+        }
+        return this.reply(message, sealed, elapsed, path);
+      }
+      const untilClose = progress.untilClose;
+      if (untilClose !== undefined) quiet = clock.now() + QUIET;
+      const event = await this.connection.next(Math.min(deadline, quiet));
+      const now = clock.now() - start;
+      if (event.kind === 'data') {
+        this.trace.record(this.number, { kind: 'received', bytes: event.bytes });
+        const plain = this.unseal(event.bytes);
+        if (plain === 'plaintext') {
+          sealed = false;
+          this.reader.feed(event.bytes);
+        } else if (typeof plain === 'string') {
+          this.heard(plain, false);
+          return { kind: 'garbage', what: plain, elapsed: now };
+        } else if (plain.length > 0) this.reader.feed(plain);
+        continue;
+      }
+      if (untilClose !== undefined && untilClose.framing === 'until-close') {
+        if (event.kind !== 'silence') this.ended(event.kind);
+        this.reader = new HttpReader('response');
+        return this.reply(untilClose, sealed, now, path);
+      }
+      if (event.kind === 'silence') {
+        this.trace.record(this.number, { kind: 'silence', waited: now });
+        return { kind: 'silence', elapsed: now };
+      }
+      this.ended(event.kind);
+      return { kind: event.kind, elapsed: now };
+    }
+  }
+
+  /** Plaintext of the frames completed by these bytes, or what is wrong with them. */
+  private unseal(bytes: Bytes): Bytes | string {
+    if (this.secure === undefined) return bytes;
+    const { decoder } = this.secure;
+    // A length field of "HT" or "EV" is far above 1024: the accessory fell back to plaintext.
+    if (decoder.pending.length === 0 && /^(HTTP\/1|EVENT\/|RTSP\/1)/.test(text(bytes.subarray(0, 6))))
+      return 'plaintext';
+    const parts: Bytes[] = [];
+    for (const frame of this.secure.open(bytes)) {
+      this.observer.frame?.(frame);
+      if (frame.plaintext === undefined)
+        return `a frame of ${frame.length} bytes that does not open with counter ${frame.counter}`;
+      parts.push(frame.plaintext);
+    }
+    return concat(...parts);
+  }
+
+  private reply(http: HttpMessage, sealed: boolean, elapsed: number, path: string): Outcome {
+    const tlv = isPairingBody(http, this.profile) ? decodeTlv(http.body) : undefined;
+    this.heard(`${http.status}  ${describeResponse(http, tlv)}`, sealed, elapsed);
+    const outcome = {
+      kind: 'reply',
+      http,
+      tlv,
+      sealed,
+      secured: this.secured,
+      profile: this.profile,
+      elapsed,
+    } as const;
+    this.observer.reply?.(outcome, path);
+    return outcome;
+  }
+
+  private heard(line: string, sealed: boolean, elapsed?: number): void {
+    const time = elapsed === undefined ? '' : `  (${Math.round(elapsed)} ms)`;
+    this.trace.record(this.number, { kind: 'heard', line: line + time, sealed });
+  }
+
+  private ended(kind: 'close' | 'reset'): void {
+    if (!this.over) this.trace.record(this.number, { kind });
+    this.over = true;
+  }
+
+  /** Waits up to `wait` ms for the accessory to end the connection, dropping what it still sends. True when it did. */
+  async closes(wait: number): Promise<boolean> {
+    const deadline = this.connection.clock.now() + wait;
+    for (;;) {
+      const event = await this.connection.next(deadline);
+      if (event.kind === 'silence') return false;
+      if (event.kind === 'data') {
+        this.trace.record(this.number, { kind: 'received', bytes: event.bytes });
+        continue;
+      }
+      this.ended(event.kind);
+      return true;
+    }
+  }
+
+  /**
+   * True while the accessory has not ended the connection. What it sends meanwhile stays unread.
+   * A FIN travels behind the last answer, so it may take the `wait` to show.
+   */
+  async stillOpen(wait: number): Promise<boolean> {
+    const event = await this.connection.next(this.connection.clock.now() + wait);
+    if (event.kind === 'data') this.connection.unread(event.bytes);
+    else if (event.kind !== 'silence') this.ended(event.kind);
+    return event.kind === 'data' || event.kind === 'silence';
+  }
+
+  /** Ends the connection in good order and gives the accessory time to notice: some stay Busy until they do. */
+  async close(): Promise<void> {
+    if (!this.over) {
+      this.trace.record(this.number, { kind: 'we-close' });
+      this.connection.finish();
+      await this.closes(LINGER);
+      this.over = true;
+    }
+    this.connection.close();
+  }
+}
+
+function describeBody(request: HttpRequest): string {
+  if (request.body === undefined) return '';
+  const type = request.headers?.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? '';
+  if (/json/.test(type)) return text(request.body.subarray(0, 120));
+  return decodeTlv(request.body).toString();
+}
+
+function describeResponse(http: HttpMessage, tlv: TlvMessage | undefined): string {
+  if (http.body.length === 0) return '(empty body)';
+  if (tlv === undefined)
+    return `${contentType(http) || 'no Content-Type'}, ${http.body.length} bytes: ${text(http.body.subarray(0, 60)).replace(/\s+/g, ' ')}`;
+  const bytes = http.body.length <= 24 ? `  [${hexDump(http.body)}]` : '';
+  return tlv.toString() + bytes;
+}
