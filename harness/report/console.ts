@@ -1,0 +1,175 @@
+import pc from 'picocolors';
+import type { CheckResult, Price, RunObserver, RunReport, Status } from '../runner/result.js';
+import { counts } from './counts.js';
+import { clip, failureText, oneLine } from './text.js';
+
+export interface ConsoleOptions {
+  readonly stream: NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
+  readonly colours: boolean;
+  /** On a terminal, keep a line for every check and not only for failures and errors. */
+  readonly verbose?: boolean;
+}
+
+const ERASE_LINE = '\r\u001b[2K';
+
+/** Words beside symbols, so that a log can be searched and read without colours. */
+const badges: Readonly<Record<Status, string>> = {
+  pass: '✓ pass ',
+  warn: '! warn ',
+  fail: '✗ FAIL ',
+  skip: '- skip ',
+  error: '? ERROR',
+};
+
+const words: readonly (readonly [Status, one: string, many: string])[] = [
+  ['pass', 'passed', 'passed'],
+  ['warn', 'warning', 'warnings'],
+  ['fail', 'failed', 'failed'],
+  ['skip', 'skipped', 'skipped'],
+  ['error', 'error', 'errors'],
+];
+
+function time(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
+}
+
+function priceLine(price: Price): string {
+  const { m2, m4, m6, verifies, attempts, resets } = price;
+  const spent = `${m2} M2, ${m4} M4, ${m6} M6, ${verifies} verifies, ${resets} resets; ${attempts} attempts`;
+  return `price: ${spent}; ${time(price.wallMs)}, of it ${time(price.accessoryMs)} waiting for the accessory`;
+}
+
+/** Ids of a group, bounded: a family of a hundred variants must not push the summary off the screen. */
+function idList(results: readonly CheckResult[]): string {
+  const shown = results.slice(0, 8).map(({ id }) => oneLine(id, 80));
+  return shown.join(', ') + (results.length > 8 ? `, and ${results.length - 8} more` : '');
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+/**
+ * Shows a run to people. On a terminal one rewritten progress line; elsewhere (CI) one plain line for each check.
+ * After the list come failures in full, warnings, skips by reason, and last the summary.
+ */
+export function consoleReporter(options: ConsoleOptions): RunObserver {
+  const { stream, verbose = false } = options;
+  const colours = pc.createColors(options.colours);
+  const terminal = stream.isTTY === true;
+  const paint: Readonly<Record<Status, (text: string) => string>> = {
+    pass: colours.green,
+    warn: colours.yellow,
+    fail: colours.red,
+    skip: colours.dim,
+    error: colours.magenta,
+  };
+  let planned = 0;
+  let done = 0;
+  let chapter: string | undefined;
+  let progressShown = false;
+
+  const print = (...lines: readonly string[]): void => {
+    const erase = progressShown ? ERASE_LINE : '';
+    progressShown = false;
+    stream.write(erase + lines.map((line) => line + '\n').join(''));
+  };
+
+  const progress = (text: string): void => {
+    // One column stays free: a full line makes some terminals wrap, and a wrapped line cannot be rewritten.
+    stream.write(ERASE_LINE + colours.dim(clip(text, Math.max(10, (stream.columns ?? 80) - 1))));
+    progressShown = true;
+  };
+
+  const resultLine = (result: CheckResult): string => {
+    const told = result.message === '' ? '' : `: ${oneLine(result.message, 300)}`;
+    return `  ${paint[result.status](badges[result.status])} ${oneLine(`${result.id} ${result.title}`, 200)}${told}`;
+  };
+
+  const grouped = (title: string, results: readonly CheckResult[]): string[] => {
+    if (results.length === 0) return [];
+    const lines = ['', colours.bold(title)];
+    for (const [reason, members] of groupBy(results, (result) => result.reason ?? ''))
+      for (const [message, same] of groupBy(members, (result) => result.message))
+        lines.push(`  ${same.length} ${reason}: ${oneLine(message, 300)} (${idList(same)})`);
+    return lines;
+  };
+
+  const details = (report: RunReport): string[] => {
+    const { results, strict } = report;
+    const red = results.filter(
+      ({ status, reason }) =>
+        status === 'fail' || (status === 'error' && reason !== 'not-run') || (strict && status === 'warn'),
+    );
+    const lines: string[] = [];
+    if (red.length > 0) lines.push('', colours.bold('Failures'));
+    for (const result of red) {
+      const [first = '', ...rest] = failureText(result, report).split('\n');
+      lines.push('', paint[result.status](first), ...rest.map((line) => `  ${line}`));
+    }
+    const warnings = results.filter(({ status }) => status === 'warn' && !strict);
+    if (warnings.length > 0) lines.push('', colours.bold('Warnings'), ...warnings.map(resultLine));
+    lines.push(
+      ...grouped(
+        'Not run',
+        results.filter(({ status, reason }) => status === 'error' && reason === 'not-run'),
+      ),
+    );
+    lines.push(
+      ...grouped(
+        'Skipped',
+        results.filter(({ status }) => status === 'skip'),
+      ),
+    );
+    return lines;
+  };
+
+  const summary = (report: RunReport): string[] => {
+    const total = counts(report.results);
+    const tally = words.map(([status, one, many]) => {
+      const text = `${total[status]} ${total[status] === 1 ? one : many}`;
+      return total[status] > 0 ? paint[status](text) : text;
+    });
+    const left = oneLine(report.aftermath.message);
+    const exit = `exit ${report.exit.code}: ${oneLine(report.exit.meaning)}`;
+    return [
+      '',
+      ...(report.aftermath.clean ? [] : [colours.red(colours.bold(`accessory: ${left}`))]),
+      tally.join(', '),
+      priceLine(report.price),
+      `seed: ${oneLine(report.seed)}`,
+      ...(report.aftermath.clean && left !== '' ? [`accessory: ${left}`] : []),
+      (report.exit.code === 0 ? colours.green : colours.red)(exit),
+    ];
+  };
+
+  return {
+    started(count, about) {
+      planned = count;
+      const run = `hapspec ${oneLine(about.tool.version)}: ${oneLine(about.target)}, seed ${oneLine(about.seed)}`;
+      print(`${run}, ${count} planned`);
+    },
+    checking(check) {
+      if (terminal) progress(`[${done + 1}/${planned}] ${oneLine(`${check.id} ${check.title}`, 200)}`);
+    },
+    checked(result) {
+      done++;
+      if (terminal && !verbose && result.status !== 'fail' && result.status !== 'error') return;
+      const lines = [resultLine(result)];
+      if (result.chapter !== chapter) {
+        chapter = result.chapter;
+        lines.unshift(colours.bold(oneLine(chapter)));
+      }
+      print(...lines);
+    },
+    ended(report) {
+      print(...details(report), ...summary(report));
+    },
+  };
+}

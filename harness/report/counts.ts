@@ -1,0 +1,8 @@
+import type { CheckResult, Counts, Status } from '../runner/result.js';
+
+/** How many results have each status. The runner has the same count; report writers take only types from it. */
+export function counts(results: readonly CheckResult[]): Counts {
+  const byStatus: Record<Status, number> = { pass: 0, warn: 0, fail: 0, skip: 0, error: 0 };
+  for (const { status } of results) byStatus[status]++;
+  return byStatus;
+}

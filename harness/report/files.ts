@@ -1,0 +1,77 @@
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { InputError } from '../protocol/index.js';
+
+const fixes: Readonly<Record<string, string>> = {
+  EACCES: 'you may not write there; choose another path or change its permissions',
+  EPERM: 'you may not write there; choose another path or change its permissions',
+  EROFS: 'that file system is read-only; choose another path',
+  ENOTDIR: 'a part of that path is a file, not a folder; choose another path',
+  EEXIST: 'a part of that path is a file, not a folder; choose another path',
+  EISDIR: 'that is a folder; name a file inside it',
+  ENOSPC: 'the disk is full; make room or choose another path',
+  ENAMETOOLONG: 'that name is too long; choose a shorter one',
+};
+
+function systemCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+function cannotWrite(path: string, error: unknown): InputError {
+  const fix = fixes[systemCode(error)] ?? (error instanceof Error ? error.message : String(error));
+  return new InputError(`cannot write ${path}: ${fix}`, { cause: error });
+}
+
+/** Where the content goes: the file itself, or what a symbolic link points at. */
+function destination(path: string): string {
+  let target = resolve(path);
+  try {
+    target = realpathSync(target);
+    const found = statSync(target);
+    if (found.isDirectory()) throw new InputError(`cannot write ${path}: ${fixes['EISDIR']}`);
+    // Renaming onto a device or a pipe would replace it.
+    if (!found.isFile()) throw new InputError(`cannot write ${path}: that is no ordinary file; name one`);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+  }
+  return target;
+}
+
+let serial = 0;
+
+/**
+ * Writes a file so that readers, also after a crash in the middle, find the old content or the new and never half:
+ * a temporary file in the same folder, fsync, rename. Parent folders are made. Synchronous, because reports are kept
+ * current while the process may end at any time.
+ * @throws InputError naming the path and what to do when it is a folder or cannot be written.
+ */
+export function writeAtomically(path: string, content: string | Uint8Array): void {
+  let temporary: string | undefined;
+  try {
+    const target = destination(path);
+    mkdirSync(dirname(target), { recursive: true });
+    const name = join(dirname(target), `.${basename(target).slice(0, 100)}.${process.pid}-${serial++}.tmp`);
+    const file = openSync(name, 'wx');
+    temporary = name;
+    try {
+      writeFileSync(file, content);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(name, target);
+  } catch (error) {
+    if (temporary !== undefined) rmSync(temporary, { force: true });
+    throw error instanceof InputError ? error : cannotWrite(path, error);
+  }
+}

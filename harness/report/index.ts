@@ -1,0 +1,7 @@
+/** What a run leaves behind: console, JUnit, JSON; redacted, escaped, written whole. */
+export * from './console.js';
+export * from './files.js';
+export * from './json.js';
+export * from './junit.js';
+export * from './redaction.js';
+export * from './text.js';

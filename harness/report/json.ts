@@ -1,0 +1,66 @@
+import type { CheckResult, RunReport } from '../runner/result.js';
+import { counts } from './counts.js';
+
+/** Version of the JSON report's shape; raised when a field changes its meaning or goes. */
+export const JSON_SCHEMA = 1;
+
+/** Members by name, so that two reports differ only where the runs differ. */
+function sorted(record: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+}
+
+function resultObject(result: CheckResult): CheckResult {
+  return {
+    id: result.id,
+    requirement: result.requirement,
+    title: result.title,
+    level: result.level,
+    chapter: result.chapter,
+    file: result.file,
+    source: result.source,
+    kind: result.kind,
+    status: result.status,
+    reason: result.reason,
+    message: result.message,
+    failure: result.failure && {
+      requirement: result.failure.requirement,
+      allowed: result.failure.allowed,
+      seen: result.failure.seen,
+      exchange: result.failure.exchange,
+      reproduce: result.failure.reproduce,
+    },
+    observations: sorted(result.observations),
+    startedAt: result.startedAt,
+    durationMs: result.durationMs,
+  };
+}
+
+/** The report as JSON (`schema: 1`): keys always in the same order, a newline at the end. */
+export function json(report: RunReport): string {
+  const { tool, price } = report;
+  const ordered = {
+    schema: JSON_SCHEMA,
+    tool: { name: tool.name, version: tool.version },
+    target: report.target,
+    accessory: sorted(report.accessory),
+    seed: report.seed,
+    strict: report.strict,
+    command: report.command,
+    startedAt: report.startedAt,
+    exit: { code: report.exit.code, meaning: report.exit.meaning },
+    aftermath: { clean: report.aftermath.clean, message: report.aftermath.message },
+    counts: counts(report.results),
+    price: {
+      m2: price.m2,
+      m4: price.m4,
+      m6: price.m6,
+      verifies: price.verifies,
+      attempts: price.attempts,
+      resets: price.resets,
+      wallMs: price.wallMs,
+      accessoryMs: price.accessoryMs,
+    },
+    results: report.results.map(resultObject),
+  };
+  return JSON.stringify(ordered, null, 2) + '\n';
+}

@@ -1,0 +1,165 @@
+import { expect } from 'chai';
+import { Writable } from 'node:stream';
+import { consoleReporter } from '../../harness/report/index.js';
+import type { RunReport } from '../../harness/runner/result.js';
+import { hostileTexts, report, reportFullOf, result } from './sample.js';
+
+class Screen extends Writable {
+  text = '';
+  readonly columns = 60;
+  constructor(readonly isTTY: boolean) {
+    super({ decodeStrings: false });
+  }
+  override _write(chunk: string, _encoding: string, done: () => void): void {
+    this.text += chunk;
+    done();
+  }
+}
+
+function show(run: RunReport, { terminal = false, colours = false, verbose = false } = {}): string {
+  const screen = new Screen(terminal);
+  const observer = consoleReporter({ stream: screen, colours, verbose });
+  observer.started?.(run.results.length, run);
+  run.results.forEach((one, index) => {
+    observer.checking?.(one, index);
+    observer.checked?.(one, () => run);
+  });
+  observer.ended?.(run);
+  return screen.text;
+}
+
+/** What stays on the screen: a rewritten line keeps only what was written last. */
+function visible(output: string): string[] {
+  return output.split('\n').map((line) => line.slice(line.lastIndexOf('\u001b[2K') + 1).replace(/^\[2K/, ''));
+}
+
+describe('console', () => {
+  it('prints a line for each check, then failures, warnings, skips and a summary', () => {
+    expect(show(report())).to.equal(
+      `hapspec 0.1.0: embedded, seed 7, 6 planned
+pair-setup.m1-m2
+  ✓ pass  PS-M1-01 M1 is answered with salt and public key
+  ✓ pass  PS-M1-06 Flags in M2: no Flags
+pair-setup.m3-m4
+  ✗ FAIL  PS-M3-04 Wrong setup code: M4 carries a Proof
+  ! warn  PS-M3-06/0-bytes Proof of 0 bytes: closed instead of an error
+pair-verify.m1-m2
+  - skip  PV-M1-01 Pair Verify starts: needs PS-M5-01
+pair-verify.m3-m4
+  ? ERROR PV-M3-01 Pair Verify ends: could not pair
+
+Failures
+
+PS-M3-04 Wrong setup code [MUST]: M4 carries a Proof
+  requirement: A wrong proof is refused, or anyone can pair.
+  allowed:
+    - TLV error 2 (Authentication) in state 4
+  seen: M4 carries a Proof
+  exchange:
+    | → M3 State=3 PublicKey[384] Proof[64]
+    | ← M4 State=4 Proof[64]
+  reproduce: hapspec run embedded --only PS-M3-04 --seed 7 --code "$HAPSPEC_CODE"
+  target: embedded, seed 7
+
+PV-M3-01 Pair Verify ends [MUST]: could not pair
+  target: embedded, seed 7
+
+Warnings
+  ! warn  PS-M3-06/0-bytes Proof of 0 bytes: closed instead of an error
+
+Skipped
+  1 dependency: needs PS-M5-01 (PV-M1-01)
+
+2 passed, 1 warning, 1 failed, 1 skipped, 1 error
+price: 4 M2, 2 M4, 0 M6, 0 verifies, 0 resets; 1 attempts; 1.2 s, of it 0.9 s waiting for the accessory
+seed: 7
+accessory: as it was found: unpaired
+exit 1: at least one check failed
+`,
+    );
+  });
+
+  it('says first how to recover an accessory that is not as it was found', () => {
+    const text = show(report({ aftermath: { clean: false, message: 'still paired: run hapspec unpair' } }), {
+      colours: true,
+    });
+    const summary = text.slice(text.lastIndexOf('\n\n') + 2);
+    expect(summary).to.match(/^\S*accessory: still paired: run hapspec unpair/);
+    expect(summary.split('\n')[0]).to.contain('\u001b[31m');
+    expect(text.match(/still paired/g)).to.have.length(1);
+  });
+
+  it('groups skips and checks that did not run by reason and remedy', () => {
+    const skip = (id: string, message: string) =>
+      result({ id, status: 'skip', reason: 'not-bought', message });
+    const results = [
+      ...Array.from({ length: 12 }, (_, i) => skip(`A-${i}`, 'needs --attempts 80 or --reset')),
+      skip('B', 'needs --reset'),
+      result({ id: 'C', status: 'error', reason: 'not-run', message: 'interrupted' }),
+      result({ id: 'D', status: 'error', reason: 'not-run', message: 'interrupted' }),
+    ];
+    const text = show(report({ results }));
+    expect(text).to.contain(
+      '  12 not-bought: needs --attempts 80 or --reset (A-0, A-1, A-2, A-3, A-4, A-5, A-6, A-7, and 4 more)\n' +
+        '  1 not-bought: needs --reset (B)\n',
+    );
+    expect(text).to.contain('Not run\n  2 not-run: interrupted (C, D)\n');
+    expect(text).to.not.contain('Failures');
+  });
+
+  it('shows warnings in full under --strict, where they decide the exit code', () => {
+    const text = show(report({ strict: true }));
+    expect(text).to.contain(
+      'PS-M3-06/0-bytes Proof of 0 bytes [MUST]: closed instead of an error\n  requirement:',
+    );
+    expect(text).to.not.contain('Warnings');
+  });
+
+  it('rewrites one line on a terminal and keeps only what is red', () => {
+    const text = show(report(), { terminal: true });
+    expect(text).to.contain('\r\u001b[2K[3/6] PS-M3-04 Wrong setup code');
+    const lines = visible(text);
+    expect(lines.slice(0, 6)).to.deep.equal([
+      'hapspec 0.1.0: embedded, seed 7, 6 planned',
+      'pair-setup.m3-m4',
+      '  ✗ FAIL  PS-M3-04 Wrong setup code: M4 carries a Proof',
+      'pair-verify.m3-m4',
+      '  ? ERROR PV-M3-01 Pair Verify ends: could not pair',
+      '',
+    ]);
+    expect(lines.join('\n')).to.not.contain('[6/6]');
+  });
+
+  it('keeps the progress line within the terminal', () => {
+    const text = show(report({ results: [result({ title: 'x'.repeat(200) })] }), { terminal: true });
+    const line = text.slice(text.indexOf('[1/1]'), text.indexOf('\r', text.indexOf('[1/1]')));
+    expect(line).to.have.length(59).and.to.match(/…$/);
+  });
+
+  it('keeps a line for every check on a terminal when verbose', () => {
+    const lines = visible(show(report(), { terminal: true, verbose: true })).join('\n');
+    expect(lines).to.contain('  ✓ pass  PS-M1-01').and.to.contain('  - skip  PV-M1-01');
+  });
+
+  it('colours only when asked to', () => {
+    expect(show(report())).to.not.contain('\u001b');
+    expect(show(report(), { colours: true })).to.contain('\u001b[31m');
+  });
+
+  it('lets nothing through that a terminal or a CI system would obey', () => {
+    for (const hostile of hostileTexts)
+      for (const strict of [false, true]) {
+        const plain = show(reportFullOf(hostile, strict));
+        expect(plain).to.not.match(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
+        expect(plain).to.not.match(/\p{Cs}/u);
+        expect(plain)
+          .to.not.match(/^\s*::/m)
+          .and.to.not.match(/##\w*\[/);
+        const onTerminal = show(reportFullOf(hostile, strict), { terminal: true }).replaceAll(
+          '\r\u001b[2K',
+          '',
+        );
+        expect(onTerminal).to.not.match(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+      }
+  });
+});
