@@ -1,0 +1,357 @@
+import {
+  type Bytes,
+  Length,
+  MAX_PAIRINGS,
+  MAX_TRIES,
+  Method,
+  Permission,
+  type Random,
+  type SessionKeys,
+  type SetupCode,
+  type SrpConvention,
+  TlvError,
+  type TlvItem,
+  type TlvMessage,
+  TlvType,
+  controlKeys,
+  counterNonce,
+  encodeTlv,
+  equal,
+  isIllegalA,
+  open,
+  proofEquals,
+  sharedSecret,
+  signedInfo,
+  srpConventions,
+  verifySignature,
+} from '../protocol/index.js';
+
+/** The three resources that speak TLV8. */
+export type Endpoint = 'pair-setup' | 'pair-verify' | 'pairings';
+
+/** One message of the protocol; odd numbers come from the controller, even ones are ours. */
+export type Step =
+  | `setup-m${1 | 2 | 3 | 4 | 5 | 6}`
+  | `verify-m${1 | 2 | 3 | 4}`
+  | 'pairings-add'
+  | 'pairings-remove'
+  | 'pairings-list';
+
+/** A controller the accessory knows (seed 002 §6.2). */
+export interface Pairing {
+  /** 1 to 64 bytes, compared byte for byte. */
+  readonly id: Bytes;
+  /** 32 bytes. */
+  readonly ltpk: Bytes;
+  /** Bit 0: admin. */
+  readonly permissions: number;
+}
+
+/** Who a request is served for; the id may be of a pairing that is gone by now. */
+export interface Requester {
+  readonly id: Bytes;
+}
+
+/** A TLV8 request as the decisions about it see it. */
+export interface PairingRequest {
+  readonly endpoint: Endpoint;
+  readonly message: TlvMessage;
+  /** The controller of the session, on `/pairings`. */
+  readonly requester?: Requester;
+}
+
+/** What Pair Setup knows when an M1 asks to begin. */
+export interface SetupRequest {
+  readonly paired: boolean;
+  readonly failedAttempts: number;
+  /** Another open connection is in the middle of Pair Setup. */
+  readonly busy: boolean;
+  /** The M1. */
+  readonly message: TlvMessage;
+}
+
+/** Where an exchange stands: the last message we sent in it. */
+export type Progress = 'nothing' | 'm2' | 'm4';
+
+/** A proof of Pair Setup M3 and what it is compared with. */
+export interface ProofClaim {
+  /** 64 bytes, computed by us. */
+  readonly expected: Bytes;
+  /** As it came, of any length. */
+  readonly received: Bytes;
+}
+
+/** A signature in Pair Setup M5 or Pair Verify M3 and what it is checked with. */
+export interface SignatureClaim {
+  readonly step: 'setup-m5' | 'verify-m3';
+  /** 32 bytes; undefined when no pairing has the identifier given (Pair Verify only). */
+  readonly ltpk: Bytes | undefined;
+  readonly info: Bytes;
+  readonly signature: Bytes;
+}
+
+/** EncryptedData of a pairing message. */
+export interface SealedData {
+  readonly step: 'setup-m5' | 'verify-m3';
+  /** 32 bytes. */
+  readonly key: Bytes;
+  /** 12 bytes. */
+  readonly nonce: Bytes;
+  readonly sealed: Bytes;
+}
+
+/** What the accessory signs: three parts, one after the other. */
+export interface SignedParts {
+  readonly step: 'setup-m6' | 'verify-m2';
+  /** AccessoryX, or the accessory's ephemeral key; 32 bytes. */
+  readonly first: Bytes;
+  readonly id: Bytes;
+  /** LTPK, or the controller's ephemeral key; 32 bytes. */
+  readonly last: Bytes;
+}
+
+/** A reply to a TLV8 request, as the accessory means it before its last decisions. */
+export interface Reply {
+  /** undefined when the request was no message of the protocol. */
+  readonly step: Step | undefined;
+  /** 200, or 400 with an empty body for what is malformed or out of sequence. */
+  readonly status: number;
+  readonly items: readonly TlvItem[];
+  /** Where the exchange stood when the request came. */
+  readonly after: Progress;
+  /** Pair Setup M4: the proof that answers the one received. */
+  readonly serverProof?: Bytes;
+  /** Pair Setup M4: the proof received. */
+  readonly controllerProof?: Bytes;
+  /** Pair Verify M4: whether the identifier belongs to a pairing. */
+  readonly known?: boolean;
+  readonly random: Random;
+}
+
+/** A request that may need a verified session. */
+export interface AccessRequest {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  /** The controller whose Pair Verify secured this connection. */
+  readonly verified: Requester | undefined;
+  /** A Pair Verify M1 was answered on this connection. */
+  readonly sawVerifyM1: boolean;
+  readonly pairings: readonly Pairing[];
+}
+
+/** One frame of a secured session as it came. */
+export interface SealedFrame {
+  readonly keys: SessionKeys;
+  readonly counter: bigint;
+  /** The two length bytes. */
+  readonly header: Bytes;
+  /** Ciphertext and tag. */
+  readonly sealed: Bytes;
+}
+
+export interface OpenedFrame {
+  readonly plaintext: Bytes;
+  /** The counter the frame after this one must carry. */
+  readonly next: bigint;
+}
+
+/** What becomes of a connection that sent a frame that does not open. */
+export type BadFrameAction = 'close' | 'ignore' | 'answer-in-plaintext' | 'close-every-session';
+
+/** A response that has been sent. */
+export interface SentResponse {
+  readonly step: Step | undefined;
+  readonly secured: boolean;
+  /** The request carried `Connection: close`. */
+  readonly closeRequested: boolean;
+}
+
+/** An Add request that passed its syntax. */
+export interface AddRequest {
+  readonly pairings: readonly Pairing[];
+  /** The pairing of that identifier, when there is one. */
+  readonly existing: Pairing | undefined;
+  readonly wanted: Pairing;
+}
+
+export interface RemoveRequest {
+  readonly id: Bytes;
+  readonly requester: Requester;
+}
+
+/**
+ * Every decision the accessory takes, one member each. A faulty twin is `{ ...healthy, ...change(healthy) }`.
+ * Members are pure: what they return depends on their arguments alone.
+ */
+export interface Behaviour {
+  // Reading requests
+
+  /** True when the body must be refused with 400 before anything in it counts. */
+  isMalformed(request: PairingRequest): boolean;
+  /** The State of a request, or undefined when it is to be refused: exactly one item of one byte. */
+  stateOf(request: PairingRequest): number | undefined;
+
+  // Pair Setup (seed 002 §2)
+
+  /** The TLV error an M1 is refused with, or undefined to go on (seed 002 §2.4). */
+  refusesSetup(request: SetupRequest): number | undefined;
+  /**
+   * Values of Method that begin Pair Setup. Without an authentication coprocessor PairSetupWithAuth is refused: to run it
+   * as plain Pair Setup would be a silent downgrade.
+   */
+  readonly setupMethods: readonly number[];
+  /** Milliseconds of silence after which a connection no longer holds Pair Setup. */
+  readonly setupPatience: number;
+  /** The SRP password, dashes included (erratum E22). */
+  password(code: SetupCode): string;
+  readonly convention: SrpConvention;
+  /** The salt of one exchange, 16 bytes (seed 002 §2.4). */
+  drawSalt(random: Random): Bytes;
+  /** True for an A that makes S independent of the code (seed 002 §2.6 step 1). */
+  refusesPublicKey(A: Bytes): boolean;
+  /** The whole check of the controller's proof, its length of 64 bytes included. */
+  proofMatches(claim: ProofClaim): boolean;
+  /** Failed attempts after one more. */
+  countsFailure(failedAttempts: number): number;
+  /** K for an M5 and M6, or undefined when no right proof came before (seed 002 §2.7). */
+  secretForM5(exchange: { after: Progress; secret: Bytes | undefined }): Bytes | undefined;
+  /** False to answer M6 although M5 did not open. */
+  refusesUnopenedM5(exchange: { after: Progress }): boolean;
+  /** False to answer M6 and keep nothing. */
+  readonly storesFirstController: boolean;
+  /** Permissions of the controller that ran Pair Setup (seed 002 §6.1). */
+  readonly firstPermissions: number;
+
+  // Pair Verify (seed 002 §3)
+
+  /** X25519; undefined for a key of low order. */
+  sharedSecret(secret: Bytes, publicKey: Bytes): Bytes | undefined;
+  /** Keys of the session that begins behind M4 (seed 002 §4). */
+  sessionKeys(shared: Bytes): SessionKeys;
+  /** True to seal Pair Verify M4 with the keys it only announces. */
+  readonly sealsVerifyM4: boolean;
+
+  // Identities and signatures
+
+  /** The form in which a controller's identifier is stored, compared and listed. */
+  identifierAsStored(id: Bytes): Bytes;
+  /** The accessory's own identifier as it goes into a message and its signature. */
+  ownIdentifier(step: SignedParts['step'], id: Bytes): Bytes;
+  /** The seed the accessory signs with, 32 bytes. */
+  signingKey(step: SignedParts['step'], ltsk: Bytes, random: Random): Bytes;
+  /** What the accessory signs (seed 002 §2.8, §3.3). */
+  signedInfo(parts: SignedParts): Bytes;
+  signatureHolds(claim: SignatureClaim): boolean;
+
+  // Sealed sub-TLVs
+
+  /** The eight characters of the nonce our EncryptedData is sealed with (seed 002 §5). */
+  nonceLabel(step: SignedParts['step']): string;
+  /** EncryptedData opened, or undefined when its tag does not match. */
+  openSealed(data: SealedData): Bytes | undefined;
+  /** The items of M6 or Pair Verify M2 before they are sealed. */
+  beforeSealing(step: SignedParts['step'], items: readonly TlvItem[]): readonly TlvItem[];
+
+  // Pairings (seed 002 §7)
+
+  /** Bit 0 of the stored permissions, looked up at the time of the request. */
+  isAdmin(pairing: Pairing | undefined): boolean;
+  /** The TLV error an Add is refused with, or undefined to go on. */
+  refusesAdd(request: AddRequest): number | undefined;
+  /** False to report success and keep the pairing. */
+  removes(request: RemoveRequest): boolean;
+  /** True when no pairing may stay because no admin is left (seed 002 §7.2). */
+  dropsEverything(pairings: readonly Pairing[]): boolean;
+  /** True to end the sessions of a controller that is no longer paired. */
+  readonly endsRemovedSessions: boolean;
+
+  // Replies
+
+  /** False to stay silent. */
+  answers(reply: Reply): boolean;
+  /** The HTTP status; anything but 200 goes out without a body. */
+  status(reply: Reply): number;
+  /** The items of a reply before they are encoded. */
+  beforeSending(reply: Reply): readonly TlvItem[];
+  encode(step: Step | undefined, items: readonly TlvItem[]): Bytes;
+
+  // HTTP and the secured session (seed 001)
+
+  /** Who the request is served for; undefined answers 470. */
+  servesAs(request: AccessRequest): Requester | undefined;
+  closesAfter(response: SentResponse): boolean;
+  /** The counter that goes into the nonce of the frame with this number. */
+  frameCounter(counter: bigint): bigint;
+  /** Largest plaintext of a frame. */
+  readonly frameLimit: number;
+  openFrame(frame: SealedFrame): OpenedFrame | undefined;
+  onBadFrame(): BadFrameAction;
+  /** True to read these bytes on a secured connection as a plaintext request. */
+  takesAsPlaintext(bytes: Bytes): boolean;
+}
+
+/** The accessory as the protocol wants it. */
+export const healthy: Behaviour = {
+  isMalformed: ({ message }) => message.defect !== undefined,
+  stateOf: ({ message }) => (message.all(TlvType.State).length === 1 ? message.state : undefined),
+
+  refusesSetup({ paired, failedAttempts, busy }) {
+    if (paired) return TlvError.Unavailable;
+    if (failedAttempts >= MAX_TRIES) return TlvError.MaxTries;
+    return busy ? TlvError.Busy : undefined;
+  },
+  setupMethods: [Method.PairSetup],
+  setupPatience: 30_000,
+  password: (code) => code.dashed,
+  convention: srpConventions.adk,
+  drawSalt: (random) => random.bytes(Length.salt),
+  refusesPublicKey: isIllegalA,
+  proofMatches: ({ expected, received }) =>
+    received.length === Length.proof && proofEquals(expected, received),
+  countsFailure: (failedAttempts) => failedAttempts + 1,
+  secretForM5: ({ after, secret }) => (after === 'm4' ? secret : undefined),
+  refusesUnopenedM5: () => true,
+  storesFirstController: true,
+  firstPermissions: Permission.Admin,
+
+  sharedSecret,
+  sessionKeys: controlKeys,
+  sealsVerifyM4: false,
+
+  identifierAsStored: (id) => id,
+  ownIdentifier: (_step, id) => id,
+  signingKey: (_step, ltsk) => ltsk,
+  signedInfo: ({ first, id, last }) => signedInfo(first, id, last),
+  signatureHolds: ({ ltpk, info, signature }) => ltpk !== undefined && verifySignature(ltpk, info, signature),
+
+  nonceLabel: (step) => (step === 'setup-m6' ? 'PS-Msg06' : 'PV-Msg02'),
+  openSealed: ({ key, nonce, sealed }) => open(key, nonce, sealed),
+  beforeSealing: (_step, items) => items,
+
+  isAdmin: (pairing) => pairing !== undefined && (pairing.permissions & Permission.Admin) !== 0,
+  refusesAdd({ pairings, existing, wanted }) {
+    // Another key under a known name would hand one controller's rights to a second one.
+    if (existing !== undefined) return equal(existing.ltpk, wanted.ltpk) ? undefined : TlvError.Unknown;
+    return pairings.length >= MAX_PAIRINGS ? TlvError.MaxPeers : undefined;
+  },
+  removes: () => true,
+  dropsEverything: (pairings) => !pairings.some((pairing) => healthy.isAdmin(pairing)),
+  endsRemovedSessions: true,
+
+  answers: () => true,
+  status: (reply) => reply.status,
+  beforeSending: (reply) => reply.items,
+  encode: (_step, items) => encodeTlv(items),
+
+  servesAs: ({ verified }) => verified,
+  closesAfter: ({ closeRequested }) => closeRequested,
+  frameCounter: (counter) => counter,
+  frameLimit: Length.frame,
+  openFrame({ keys, counter, header, sealed }) {
+    const plaintext = open(keys.toAccessory, counterNonce(counter), sealed, header);
+    return plaintext && { plaintext, next: counter + 1n };
+  },
+  onBadFrame: () => 'close',
+  takesAsPlaintext: () => false,
+};

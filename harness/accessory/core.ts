@@ -1,0 +1,392 @@
+import {
+  type Bytes,
+  FrameDecoder,
+  FrameEncoder,
+  type Identity,
+  type Random,
+  type SessionKeys,
+  type SetupCode,
+  concat,
+  decodeTlv,
+  equal,
+} from '../protocol/index.js';
+import { type HttpMessage, HttpReader, encodeMessage, header } from '../wire/index.js';
+import { type Behaviour, type Pairing, type Reply, type Requester, type Step, healthy } from './behaviour.js';
+import { Database, HapStatus, json } from './database.js';
+import { Device } from './device.js';
+import { PairSetup } from './pair-setup.js';
+import { PairVerify, type Verified } from './pair-verify.js';
+import { handlePairings } from './pairings.js';
+import { type Store, memoryStore } from './store.js';
+
+/** What the accessory wants done on one of its connections, in the order given. */
+export type Reaction = {
+  readonly connection: number;
+  /** Milliseconds to wait before doing it; later reactions on that connection wait too. */
+  readonly delay?: number;
+} & (
+  { readonly kind: 'send'; readonly bytes: Bytes } | { readonly kind: 'close' } | { readonly kind: 'reset' }
+);
+
+export interface AccessoryOptions {
+  readonly code: SetupCode;
+  /** Everything the accessory draws comes from here. */
+  readonly random: Random;
+  /** `healthy` when left out. */
+  readonly behaviour?: Behaviour;
+  /** In memory when left out. */
+  readonly store?: Store;
+  /** Called when pairings or identity have changed, for whoever advertises the accessory. */
+  readonly onChange?: () => void;
+}
+
+/** One response before it is framed. */
+interface Response {
+  readonly status: number;
+  readonly body?: Bytes;
+  readonly contentType?: string;
+  readonly step?: Step | undefined;
+  /** The session to begin behind this response. */
+  readonly verified?: Verified;
+}
+
+/** The secured half of a connection's life. */
+interface Secured {
+  readonly requester: Requester;
+  readonly keys: SessionKeys;
+  readonly encoder: FrameEncoder;
+  readonly decoder: FrameDecoder;
+  readonly reader: HttpReader;
+}
+
+interface Session {
+  readonly number: number;
+  readonly verify: PairVerify;
+  plain: HttpReader;
+  secured: Secured | undefined;
+  /** Time of the last byte received. */
+  heard: number;
+  open: boolean;
+}
+
+const TLV = 'application/pairing+tlv8';
+const JSON_TYPE = 'application/hap+json';
+
+const reasons: Readonly<Record<number, string>> = {
+  200: 'OK',
+  204: 'No Content',
+  207: 'Multi-Status',
+  400: 'Bad Request',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  470: 'Connection Authorization Required',
+  500: 'Internal Server Error',
+};
+
+const protectedPaths: Readonly<Record<string, readonly string[]>> = {
+  '/accessories': ['GET'],
+  '/characteristics': ['GET', 'PUT'],
+  '/prepare': ['PUT'],
+  '/resource': ['POST'],
+};
+
+/**
+ * The reference accessory, sans-I/O: bytes and the time go in, reactions come out. It has no socket and no timer;
+ * `now` is milliseconds of any clock that does not run backwards. Never throws on a peer's bytes.
+ */
+export class Accessory {
+  private readonly device: Device;
+  private readonly setup: PairSetup;
+  private readonly database = new Database();
+  private readonly sessions = new Map<number, Session>();
+  private last = 0;
+
+  /** @throws InputError when the store holds something unreadable. */
+  constructor(options: AccessoryOptions) {
+    const { code, random, behaviour = healthy, store = memoryStore(), onChange = () => undefined } = options;
+    this.device = new Device({ code, random, behaviour, store, onChange });
+    this.setup = new PairSetup(this.device);
+  }
+
+  /** Id and key pair; another object after `factoryReset`. */
+  get identity(): Identity {
+    return this.device.identity;
+  }
+
+  get pairings(): readonly Pairing[] {
+    return this.device.pairings;
+  }
+
+  get failedAttempts(): number {
+    return this.device.failedAttempts;
+  }
+
+  /** Everything from now on is drawn from `random`. */
+  reseed(random: Random): void {
+    this.device.random = random;
+  }
+
+  /** Drops pairings and failed attempts, takes a new identity, and ends every connection as a reboot does. */
+  factoryReset(): Reaction[] {
+    this.device.factoryReset();
+    return [...this.sessions.values()].map((session) => this.end(session));
+  }
+
+  /** A new connection; its number is what `receive` and `closed` are called with. */
+  open(now: number): number {
+    const number = ++this.last;
+    const verify = new PairVerify(this.device);
+    this.sessions.set(number, {
+      number,
+      verify,
+      plain: new HttpReader('request'),
+      secured: undefined,
+      heard: now,
+      open: true,
+    });
+    return number;
+  }
+
+  /** The connection has ended, whoever ended it. */
+  closed(connection: number, _now: number): Reaction[] {
+    const session = this.sessions.get(connection);
+    if (session !== undefined) this.end(session);
+    return [];
+  }
+
+  /** Bytes that came over `connection`; a connection that has ended takes none. */
+  receive(connection: number, bytes: Bytes, now: number): Reaction[] {
+    const session = this.sessions.get(connection);
+    if (session === undefined) return [];
+    const out: Reaction[] = [];
+    if (session.secured === undefined) this.receivePlain(session, bytes, now, out);
+    else if (this.device.behaviour.takesAsPlaintext(bytes)) this.receiveInjected(session, bytes, now, out);
+    else this.receiveFrames(session, session.secured, bytes, now, out);
+    session.heard = now;
+    return out;
+  }
+
+  private receivePlain(session: Session, bytes: Bytes, now: number, out: Reaction[]): void {
+    session.plain.feed(bytes);
+    this.serveAll(session, session.plain, false, now, out);
+    // What came in one segment behind the M3 that secured the connection is already sealed.
+    if (session.secured === undefined || !session.open) return;
+    const rest = session.plain.pending;
+    session.plain = new HttpReader('request');
+    if (rest.length > 0) this.receiveFrames(session, session.secured, rest, now, out);
+  }
+
+  private receiveInjected(session: Session, bytes: Bytes, now: number, out: Reaction[]): void {
+    const reader = new HttpReader('request');
+    reader.feed(bytes);
+    this.serveAll(session, reader, false, now, out);
+  }
+
+  private receiveFrames(
+    session: Session,
+    secured: Secured,
+    bytes: Bytes,
+    now: number,
+    out: Reaction[],
+  ): void {
+    const { frameLimit } = this.device.behaviour;
+    for (const frame of secured.decoder.feed(bytes)) {
+      if (frame.length > frameLimit) return void out.push(this.end(session));
+      if (frame.plaintext === undefined) {
+        this.badFrame(session, out);
+        if (!session.open) return;
+        continue;
+      }
+      secured.reader.feed(frame.plaintext);
+      this.serveAll(session, secured.reader, true, now, out);
+      if (!session.open) return;
+    }
+    // Closed at the length bytes: nothing that could come behind them would be accepted.
+    if ((secured.decoder.declared ?? 0) > frameLimit) out.push(this.end(session));
+  }
+
+  private badFrame(session: Session, out: Reaction[]): void {
+    switch (this.device.behaviour.onBadFrame()) {
+      case 'ignore':
+        return;
+      case 'answer-in-plaintext':
+        out.push({ connection: session.number, kind: 'send', bytes: encodeResponse({ status: 400 }) });
+        return;
+      case 'close-every-session':
+        for (const other of this.sessions.values())
+          if (other.secured !== undefined) out.push(this.end(other));
+        return;
+      case 'close':
+        out.push(this.end(session));
+    }
+  }
+
+  /** Every complete request in `reader`, one after the other, until the connection changes or ends. */
+  private serveAll(
+    session: Session,
+    reader: HttpReader,
+    sealed: boolean,
+    now: number,
+    out: Reaction[],
+  ): void {
+    const securedBefore = session.secured;
+    while (session.open && session.secured === securedBefore) {
+      const progress = reader.next();
+      if (progress.kind === 'partial') return;
+      if (progress.kind === 'invalid') {
+        this.send(session, { status: 400 }, sealed, out);
+        out.push(this.end(session));
+        return;
+      }
+      this.serve(session, progress.message, sealed, now, out);
+    }
+  }
+
+  private serve(session: Session, request: HttpMessage, sealed: boolean, now: number, out: Reaction[]): void {
+    const { behaviour } = this.device;
+    const before = this.device.pairings;
+    const response = this.respond(session, request, now);
+    if (response !== undefined) {
+      const { verified } = response;
+      if (verified !== undefined && behaviour.sealsVerifyM4) this.secure(session, verified);
+      this.send(session, response, sealed || (session.secured !== undefined && behaviour.sealsVerifyM4), out);
+      if (verified !== undefined && !behaviour.sealsVerifyM4) this.secure(session, verified);
+    }
+    this.endDeparted(before, session, out);
+    const closeRequested = (header(request, 'Connection') ?? '').toLowerCase().includes('close');
+    const secured = session.secured !== undefined;
+    if (
+      session.open &&
+      response !== undefined &&
+      behaviour.closesAfter({ step: response.step, secured, closeRequested })
+    )
+      out.push(this.end(session));
+  }
+
+  /** The response, or undefined for silence. */
+  private respond(session: Session, request: HttpMessage, now: number): Response | undefined {
+    const { method } = request;
+    const [path = '', query = ''] = request.path.split('?', 2);
+    if (path === '/identify') return this.identify(method);
+    if (path === '/pair-setup' || path === '/pair-verify' || path === '/pairings')
+      return this.respondPairing(session, path, request, now);
+    const methods = protectedPaths[path];
+    if (methods === undefined) return { status: 404 };
+    if (this.requester(session, method, path) === undefined)
+      return { ...json(470, { status: HapStatus.InsufficientAuthorization }), contentType: JSON_TYPE };
+    if (!methods.includes(method)) return { status: 405 };
+    if (path === '/accessories') return { ...this.database.accessories(), contentType: JSON_TYPE };
+    if (path !== '/characteristics') return { status: 404 };
+    return {
+      ...(method === 'GET' ? this.database.read(query) : this.database.write(request.body)),
+      contentType: JSON_TYPE,
+    };
+  }
+
+  private respondPairing(
+    session: Session,
+    path: '/pair-setup' | '/pair-verify' | '/pairings',
+    request: HttpMessage,
+    now: number,
+  ): Response | undefined {
+    if (request.method !== 'POST') return { status: 405 };
+    const message = decodeTlv(request.body);
+    if (path === '/pair-setup')
+      return this.finish(this.setup.handle(session.number, message, this.setupIsBusy(session, now)));
+    if (path === '/pair-verify') {
+      // A second Pair Verify inside a session would have to switch keys in the middle of it.
+      if (session.secured !== undefined) return { status: 400 };
+      const { reply, verified } = session.verify.handle(message);
+      const response = this.finish(reply);
+      return response && verified ? { ...response, verified } : response;
+    }
+    const requester = this.requester(session, request.method, path);
+    if (requester === undefined) return { status: 470 };
+    return this.finish(handlePairings(this.device, message, requester));
+  }
+
+  private identify(method: string): Response {
+    if (method !== 'POST') return { status: 405 };
+    if (this.device.pairings.length === 0) return { status: 204 };
+    return { ...json(400, { status: HapStatus.InsufficientPrivileges }), contentType: JSON_TYPE };
+  }
+
+  private requester(session: Session, method: string, path: string): Requester | undefined {
+    const { behaviour, pairings } = this.device;
+    const verified = session.secured?.requester;
+    return behaviour.servesAs({ method, path, verified, sawVerifyM1: session.verify.sawM1, pairings });
+  }
+
+  /** True while another open connection holds Pair Setup and has not been silent for too long. */
+  private setupIsBusy(session: Session, now: number): boolean {
+    const holder = this.setup.holder === undefined ? undefined : this.sessions.get(this.setup.holder);
+    if (holder === undefined || holder === session) return false;
+    return now - holder.heard < this.device.behaviour.setupPatience;
+  }
+
+  private finish(reply: Reply): Response | undefined {
+    const { behaviour } = this.device;
+    if (!behaviour.answers(reply)) return undefined;
+    const { step } = reply;
+    const status = behaviour.status(reply);
+    if (status !== 200) return { status, step };
+    return { status, step, contentType: TLV, body: behaviour.encode(step, behaviour.beforeSending(reply)) };
+  }
+
+  private secure(session: Session, { requester, keys }: Verified): void {
+    const { behaviour } = this.device;
+    const decoder: FrameDecoder = new FrameDecoder((count, length, sealed) => {
+      const counter = behaviour.frameCounter(count);
+      const opened = behaviour.openFrame({ keys, counter, header: length, sealed });
+      // The decoder itself adds 1 behind every frame.
+      if (opened !== undefined) decoder.counter += opened.next - counter - 1n;
+      return opened?.plaintext;
+    });
+    const reader = new HttpReader('request');
+    session.secured = { requester, keys, encoder: new FrameEncoder(keys.toController), decoder, reader };
+  }
+
+  private send(session: Session, response: Response, sealed: boolean, out: Reaction[]): void {
+    const message = encodeResponse(response);
+    const bytes = sealed && session.secured ? this.seal(session.secured, message) : message;
+    out.push({ connection: session.number, kind: 'send', bytes });
+  }
+
+  private seal({ encoder }: Secured, message: Bytes): Bytes {
+    const { behaviour } = this.device;
+    const frames: Bytes[] = [];
+    for (let at = 0; at < message.length; at += behaviour.frameLimit) {
+      encoder.counter = behaviour.frameCounter(encoder.counter);
+      frames.push(...encoder.encode(message.subarray(at, at + behaviour.frameLimit)));
+    }
+    return concat(...frames);
+  }
+
+  /** Ends the sessions of controllers that were paired before this request and are not any more. */
+  private endDeparted(before: readonly Pairing[], current: Session, out: Reaction[]): void {
+    const { pairings, behaviour } = this.device;
+    if (before === pairings || !behaviour.endsRemovedSessions) return;
+    const gone = before.filter(({ id }) => !pairings.some((pairing) => equal(pairing.id, id)));
+    const ending = [...this.sessions.values()].filter(({ secured }) =>
+      gone.some(({ id }) => secured !== undefined && equal(secured.requester.id, id)),
+    );
+    // The one that asked comes last, so that all others are gone when its close is seen.
+    for (const session of ending) if (session !== current) out.push(this.end(session));
+    if (ending.includes(current)) out.push(this.end(current));
+  }
+
+  private end(session: Session): Reaction {
+    session.open = false;
+    this.sessions.delete(session.number);
+    this.setup.drop(session.number);
+    return { connection: session.number, kind: 'close' };
+  }
+}
+
+function encodeResponse({ status, body, contentType }: Response): Bytes {
+  const startLine = `HTTP/1.1 ${status} ${reasons[status] ?? 'Unknown'}`;
+  // A 204 has no Content-Length (RFC 9110 §8.6); with one, controllers have waited for a body.
+  if (status === 204) return encodeMessage(startLine, []);
+  if (body === undefined) return encodeMessage(startLine, [], new Uint8Array(0));
+  return encodeMessage(startLine, contentType === undefined ? [] : [['Content-Type', contentType]], body);
+}

@@ -1,0 +1,193 @@
+import { type Bytes, text, utf8 } from '../protocol/index.js';
+
+/** HAP status codes of a characteristic request (HAP R2 §6.7.1.4). */
+export const HapStatus = {
+  Success: 0,
+  InsufficientPrivileges: -70401,
+  ReadOnly: -70404,
+  WriteOnly: -70405,
+  NoNotification: -70406,
+  NotFound: -70409,
+  InvalidValue: -70410,
+  InsufficientAuthorization: -70411,
+} as const;
+
+type Value = boolean | number | string;
+
+interface Characteristic {
+  readonly iid: number;
+  readonly type: string;
+  readonly perms: readonly ('pr' | 'pw')[];
+  readonly format: 'bool' | 'int' | 'string';
+  readonly description: string;
+  readonly value?: Value;
+  readonly unit?: string;
+  readonly minValue?: number;
+  readonly maxValue?: number;
+  readonly minStep?: number;
+}
+
+interface Service {
+  readonly iid: number;
+  readonly type: string;
+  readonly characteristics: readonly Characteristic[];
+}
+
+/** Status and JSON body of a response; no body with 204. */
+export interface DatabaseAnswer {
+  readonly status: number;
+  readonly body?: Bytes;
+}
+
+const AID = 1;
+
+function fixed(iid: number, type: string, description: string, value: string): Characteristic {
+  return { iid, type, perms: ['pr'], format: 'string', description, value };
+}
+
+function scale(
+  iid: number,
+  type: string,
+  description: string,
+  maxValue: number,
+  unit: string,
+): Characteristic {
+  const range = { unit, minValue: 0, maxValue, minStep: 1 };
+  return { iid, type, perms: ['pr', 'pw'], format: 'int', description, value: maxValue, ...range };
+}
+
+/** A lamp: small, but more than one frame of JSON, and with values that stay written. */
+const services: readonly Service[] = [
+  {
+    iid: 1,
+    type: '3E',
+    characteristics: [
+      { iid: 2, type: '14', perms: ['pw'], format: 'bool', description: 'Identify' },
+      fixed(3, '20', 'Manufacturer', 'hapspec'),
+      fixed(4, '21', 'Model', 'Reference Accessory'),
+      fixed(5, '23', 'Name', 'hapspec reference accessory'),
+      fixed(6, '30', 'Serial Number', 'HAPSPEC-0001'),
+      fixed(7, '52', 'Firmware Revision', '1.0.0'),
+    ],
+  },
+  {
+    iid: 8,
+    type: '43',
+    characteristics: [
+      { iid: 9, type: '25', perms: ['pr', 'pw'], format: 'bool', description: 'On', value: false },
+      scale(10, '8', 'Brightness', 100, 'percentage'),
+      scale(13, '13', 'Hue', 360, 'arcdegrees'),
+      scale(14, '2F', 'Saturation', 100, 'percentage'),
+      fixed(11, '23', 'Name', 'Lamp'),
+      fixed(12, 'E3', 'Configured Name', 'Lamp'),
+    ],
+  },
+  { iid: 16, type: 'A2', characteristics: [fixed(18, '37', 'Protocol Version', '1.1.0')] },
+];
+
+/** The attribute database: one accessory, values kept while the process lives. */
+export class Database {
+  private readonly written = new Map<number, Value>();
+
+  /** GET /accessories. */
+  accessories(): DatabaseAnswer {
+    const described = services.map((service) => ({
+      ...service,
+      characteristics: service.characteristics.map((item) => ({ ...item, ...this.value(item) })),
+    }));
+    return json(200, { accessories: [{ aid: AID, services: described }] });
+  }
+
+  /** GET /characteristics?id=1.9,1.10; at most 100 ids. */
+  read(query: string): DatabaseAnswer {
+    const list = new URLSearchParams(query).get('id') ?? '';
+    if (!/^\d{1,9}\.\d{1,9}(,\d{1,9}\.\d{1,9}){0,99}$/.test(list))
+      return json(400, { status: HapStatus.InvalidValue });
+    const results = list.split(',').map((id) => {
+      const [aid, iid] = id.split('.').map(Number) as [number, number];
+      const item = find(aid, iid);
+      if (item === undefined) return { aid, iid, status: HapStatus.NotFound };
+      if (!item.perms.includes('pr')) return { aid, iid, status: HapStatus.WriteOnly };
+      return { aid, iid, ...this.value(item) };
+    });
+    if (!results.some((result) => 'status' in result)) return json(200, { characteristics: results });
+    return json(207, {
+      characteristics: results.map((result) => ({ status: HapStatus.Success, ...result })),
+    });
+  }
+
+  /** PUT /characteristics. */
+  write(body: Bytes): DatabaseAnswer {
+    const entries = parseWrites(body);
+    if (entries === undefined) return json(400, { status: HapStatus.InvalidValue });
+    const results = entries.map(({ aid, iid, ...wish }) => ({
+      aid,
+      iid,
+      status: this.writeOne(aid, iid, wish),
+    }));
+    if (results.every(({ status }) => status === HapStatus.Success)) return { status: 204 };
+    return json(207, { characteristics: results });
+  }
+
+  private writeOne(aid: number, iid: number, wish: { value?: unknown; ev?: unknown }): number {
+    const item = find(aid, iid);
+    if (item === undefined) return HapStatus.NotFound;
+    if (wish.ev === true) return HapStatus.NoNotification;
+    if (wish.value === undefined) return HapStatus.Success;
+    if (!item.perms.includes('pw')) return HapStatus.ReadOnly;
+    const value = accepted(item, wish.value);
+    if (value === undefined) return HapStatus.InvalidValue;
+    if (item.perms.includes('pr')) this.written.set(iid, value);
+    return HapStatus.Success;
+  }
+
+  private value(item: Characteristic): { value?: Value } {
+    const value = this.written.get(item.iid) ?? item.value;
+    return value === undefined ? {} : { value };
+  }
+}
+
+function find(aid: number, iid: number): Characteristic | undefined {
+  if (aid !== AID) return undefined;
+  return services.flatMap((service) => service.characteristics).find((item) => item.iid === iid);
+}
+
+function accepted(item: Characteristic, value: unknown): Value | undefined {
+  if (item.format === 'bool') {
+    // Controllers send booleans as 0 and 1 too.
+    if (typeof value === 'boolean') return value;
+    return value === 0 || value === 1 ? value === 1 : undefined;
+  }
+  if (item.format !== 'int' || typeof value !== 'number' || !Number.isInteger(value)) return undefined;
+  return value >= (item.minValue ?? 0) && value <= (item.maxValue ?? 0) ? value : undefined;
+}
+
+interface Write {
+  readonly aid: number;
+  readonly iid: number;
+  readonly value?: unknown;
+  readonly ev?: unknown;
+}
+
+function parseWrites(body: Bytes): Write[] | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text(body));
+  } catch {
+    return undefined;
+  }
+  const list = (parsed as { characteristics?: unknown } | null)?.characteristics;
+  if (!Array.isArray(list) || list.length === 0 || list.length > 100) return undefined;
+  const valid = list.every(
+    (entry: unknown) =>
+      typeof entry === 'object' &&
+      entry !== null &&
+      Number.isSafeInteger((entry as Write).aid) &&
+      Number.isSafeInteger((entry as Write).iid),
+  );
+  return valid ? (list as Write[]) : undefined;
+}
+
+export function json(status: number, value: unknown): DatabaseAnswer & { readonly body: Bytes } {
+  return { status, body: utf8(JSON.stringify(value)) };
+}

@@ -1,0 +1,24 @@
+import { InputError } from '../../protocol/index.js';
+import type { Fault } from './fault.js';
+
+export * from './fault.js';
+
+/** Every fault, by chapter. */
+export const faults: readonly Fault[] = unique([]);
+
+/** @throws InputError when no fault has that name. */
+export function findFault(name: string): Fault {
+  const found = faults.find((fault) => fault.name === name);
+  if (found === undefined)
+    throw new InputError(`fault: there is none named "${name}"; \`hapspec selftest\` lists them`);
+  return found;
+}
+
+function unique(list: readonly Fault[]): readonly Fault[] {
+  const names = new Set<string>();
+  for (const { name } of list) {
+    if (names.has(name)) throw new Error(`fault: two are named "${name}"`);
+    names.add(name);
+  }
+  return list;
+}

@@ -1,0 +1,6 @@
+/** The reference accessory, its faults, and what serves it. */
+export * from './behaviour.js';
+export * from './core.js';
+export * from './faults/index.js';
+export * from './server.js';
+export * from './store.js';

@@ -1,0 +1,159 @@
+import {
+  type Bytes,
+  Length,
+  SrpServer,
+  TlvError,
+  type TlvItem,
+  type TlvMessage,
+  TlvType,
+  decodeTlv,
+  deriveKey,
+  encodeTlv,
+  identityItems,
+  labelNonce,
+  makeVerifier,
+  seal,
+  sealedMessage,
+  setupM2,
+  setupM4,
+  sign,
+  signedInfo,
+  toInteger,
+} from '../protocol/index.js';
+import type { PairingRequest, Progress, Reply } from './behaviour.js';
+import type { Device } from './device.js';
+import { type ReplyContext, answer, failure, refusal, single } from './reply.js';
+
+/** Longest controller identifier taken; the protocol's own are 36 bytes. */
+export const MAX_IDENTIFIER = 64;
+
+interface Exchange {
+  readonly connection: number;
+  after: Exclude<Progress, 'nothing'>;
+  readonly srp: SrpServer;
+  /** K, once the controller has proved the code. */
+  secret: Bytes | undefined;
+}
+
+/** Pair Setup (seed 002 §2): one exchange at a time for the whole accessory, bound to the connection that began it. */
+export class PairSetup {
+  private exchange: Exchange | undefined;
+
+  constructor(private readonly device: Device) {}
+
+  /** The connection that is in the middle of an exchange. */
+  get holder(): number | undefined {
+    return this.exchange?.connection;
+  }
+
+  /** Forgets the exchange of `connection`, if it has one. */
+  drop(connection: number): void {
+    if (this.exchange?.connection === connection) this.exchange = undefined;
+  }
+
+  /** `busy` tells whether another connection still holds Pair Setup. */
+  handle(connection: number, message: TlvMessage, busy: boolean): Reply {
+    const { behaviour, random } = this.device;
+    const request: PairingRequest = { endpoint: 'pair-setup', message };
+    const after: Progress = this.exchange?.connection === connection ? this.exchange.after : 'nothing';
+    const state = behaviour.isMalformed(request) ? undefined : behaviour.stateOf(request);
+    if (state === 1) return this.m2({ step: 'setup-m2', after, random }, connection, message, busy);
+    if (state === 3) return this.m4({ step: 'setup-m4', after, random }, connection, message);
+    if (state === 5) return this.m6({ step: 'setup-m6', after, random }, connection, message);
+    this.drop(connection);
+    return refusal({ step: undefined, after, random });
+  }
+
+  /** Whatever is wrong ends the exchange: a second guess needs a new M1, and so a new B. */
+  private take(connection: number): Exchange | undefined {
+    const exchange = this.exchange?.connection === connection ? this.exchange : undefined;
+    this.drop(connection);
+    return exchange;
+  }
+
+  private m2(context: ReplyContext, connection: number, message: TlvMessage, busy: boolean): Reply {
+    const { device } = this;
+    const { behaviour, random } = device;
+    this.drop(connection);
+    const { failedAttempts } = device;
+    const error = behaviour.refusesSetup({
+      paired: device.pairings.length > 0,
+      failedAttempts,
+      busy,
+      message,
+    });
+    if (error !== undefined) return failure(context, 2, error);
+    if (message.has(TlvType.Method)) {
+      const method = single(message, TlvType.Method, 1);
+      if (method === undefined || !behaviour.setupMethods.includes(method[0]!)) return refusal(context);
+    }
+    if (message.has(TlvType.Flags) && single(message, TlvType.Flags, 0, 4) === undefined)
+      return refusal(context);
+    const verifier = makeVerifier(behaviour.password(device.code), behaviour.drawSalt(random));
+    const srp = new SrpServer(verifier, toInteger(random.bytes(32)), behaviour.convention);
+    this.exchange = { connection, after: 'm2', srp, secret: undefined };
+    return answer(context, setupM2(srp.B, verifier.salt));
+  }
+
+  private m4(context: ReplyContext, connection: number, message: TlvMessage): Reply {
+    const { device } = this;
+    const { behaviour } = device;
+    const exchange = this.take(connection);
+    const A = single(message, TlvType.PublicKey, 1, Length.srpPublicKey);
+    const received = single(message, TlvType.Proof, 0, Infinity);
+    if (exchange?.after !== 'm2' || A === undefined || received === undefined) return refusal(context);
+    const session = exchange.srp.session(A);
+    const serverProof = session.proveWith(received);
+    const facts: ReplyContext & Pick<Reply, 'serverProof' | 'controllerProof'> = {
+      ...context,
+      serverProof,
+      controllerProof: received,
+    };
+    if (behaviour.refusesPublicKey(A) || !behaviour.proofMatches({ expected: session.M1, received })) {
+      if (received.length !== Length.proof) return refusal(facts);
+      device.failedAttempts = behaviour.countsFailure(device.failedAttempts);
+      return failure(facts, 4, TlvError.Authentication);
+    }
+    if (device.failedAttempts !== 0) device.failedAttempts = 0;
+    this.exchange = { ...exchange, after: 'm4', secret: session.K };
+    return answer(facts, setupM4(serverProof));
+  }
+
+  private m6(context: ReplyContext, connection: number, message: TlvMessage): Reply {
+    const { device } = this;
+    const { behaviour } = device;
+    const secret = behaviour.secretForM5({ after: context.after, secret: this.take(connection)?.secret });
+    const sealed = single(message, TlvType.EncryptedData, 0, Infinity);
+    if (secret === undefined || sealed === undefined) return refusal(context);
+    const key = deriveKey('Pair-Setup-Encrypt', secret);
+    const plain = behaviour.openSealed({ step: 'setup-m5', key, nonce: labelNonce('PS-Msg05'), sealed });
+    if (plain === undefined)
+      return behaviour.refusesUnopenedM5(context)
+        ? failure(context, 6, TlvError.Authentication)
+        : answer(context, this.sealedM6(secret, key));
+    const sub = decodeTlv(plain);
+    const id = single(sub, TlvType.Identifier, 1, MAX_IDENTIFIER);
+    const ltpk = single(sub, TlvType.PublicKey, Length.ltpk);
+    const signature = single(sub, TlvType.Signature, Length.signature);
+    if (sub.defect !== undefined || id === undefined || ltpk === undefined || signature === undefined)
+      return refusal(context);
+    const info = signedInfo(deriveKey('Pair-Setup-Controller-Sign', secret), id, ltpk);
+    if (!behaviour.signatureHolds({ step: 'setup-m5', ltpk, info, signature }))
+      return failure(context, 6, TlvError.Authentication);
+    // Stored before M6 goes out: a controller that has M6 may verify at once, also after a power cut.
+    if (behaviour.storesFirstController)
+      device.put({ id: behaviour.identifierAsStored(id), ltpk, permissions: behaviour.firstPermissions });
+    return answer(context, this.sealedM6(secret, key));
+  }
+
+  private sealedM6(secret: Bytes, key: Bytes): TlvItem[] {
+    const { behaviour, identity, random } = this.device;
+    const step = 'setup-m6';
+    const id = behaviour.ownIdentifier(step, identity.id);
+    const first = deriveKey('Pair-Setup-Accessory-Sign', secret);
+    const info = behaviour.signedInfo({ step, first, id, last: identity.ltpk });
+    const signature = sign(behaviour.signingKey(step, identity.ltsk, random), info);
+    const items = behaviour.beforeSealing(step, identityItems(id, identity.ltpk, signature));
+    return sealedMessage(6, seal(key, labelNonce(behaviour.nonceLabel(step)), encodeTlv(items)));
+  }
+}
