@@ -256,7 +256,7 @@ export interface Behaviour {
   // Pairings (seed 002 §7)
 
   /** Bit 0 of the stored permissions, looked up at the time of the request. */
-  isAdmin(pairing: Pairing | undefined): boolean;
+  isAdmin(pairing: Pairing | undefined, requester: Requester): boolean;
   /** The TLV error an Add is refused with, or undefined to go on. */
   refusesAdd(request: AddRequest): number | undefined;
   /** False to report success and keep the pairing. */
@@ -289,6 +289,10 @@ export interface Behaviour {
   onBadFrame(): BadFrameAction;
   /** True to read these bytes on a secured connection as a plaintext request. */
   takesAsPlaintext(bytes: Bytes): boolean;
+}
+
+function isAdmin(pairing: Pairing): boolean {
+  return (pairing.permissions & Permission.Admin) !== 0;
 }
 
 /** The accessory as the protocol wants it. */
@@ -329,14 +333,14 @@ export const healthy: Behaviour = {
   openSealed: ({ key, nonce, sealed }) => open(key, nonce, sealed),
   beforeSealing: (_step, items) => items,
 
-  isAdmin: (pairing) => pairing !== undefined && (pairing.permissions & Permission.Admin) !== 0,
+  isAdmin: (pairing) => pairing !== undefined && isAdmin(pairing),
   refusesAdd({ pairings, existing, wanted }) {
     // Another key under a known name would hand one controller's rights to a second one.
     if (existing !== undefined) return equal(existing.ltpk, wanted.ltpk) ? undefined : TlvError.Unknown;
     return pairings.length >= MAX_PAIRINGS ? TlvError.MaxPeers : undefined;
   },
   removes: () => true,
-  dropsEverything: (pairings) => !pairings.some((pairing) => healthy.isAdmin(pairing)),
+  dropsEverything: (pairings) => !pairings.some(isAdmin),
   endsRemovedSessions: true,
 
   answers: () => true,

@@ -248,9 +248,10 @@ export class Accessory {
     const response = this.respond(session, request, now);
     if (response !== undefined) {
       const { verified } = response;
-      if (verified !== undefined && behaviour.sealsVerifyM4) this.secure(session, verified);
-      this.send(session, response, sealed || (session.secured !== undefined && behaviour.sealsVerifyM4), out);
-      if (verified !== undefined && !behaviour.sealsVerifyM4) this.secure(session, verified);
+      const early = verified !== undefined && behaviour.sealsVerifyM4;
+      if (early) this.secure(session, verified);
+      this.send(session, response, sealed || early, out);
+      if (verified !== undefined && !early) this.secure(session, verified);
     }
     this.endDeparted(before, session, out);
     const closeRequested = (header(request, 'Connection') ?? '').toLowerCase().includes('close');

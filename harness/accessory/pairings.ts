@@ -30,7 +30,8 @@ export function handlePairings(device: Device, message: TlvMessage, requester: R
   if (behaviour.isMalformed(request) || behaviour.stateOf(request) !== 1 || step === undefined)
     return refusal(context);
   // Looked up now and not when the session began: a demoted admin loses his rights in open sessions too.
-  if (!behaviour.isAdmin(device.find(requester.id))) return failure(context, 2, TlvError.Authentication);
+  if (!behaviour.isAdmin(device.find(requester.id), requester))
+    return failure(context, 2, TlvError.Authentication);
   if (step === 'pairings-add') return add(device, context, message);
   if (step === 'pairings-remove') return remove(device, context, message, requester);
   return answer(context, list(device.pairings));

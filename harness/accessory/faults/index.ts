@@ -1,10 +1,23 @@
 import { InputError } from '../../protocol/index.js';
 import type { Fault } from './fault.js';
+import { httpFaults } from './http.js';
+import { pairSetupFaults } from './pair-setup.js';
+import { pairVerifyFaults } from './pair-verify.js';
+import { pairingsFaults } from './pairings.js';
+import { sessionFaults } from './session.js';
+import { tlvFaults } from './tlv.js';
 
 export * from './fault.js';
 
 /** Every fault, by chapter. */
-export const faults: readonly Fault[] = unique([]);
+export const faults: readonly Fault[] = unique([
+  ...tlvFaults,
+  ...pairSetupFaults,
+  ...pairVerifyFaults,
+  ...pairingsFaults,
+  ...sessionFaults,
+  ...httpFaults,
+]);
 
 /** @throws InputError when no fault has that name. */
 export function findFault(name: string): Fault {

@@ -1,0 +1,80 @@
+import { Method, TlvType, equal } from '../../protocol/index.js';
+import type { PairingRequest, Requester } from '../behaviour.js';
+import { type Fault, fault } from './fault.js';
+import { withoutItem } from './items.js';
+
+/** Who a request without a session is taken for; no pairing has an empty identifier. */
+const anybody: Requester = { id: new Uint8Array(0) };
+
+function removesAnother({ endpoint, message, requester }: PairingRequest): boolean {
+  const id = message.get(TlvType.Identifier);
+  return (
+    endpoint === 'pairings' &&
+    message.get(TlvType.Method)?.[0] === Method.RemovePairing &&
+    id !== undefined &&
+    requester !== undefined &&
+    !equal(id, requester.id)
+  );
+}
+
+export const pairingsFaults: readonly Fault[] = [
+  fault(
+    'list-without-permissions',
+    { breaks: ['PAIRINGS-01'], fieldBug: 35, story: 'list entries hold Identifier and PublicKey only' },
+    (ok) => ({
+      beforeSending: (reply) =>
+        reply.step === 'pairings-list'
+          ? withoutItem(ok.beforeSending(reply), TlvType.Permissions)
+          : ok.beforeSending(reply),
+    }),
+  ),
+  fault(
+    'list-unanswered',
+    { breaks: ['PAIRINGS-01'], fieldBug: 91, story: 'List Pairings is parsed and has no handler' },
+    (ok) => ({ answers: (reply) => reply.step !== 'pairings-list' && ok.answers(reply) }),
+  ),
+  fault(
+    'remove-changes-nothing',
+    {
+      breaks: ['PAIRINGS-12'],
+      fieldBug: 89,
+      story: 'the removal of another controller is logged, nothing is deleted',
+    },
+    (ok) => ({ removes: (request) => equal(request.id, request.requester.id) && ok.removes(request) }),
+  ),
+  fault(
+    'remove-demands-public-key',
+    {
+      breaks: ['PAIRINGS-12'],
+      fieldBug: 36,
+      story: 'Remove shares its parser with Add and wants the same items',
+    },
+    (ok) => ({
+      isMalformed: (request) =>
+        ok.isMalformed(request) || (removesAnother(request) && !request.message.has(TlvType.PublicKey)),
+    }),
+  ),
+  fault(
+    'pairings-open-to-all',
+    { breaks: ['PAIRINGS-16'], story: '/pairings is routed before the session is asked for' },
+    (ok) => ({
+      servesAs: (request) => ok.servesAs(request) ?? (request.path === '/pairings' ? anybody : undefined),
+      isAdmin: (pairing, requester) => requester.id.length === 0 || ok.isAdmin(pairing, requester),
+    }),
+  ),
+  fault(
+    'verify-m1-authenticates',
+    {
+      breaks: ['HTTP-05', 'PAIRINGS-16'],
+      fieldBug: 44,
+      story: 'a connection counts as authenticated from Pair Verify M1 on',
+    },
+    (ok) => ({
+      servesAs: (request) =>
+        ok.servesAs(request) ??
+        (request.sawVerifyM1
+          ? request.pairings.find((pairing) => ok.isAdmin(pairing, { id: pairing.id }))
+          : undefined),
+    }),
+  ),
+];

@@ -1,0 +1,75 @@
+import { expect } from 'chai';
+import { type Behaviour, faults, findFault, healthy, twin } from '../../harness/accessory/index.js';
+import { InputError } from '../../harness/protocol/index.js';
+import { Bench } from './driver.js';
+
+/** Faults whose nature is that no ordinary Pair Setup, Pair Verify and List can be completed. */
+const blocking = [
+  'm1-unanswered',
+  'm2-http-500',
+  'public-key-zero',
+  'public-key-above-n',
+  'code-without-dashes',
+  'literal-k-and-u',
+  'm3-unanswered',
+  'echoes-controller-proof',
+  'random-server-proof',
+  'm6-sealed-as-m5',
+  'm5-unanswered',
+  'first-controller-is-user',
+  'm6-without-storing',
+  'm6-signature-other-order',
+  'm6-zero-ltpk',
+  'm6-without-signature',
+  'verify-m1-unanswered',
+  'verify-key-31-bytes',
+  'verify-signs-other-order',
+  'verify-signs-with-new-key',
+  'verify-sends-other-id',
+  'verify-m4-sealed',
+  'verify-m3-unanswered',
+  'session-keys-swapped',
+  'list-without-permissions',
+  'list-unanswered',
+  'closes-after-each-response',
+  'closes-after-m4',
+];
+
+function ordinaryFlow(behaviour: Behaviour): void {
+  const bench = new Bench({ behaviour });
+  const { controller, accessory } = bench.pair();
+  const line = bench.verify(controller, accessory);
+  if (bench.list(line).length !== 1) throw new Error('the list has not one entry');
+  if (line.http('GET', '/accessories').status !== 200) throw new Error('GET /accessories');
+}
+
+describe('accessory: faults', () => {
+  it('have unique names', () => {
+    expect(new Set(faults.map(({ name }) => name)).size).to.equal(faults.length);
+    expect(() => findFault('no-such-fault')).to.throw(InputError);
+  });
+
+  for (const fault of faults)
+    describe(fault.name, () => {
+      it('says what it breaks and why, and alters the healthy behaviour', () => {
+        expect(fault.name).to.match(/^[a-z0-9]+(-[a-z0-9]+)*$/);
+        expect(fault.breaks).not.to.have.length(0);
+        expect(fault.story).to.match(/^\S[^\n]{10,110}$/);
+        const changed = Object.entries(fault.change(healthy));
+        expect(changed).not.to.have.length(0);
+        for (const [member, value] of changed)
+          expect(value, member).not.to.equal(healthy[member as keyof Behaviour]);
+        expect(findFault(fault.name)).to.equal(fault);
+      });
+
+      const blocks = blocking.includes(fault.name);
+      it(blocks ? 'stops the ordinary flow' : 'lets the ordinary flow through', () => {
+        if (blocks) expect(() => ordinaryFlow(twin(fault))).to.throw();
+        else ordinaryFlow(twin(fault));
+      });
+    });
+
+  it('block the ordinary flow only where a fault of that name exists', () => {
+    for (const name of blocking) expect(findFault(name).name).to.equal(name);
+  });
+});
