@@ -13,6 +13,8 @@ class MemoryEnd extends BufferedConnection {
   private gone = false;
   /** Clock time the last segment arrives: later ones must not overtake it. */
   private arrival = 0;
+  /** Segments on their way through the clock. */
+  private inFlight = 0;
 
   constructor(
     clock: Clock,
@@ -33,8 +35,14 @@ class MemoryEnd extends BufferedConnection {
     if (peer === undefined) return;
     const latency = this.network.latency?.() ?? 0;
     this.arrival = Math.max(this.arrival, this.clock.now() + latency);
-    if (this.arrival > this.clock.now()) this.clock.at(this.arrival, () => action(peer));
-    else queueMicrotask(() => action(peer));
+    // A segment due at this very moment may still wait for the clock's call: a microtask would overtake it.
+    if (this.arrival > this.clock.now() || this.inFlight > 0) {
+      this.inFlight++;
+      this.clock.at(this.arrival, () => {
+        this.inFlight--;
+        action(peer);
+      });
+    } else queueMicrotask(() => action(peer));
   }
 
   write(bytes: Bytes): void {
