@@ -14,7 +14,6 @@ import {
   type Bytes,
   type Identity,
   type Peer,
-  TlvError,
   type TlvItem,
   type TlvMessage,
   concat,
@@ -187,5 +186,3 @@ export class Line {
     return m4;
   }
 }
-
-export const authentication = { state: 4, error: TlvError.Authentication };
