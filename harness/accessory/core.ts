@@ -83,12 +83,13 @@ const reasons: Readonly<Record<number, string>> = {
   500: 'Internal Server Error',
 };
 
-const protectedPaths: Readonly<Record<string, readonly string[]>> = {
-  '/accessories': ['GET'],
-  '/characteristics': ['GET', 'PUT'],
-  '/prepare': ['PUT'],
-  '/resource': ['POST'],
-};
+/** A Map, because a peer names the path: `constructor` would be found in an object. */
+const protectedPaths: ReadonlyMap<string, readonly string[]> = new Map([
+  ['/accessories', ['GET']],
+  ['/characteristics', ['GET', 'PUT']],
+  ['/prepare', ['PUT']],
+  ['/resource', ['POST']],
+]);
 
 /**
  * The reference accessory, sans-I/O: bytes and the time go in, reactions come out. It has no socket and no timer;
@@ -271,7 +272,7 @@ export class Accessory {
     if (path === '/identify') return this.identify(method);
     if (path === '/pair-setup' || path === '/pair-verify' || path === '/pairings')
       return this.respondPairing(session, path, request, now);
-    const methods = protectedPaths[path];
+    const methods = protectedPaths.get(path);
     if (methods === undefined) return { status: 404 };
     if (this.requester(session, method, path) === undefined)
       return { ...json(470, { status: HapStatus.InsufficientAuthorization }), contentType: JSON_TYPE };

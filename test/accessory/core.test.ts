@@ -387,6 +387,8 @@ describe('accessory: HTTP and frames', () => {
     expect(put.messages[0]!.status).to.equal(204);
     expect(json(line.http('GET', '/characteristics?id=1.9,1.10').body)).to.deep.equal(wish);
     expect(line.http('GET', '/characteristics?id=1.99').status).to.equal(207);
+    for (const path of ['constructor', '__proto__', '/nothing'])
+      expect(line.http('GET', path).status, path).to.equal(404);
     expect(line.http('PUT', '/prepare', utf8('{}')).status).to.equal(404);
   });
 
