@@ -34,6 +34,8 @@ export const keyLabels = {
 } as const;
 export type KeyLabel = keyof typeof keyLabels;
 
+export { sha512 };
+
 /** HKDF-SHA-512 (RFC 5869) with texts as salt and info; `length` bytes, 32 in HAP. */
 export function hkdfSha512(ikm: Bytes, salt: string, info: string, length = 32): Bytes {
   return hkdf(sha512, ikm, utf8(salt), utf8(info), length);

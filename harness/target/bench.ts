@@ -72,6 +72,8 @@ export class Bench {
   readonly broken = new Map<string, string>();
   /** Every identity that left in an M5 or Add, also in one that had to be refused: it may be in the accessory. */
   readonly sentIdentities: Identity[] = [];
+  /** The accessory answered on a fresh connection since the runner last set this to false. */
+  answeredAfresh = false;
   /** Set by the runner: gets every message for the watches. */
   onHeard: ((heard: Heard) => void) | undefined;
 
@@ -147,9 +149,11 @@ export class Bench {
     const link = await this.open();
     const outcome = await this.sendM1(link, setupM1(Method.PairSetup));
     await this.closeLinks();
+    if (outcome.kind === 'reply') this.answeredAfresh = true;
     if (outcome.kind !== 'reply' || outcome.tlv === undefined) return outcome;
     if (outcome.tlv.error === TlvError.Unavailable) {
-      if (this.state !== 'ours') this.state = 'foreign';
+      // With an identity of ours abroad it may be that one which got in: `settle` finds out.
+      if (this.state !== 'ours') this.state = this.sentIdentities.length === 0 ? 'foreign' : 'unknown';
     } else if (outcome.tlv.error === undefined && outcome.tlv.state === 2) this.unpaired();
     return outcome;
   }
@@ -202,7 +206,11 @@ export class Bench {
         await this.clock.sleep(250);
         continue;
       }
-      if (error === TlvError.Unavailable && (await this.recover())) return;
+      // Several stimuli may each have left a pairing: look again until the accessory is free or no key opens it.
+      if (error === TlvError.Unavailable) {
+        if (await this.recover()) continue;
+        this.state = 'foreign';
+      }
       if (this.state === 'unknown')
         throw new StepFailed(
           'PS-M1-01',
@@ -214,10 +222,10 @@ export class Bench {
 
   /** Tries every identity that ever left in this run; true when one of them got in and removed itself. */
   private async recover(): Promise<boolean> {
-    for (const identity of this.sentIdentities.toReversed()) {
+    for (const identity of [...this.sentIdentities].reverse()) {
       try {
         if (await this.removeSelf(identity)) {
-          this.unpaired();
+          this.sentIdentities.splice(this.sentIdentities.indexOf(identity), 1);
           return true;
         }
       } catch (error) {

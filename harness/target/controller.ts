@@ -20,11 +20,13 @@ import {
   TlvError,
   type TlvItem,
   type TlvMessage,
+  TlvType,
   addPairing,
   controllerIdentity,
   encodeTlv,
   listPairings,
   otherCode,
+  parseSetupCode,
   removePairing,
 } from '../protocol/index.js';
 import type { HttpRequest } from '../wire/index.js';
@@ -49,7 +51,7 @@ export interface VerifyOptions {
   readonly housekeeping?: boolean;
 }
 
-/** How long a flow step waits for another setup to end. */
+/** How long M1 waits for another setup to end. */
 const BUSY_PATIENCE = 5_000;
 
 /**
@@ -82,11 +84,11 @@ export class Controller {
     return this.bench.options.patience.answer;
   }
 
-  /** A Pair Setup on a connection of its own, nothing sent yet. @throws Blocked without a setup code. */
+  /** A Pair Setup on a connection of its own, nothing sent yet. */
   async setup(options: SetupOptions = {}): Promise<PairSetup> {
     const { code } = this.bench.options;
-    if (code === undefined) throw new Blocked('no setup code: give --code XXX-XX-XXX or set HAPSPEC_CODE');
-    const text = options.code === 'wrong' ? otherCode(code).dashed : code.dashed;
+    // Without a code to differ from, any code is a wrong one.
+    const text = options.code === 'wrong' ? otherCode(code ?? parseSetupCode('13579246')).dashed : code?.dashed;
     const identity = options.identity ?? this.newIdentity();
     return new PairSetup(this, options.link ?? (await this.open()), text, identity);
   }
@@ -143,7 +145,6 @@ export class Controller {
     for (;;) {
       const outcome = await this.bench.probe();
       if (outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Unavailable) {
-        if (this.bench.state === 'foreign') this.bench.state = 'unknown';
         return false;
       }
       if (success('setup-m2').matches(outcome)) return true;
@@ -187,45 +188,48 @@ export class PairSetup {
   constructor(
     readonly controller: Controller,
     readonly link: Link,
-    code: string,
+    private readonly code: string | undefined,
     readonly identity: Identity,
   ) {
-    this.machine = new PairSetupController(code, identity, controller.random);
+    this.machine = new PairSetupController(code ?? '', identity, controller.random);
   }
 
   private async exchange(items: readonly TlvItem[], wait: number): Promise<Outcome> {
     return this.link.post(this.controller.profile.paths.setup, items, wait);
   }
 
-  /** M1, edited when asked, judged. */
-  async sendM1(edit?: Edit, wait = this.controller.judgedWait): Promise<Outcome> {
-    this.controller.bench.spent.m2++;
-    const outcome = await this.exchange(applyEdit(this.machine.m1(), edit), wait);
-    if (outcome.kind === 'reply' && outcome.tlv !== undefined && outcome.tlv.state === 2) {
-      this.m2 = readSetupM2(outcome.tlv);
-      if (outcome.tlv.error === undefined)
-        this.controller.bench.emit('setup-m2', { reply: outcome, m2: this.m2 });
-    }
-    return outcome;
-  }
-
-  /** M1 to M2 as a step; waits out a Busy left by a connection the accessory has not let go of yet. */
-  async m1(): Promise<SetupM2> {
-    this.controller.relyOn('PS-M1-01', 'PS-M1-03');
-    const { clock } = this.controller.bench;
-    const deadline = clock.now() + BUSY_PATIENCE;
+  /**
+   * M1, edited when asked, judged. A Busy left by a connection of ours the accessory has not let go of yet is waited
+   * out, unless the check is about Busy.
+   */
+  async sendM1(edit?: Edit, wait = this.controller.judgedWait, waitOutBusy = true): Promise<Outcome> {
+    const { bench } = this.controller;
+    const items = applyEdit(this.machine.m1(), edit);
+    const deadline = bench.clock.now() + BUSY_PATIENCE;
     for (;;) {
-      const outcome = await this.sendM1(undefined, this.controller.stepWait);
-      const busy = outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Busy;
-      if (busy && clock.now() < deadline) {
-        await clock.sleep(250);
+      bench.spent.m2++;
+      const outcome = await this.exchange(items, wait);
+      const tlv = outcome.kind === 'reply' ? outcome.tlv : undefined;
+      if (waitOutBusy && tlv?.error === TlvError.Busy && bench.clock.now() < deadline) {
+        await bench.clock.sleep(250);
         continue;
       }
-      this.controller.must('setup-m2', 'PS-M1-01', outcome);
-      this.controller.accept(this.m2!);
-      this.machine.answer(this.m2!.salt!, this.m2!.B!);
-      return this.m2!;
+      if (outcome.kind === 'reply' && tlv?.has(TlvType.PublicKey)) {
+        this.m2 = readSetupM2(tlv);
+        bench.emit('setup-m2', { reply: outcome, m2: this.m2 });
+      }
+      return outcome;
     }
+  }
+
+  /** M1 to M2 as a step. @throws Blocked without a setup code. */
+  async m1(): Promise<SetupM2> {
+    this.controller.relyOn('PS-M1-01', 'PS-M1-03');
+    if (this.code === undefined) throw new Blocked('no setup code: give --code XXX-XX-XXX or set HAPSPEC_CODE');
+    this.controller.must('setup-m2', 'PS-M1-01', await this.sendM1(undefined, this.controller.stepWait));
+    this.controller.accept(this.m2!);
+    this.machine.answer(this.m2!.salt!, this.m2!.B!);
+    return this.m2!;
   }
 
   /** M3, edited when asked, judged. */

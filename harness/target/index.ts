@@ -5,3 +5,5 @@ export * from './errors.js';
 export * from './link.js';
 export * from './outcome.js';
 export * from './profile.js';
+export * from './address.js';
+export * from './connect.js';

@@ -1,0 +1,79 @@
+import { Command, CommanderError } from 'commander';
+import { InputError } from '../protocol/index.js';
+import { type AccessoryFlags, accessoryCommand } from './accessory.js';
+import { explainCommand, listCommand } from './list.js';
+import { type RunFlags, runCommand } from './run.js';
+import { version } from './version.js';
+
+const collect = (value: string, earlier: string[]): string[] => [...earlier, value];
+
+/** Commands return their exit code here; the process gets it when all output is out. */
+function program(exit: (code: number) => void): Command {
+  const hapspec = new Command('hapspec')
+    .description('Conformance test harness for HomeKit (HAP) pairing')
+    .version(version)
+    .showSuggestionAfterError()
+    .exitOverride();
+
+  hapspec
+    .command('run', { isDefault: false })
+    .description('run the suite against an accessory')
+    .argument('[TARGET]', 'HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, or embedded[:FAULT]', 'embedded')
+    .option('--code <XXX-XX-XXX>', 'setup code: XXX-XX-XXX, 8 digits or an X-HM:// payload (env HAPSPEC_CODE)')
+    .option('--junit <FILE>', 'write a JUnit report, kept current while the run goes on')
+    .option('--json <FILE>', 'write a JSON report')
+    .option('--only <PATTERN>', 'run only checks with such an id, * allowed (repeatable)', collect, [])
+    .option('--skip <PATTERN>', 'leave out checks with such an id, * allowed (repeatable)', collect, [])
+    .option('--level <LEVEL>', 'only must, should or varies (repeatable)', collect, [])
+    .option('--timeout <MS>', 'how long a required answer may take (default 10000)')
+    .option('--seed <N>', 'what everything random derives from; printed when not given')
+    .option('--strict', 'warnings are red')
+    .action(async (target: string, flags: RunFlags) => exit(await runCommand(target, flags)));
+
+  hapspec
+    .command('list')
+    .description('show all checks')
+    .option('--only <PATTERN>', 'only checks with such an id, * allowed (repeatable)', collect, [])
+    .option('--skip <PATTERN>', 'leave out checks with such an id (repeatable)', collect, [])
+    .action((flags: { only: string[]; skip: string[] }) => console.log(listCommand(flags)));
+
+  hapspec
+    .command('explain')
+    .description('show a requirement with its checks and the faults that break it, or a fault')
+    .argument('<ID>', 'requirement, check or fault')
+    .action((id: string) => console.log(explainCommand(id)));
+
+  hapspec
+    .command('accessory')
+    .description('serve the reference accessory, healthy or with one fault')
+    .option('--port <N>', 'port to listen on, 0 lets the system choose', '51826')
+    .option('--host <ADDRESS>', 'address to listen on', '127.0.0.1')
+    .option('--code <XXX-XX-XXX>', 'setup code', '031-45-154')
+    .option('--state <DIR>', 'keep identity and pairings in this folder')
+    .option('--fault <NAME>', 'with this fault')
+    .option('--seed <N>', 'draw everything random from this')
+    .option('--list-faults', 'show all faults')
+    .action(async (flags: AccessoryFlags) => exit(await accessoryCommand(flags)));
+
+  return hapspec;
+}
+
+/** Runs the command line and sets the process's exit code: 2 for the user's mistakes, 4 for the harness's own. */
+export async function main(argv: readonly string[]): Promise<void> {
+  let code = 0;
+  try {
+    await program((result) => (code = result)).parseAsync([...argv]);
+  } catch (error) {
+    if (error instanceof CommanderError) code = error.exitCode === 0 ? 0 : 2;
+    else if (error instanceof InputError) {
+      console.error(`hapspec: ${error.message}`);
+      code = 2;
+    } else {
+      console.error(`hapspec: the harness failed: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`);
+      code = 4;
+    }
+  }
+  process.exitCode = code;
+  // Whatever a stuck peer or a failed check left open must not keep a finished run alive; output is flushed by then.
+  setTimeout(() => process.exit(code), 2_000).unref();
+}

@@ -1,0 +1,173 @@
+import type { SetupM2, SetupM4, SetupM6, VerifyM2 } from '../controller/index.js';
+import { InputError, type Random, type ReceivedFrame } from '../protocol/index.js';
+import {
+  type Bench,
+  type Controller,
+  type Matcher,
+  type Outcome,
+  type PairingState,
+  type Reply,
+  type Step,
+  type Topic,
+  anyRefusal,
+  badRequest,
+  steps,
+  success,
+  tlvError,
+} from '../target/index.js';
+import { type Catalogue, type Requirement, requirementId } from './catalogue.js';
+import type { Expect } from './judge.js';
+
+/** Outcomes a check sorts into right, tolerated and forbidden; everything else is judged by the level. */
+export interface Alternatives {
+  readonly allow?: readonly Matcher[];
+  readonly tolerate?: readonly Matcher[];
+  readonly forbid?: readonly Matcher[];
+}
+
+/**
+ * The alternatives of a message that must be refused at a step: a TLV error or HTTP 400 is right, any other way of
+ * saying no is tolerated, silence and success are not.
+ */
+export function reject(step: Step): Required<Alternatives> {
+  return { allow: [tlvError(steps[step].state), badRequest()], tolerate: [anyRefusal()], forbid: [success(step)] };
+}
+
+/** What a check needs, costs and accepts. */
+export interface CheckSpec extends Alternatives {
+  /** State of the accessory when the body starts. */
+  readonly from: PairingState;
+  /** State it leaves when the accessory behaves. */
+  readonly leaves?: 'paired' | 'unpaired';
+  /** What one run of the body asks of the accessory. */
+  readonly costs?: { readonly m2?: number; readonly m4?: number; readonly m6?: number; readonly verifies?: number; readonly attempts?: number };
+  /** Violations of these make the check meaningless (it is skipped then). Steps of flows add theirs by themselves. */
+  readonly needs?: readonly string[];
+  /** The stimulus may stop the accessory: it is asked for a sign of life afterwards. */
+  readonly risky?: boolean;
+  /** Part of the plain flow: runs first, in order; what builds on it is skipped when it fails. */
+  readonly sanity?: boolean;
+}
+
+/** What a body works with. */
+export interface CheckContext {
+  readonly controller: Controller;
+  /** Chai's expect, with `allowed()` for outcomes. */
+  readonly expect: Expect;
+  /** Randomness of this check. */
+  readonly random: Random;
+  readonly bench: Bench;
+  /** Records how the accessory behaves where real ones differ. */
+  observe(name: string, value: string): void;
+  /** A lesser finding: the check ends as warn at best. */
+  warn(what: string): void;
+  /** A violation at any level. */
+  violate(what: string): never;
+  /** The accessory never declared what the check is about. */
+  notApplicable(why: string): never;
+}
+
+export type CheckBody = (context: CheckContext) => Promise<void>;
+
+/** What each topic hands to its watches. */
+export interface TopicPayload {
+  readonly 'setup-m2': { readonly reply: Outcome & Reply; readonly m2: SetupM2 };
+  readonly 'setup-m4': { readonly reply: Outcome & Reply; readonly m4: SetupM4 };
+  readonly 'setup-m6': { readonly reply: Outcome & Reply; readonly m6: SetupM6 };
+  readonly 'verify-m2': { readonly reply: Outcome & Reply; readonly m2: VerifyM2 };
+  readonly 'verify-m4': { readonly reply: Outcome & Reply };
+  readonly pairings: { readonly reply: Outcome & Reply };
+  readonly 'pairing-reply': Outcome & Reply;
+  readonly frame: ReceivedFrame;
+}
+
+export interface WatchContext extends Pick<CheckContext, 'expect' | 'observe' | 'warn' | 'violate' | 'bench'> {
+  /** Kept from message to message of one run. */
+  readonly memory: Map<string, string>;
+}
+
+interface Entry {
+  /** Requirement id, plus `/variant`. */
+  readonly id: string;
+  readonly requirement: Requirement;
+  /** `pair-setup.m3-m4`. */
+  readonly chapter: string;
+  /** `suites/pair-setup/m3-m4.ts`. */
+  readonly file: string;
+  readonly title: string;
+}
+
+/** A check sends something and judges what comes back. */
+export interface Check extends Entry {
+  readonly kind: 'check';
+  readonly spec: CheckSpec;
+  readonly body: CheckBody;
+}
+
+/** A watch sees every message of its topic in the run, sends nothing, costs nothing. */
+export interface Watch<T extends Topic = Topic> extends Entry {
+  readonly kind: 'watch';
+  readonly topic: T;
+  readonly body: (payload: TopicPayload[T], context: WatchContext) => void;
+}
+
+export type Case = Check | Watch;
+
+/** A case as a suite writes it, before the catalogue gives it title, level and source. */
+export type Draft =
+  | { readonly kind: 'check'; readonly id: string; readonly spec: CheckSpec; readonly body: CheckBody }
+  | { readonly kind: 'watch'; readonly id: string; readonly topic: Topic; readonly body: Watch['body'] };
+
+export interface ChapterTools {
+  /** `id` is a requirement id, plus `/variant` where one requirement has several checks. */
+  check(id: string, spec: CheckSpec, body: CheckBody): Draft;
+  watch<T extends Topic>(id: string, topic: T, body: Watch<T>['body']): Draft;
+}
+
+export interface Chapter {
+  /** `pair-setup.m3-m4`, which is also its file: `suites/pair-setup/m3-m4.ts`. */
+  readonly name: string;
+  readonly drafts: readonly Draft[];
+}
+
+const tools: ChapterTools = {
+  check: (id, spec, body) => ({ kind: 'check', id, spec, body }),
+  watch: (id, topic, body) => ({ kind: 'watch', id, topic, body: body as Watch['body'] }),
+};
+
+/** One chapter of the suite, one file. */
+export function chapter(name: string, write: (tools: ChapterTools) => readonly Draft[]): Chapter {
+  return { name, drafts: write(tools) };
+}
+
+/**
+ * Joins chapters and catalogue.
+ * @throws InputError on an id the catalogue does not know, one that stands twice, a check that can accept nothing,
+ * or one whose alternatives contradict each other.
+ */
+export function loadCases(chapters: readonly Chapter[], catalogue: Catalogue): readonly Case[] {
+  const cases = new Map<string, Case>();
+  for (const { name, drafts } of chapters)
+    for (const draft of drafts) {
+      const { id } = draft;
+      const requirement = catalogue.get(requirementId(id));
+      if (requirement === undefined) throw new InputError(`suite ${name}: ${id} is no requirement of the catalogue`);
+      if (cases.has(id)) throw new InputError(`suite ${name}: ${id} stands twice`);
+      const variant = id.slice(requirement.id.length + 1);
+      const entry: Entry = {
+        id,
+        requirement,
+        chapter: name,
+        file: `suites/${name.replace('.', '/')}.ts`,
+        title: variant === '' ? requirement.title : `${requirement.title} (${variant.replaceAll('-', ' ')})`,
+      };
+      if (draft.kind === 'check') {
+        const { allow = [], tolerate = [], forbid = [] } = draft.spec;
+        const words = [...allow, ...tolerate, ...forbid].map((matcher) => matcher.words);
+        const twice = words.find((text, i) => words.indexOf(text) !== i);
+        if (twice !== undefined) throw new InputError(`suite ${name}: ${id} lists "${twice}" twice`);
+      }
+      cases.set(id, { ...entry, ...draft } as Case);
+    }
+  return [...cases.values()];
+}

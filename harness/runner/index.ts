@@ -1,0 +1,9 @@
+/** Catalogue, selection, plan, execution, status. */
+export * from './catalogue.js';
+export * from './check.js';
+export * from './judge.js';
+export * from './mount.js';
+export * from './result.js';
+export * from './run.js';
+export * from './selection.js';
+export * from './status.js';

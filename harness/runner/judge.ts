@@ -1,0 +1,75 @@
+import { expect as chaiExpect, use, util } from 'chai';
+import { type Matcher, type Outcome, describeOutcome } from '../target/index.js';
+import type { Alternatives } from './check.js';
+
+declare global {
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- chai's types are extended this way
+  namespace Chai {
+    interface Assertion {
+      /** The outcome is one the check allows or tolerates; other lists may be given for a second outcome. */
+      allowed(alternatives?: Alternatives): Assertion;
+    }
+  }
+}
+
+/** How one outcome stands to the alternatives of its check. */
+export type Judgement = 'allowed' | 'tolerated' | 'forbidden' | 'unlisted';
+
+/** `forbid` is read first, in its wider sense: a violation is not excused by looking like something tolerated. */
+export function judge(outcome: Outcome, { allow = [], tolerate = [], forbid = [] }: Alternatives): Judgement {
+  const hit = (matchers: readonly Matcher[]): boolean => matchers.some((matcher) => matcher.matches(outcome));
+  if (forbid.some((matcher) => (matcher.resembles ?? matcher.matches).call(matcher, outcome))) return 'forbidden';
+  if (hit(allow)) return 'allowed';
+  if (hit(tolerate)) return 'tolerated';
+  return 'unlisted';
+}
+
+/** An outcome that is not one of the alternatives. */
+export class NotAllowed extends Error {
+  override name = 'NotAllowed';
+  constructor(
+    readonly judgement: 'forbidden' | 'unlisted',
+    readonly seen: string,
+    readonly allowed: readonly string[],
+  ) {
+    super(`seen: ${seen}; allowed: ${allowed.join(' · ')}`);
+  }
+}
+
+/** Collects what one check asserted. */
+export class Judge {
+  asserted = 0;
+  /** Tolerated outcomes and warnings, in words. */
+  readonly tolerated: string[] = [];
+
+  constructor(private readonly alternatives: Alternatives) {}
+
+  readonly expect = ((value: unknown, message?: string) => {
+    this.asserted++;
+    const assertion = chaiExpect(value, message);
+    util.flag(assertion, 'judge', this);
+    return assertion;
+  }) as Expect;
+
+  decide(outcome: Outcome, alternatives: Alternatives = this.alternatives): void {
+    const judgement = judge(outcome, alternatives);
+    const seen = describeOutcome(outcome);
+    if (judgement === 'tolerated') this.tolerated.push(seen);
+    if (judgement === 'forbidden' || judgement === 'unlisted') throw new NotAllowed(judgement, seen, wordsOf(alternatives));
+  }
+}
+
+export type Expect = (value: unknown, message?: string) => Chai.Assertion;
+
+/** The acceptable outcomes in words, the tolerated ones marked. */
+export function wordsOf({ allow = [], tolerate = [] }: Alternatives): string[] {
+  return [...allow.map((matcher) => matcher.words), ...tolerate.map((matcher) => `tolerated: ${matcher.words}`)];
+}
+
+use((chai) => {
+  chai.Assertion.addMethod('allowed', function (this: Chai.AssertionStatic, alternatives?: Alternatives) {
+    const keeper = util.flag(this, 'judge') as Judge | undefined;
+    if (keeper === undefined) throw new Error('allowed() needs the expect of a check');
+    keeper.decide(util.flag(this, 'object') as Outcome, alternatives);
+  });
+});

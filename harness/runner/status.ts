@@ -1,0 +1,97 @@
+import type { CheckResult, Level, Reason, Status } from './result.js';
+
+/** How a body ended: undefined when it came to its end. */
+export type Thrown =
+  | 'assertion'
+  | 'unlisted'
+  | 'forbidden'
+  | 'not-applicable'
+  | 'blocked'
+  | 'dependency'
+  | 'setup'
+  | 'unreachable'
+  | 'harness'
+  | undefined;
+
+/** All a verdict depends on. */
+export interface Facts {
+  readonly level: Level;
+  readonly thrown: Thrown;
+  /** Anything was asserted. */
+  readonly asserted: boolean;
+  /** A tolerated outcome or a warning was recorded. */
+  readonly tolerated: boolean;
+  /** Sign of life after a risky stimulus; undefined when none was asked for. */
+  readonly alive: boolean | undefined;
+}
+
+export interface Verdict {
+  readonly status: Status;
+  readonly reason: Reason | undefined;
+}
+
+/** The verdict: a pure function of the facts, tested as a truth table. */
+export function verdict(facts: Facts): Verdict {
+  const { level, thrown, asserted, tolerated, alive } = facts;
+  switch (thrown) {
+    case 'harness':
+    case 'setup':
+    case 'unreachable':
+      // A stimulus that stopped the accessory is its fault, whatever step noticed it first.
+      return alive === false && thrown !== 'harness'
+        ? { status: 'fail', reason: 'forbidden' }
+        : { status: 'error', reason: thrown };
+    case 'not-applicable':
+    case 'blocked':
+    case 'dependency':
+      return { status: 'skip', reason: thrown };
+    case 'forbidden':
+      return { status: 'fail', reason: 'forbidden' };
+    case 'assertion':
+    case 'unlisted':
+    case undefined:
+      break;
+  }
+  if (alive === false) return { status: 'fail', reason: 'forbidden' };
+  if (thrown !== undefined) {
+    if (level === 'MUST') return { status: 'fail', reason: 'must' };
+    return level === 'SHOULD' ? { status: 'warn', reason: 'should' } : { status: 'pass', reason: 'observed' };
+  }
+  if (!asserted) return { status: 'error', reason: 'harness' };
+  if (tolerated) return { status: 'warn', reason: 'tolerated' };
+  return { status: 'pass', reason: level === 'VARIES' ? 'observed' : undefined };
+}
+
+export interface Exit {
+  readonly code: 0 | 1 | 2 | 3 | 4 | 5;
+  readonly meaning: string;
+}
+
+export interface ExitFacts {
+  readonly results: readonly Pick<CheckResult, 'status' | 'reason'>[];
+  readonly strict: boolean;
+  readonly interrupted: boolean;
+  /** An error outside any check. */
+  readonly harnessError: boolean;
+  readonly clean: boolean;
+}
+
+/** The exit code of a run that got as far as its first check. A confirmed fail beats everything; nothing executed is never 0. */
+export function exitOf({ results, strict, interrupted, harnessError, clean }: ExitFacts): Exit {
+  const some = (test: (result: Pick<CheckResult, 'status' | 'reason'>) => boolean): boolean => results.some(test);
+  const count = (test: (result: Pick<CheckResult, 'status' | 'reason'>) => boolean): number => results.filter(test).length;
+  const red = count(({ status }) => status === 'fail' || (strict && status === 'warn'));
+  if (red > 0) return { code: 1, meaning: `${red} ${red === 1 ? 'check' : 'checks'} failed: the accessory does not conform` };
+  if (harnessError || some(({ reason }) => reason === 'harness'))
+    return { code: 4, meaning: 'the harness itself failed: this says nothing about the accessory' };
+  if (interrupted) return { code: 5, meaning: 'interrupted: what did not run is unknown' };
+  const open = count(({ status, reason }) => status === 'error' || reason === 'dependency' || reason === 'blocked');
+  if (open > 0) return { code: 5, meaning: `${open} planned ${open === 1 ? 'check' : 'checks'} did not run or stayed inconclusive` };
+  if (!some(({ status }) => status === 'pass' || status === 'warn')) return { code: 5, meaning: 'nothing was executed' };
+  if (!clean) return { code: 5, meaning: 'every check passed, but the accessory was not left as it was found' };
+  const warned = count(({ status }) => status === 'warn');
+  return {
+    code: 0,
+    meaning: warned === 0 ? 'every planned check passed' : `no check failed; ${warned} tolerated with a warning`,
+  };
+}

@@ -1,0 +1,26 @@
+import { InputError } from '../protocol/index.js';
+
+/** Where the accessory under test is. */
+export type Address =
+  | { readonly kind: 'embedded'; readonly fault: string | undefined }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+
+const forms = 'expected HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, or embedded[:FAULT]';
+
+/** Reads a TARGET. @throws InputError that names it and lists the forms taken. */
+export function parseAddress(target: string): Address {
+  if (target === 'embedded') return { kind: 'embedded', fault: undefined };
+  if (target.startsWith('embedded:')) {
+    const fault = target.slice('embedded:'.length);
+    if (fault === '') throw new InputError(`target "${target}": a fault name is missing; "hapspec accessory --list-faults" shows them`);
+    return { kind: 'embedded', fault };
+  }
+  const match = /^(?:hap:\/\/)?(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([\w.-]+)):(\d{1,5})\/?$/.exec(target);
+  if (match === null) {
+    const bare = /^[\w.-]+$/.test(target) ? ' (a host alone is not enough: the port is missing)' : '';
+    throw new InputError(`target "${target.slice(0, 100)}": ${forms}${bare}`);
+  }
+  const port = Number(match[3]);
+  if (port < 1 || port > 65_535) throw new InputError(`target "${target}": port ${port} is outside 1 to 65535`);
+  return { kind: 'tcp', host: match[1] ?? match[2]!, port };
+}

@@ -1,0 +1,19 @@
+import { loadCatalogue, loadCases } from '../harness/suite.js';
+import http from './http/messages.js';
+import m1m2 from './pair-setup/m1-m2.js';
+import m3m4 from './pair-setup/m3-m4.js';
+import m5m6 from './pair-setup/m5-m6.js';
+import states from './pair-setup/states.js';
+import verifyM1m2 from './pair-verify/m1-m2.js';
+import verifyM3m4 from './pair-verify/m3-m4.js';
+import administration from './pairings/administration.js';
+import requirements from './requirements.json' with { type: 'json' };
+import frames from './session/frames.js';
+import encoding from './tlv8/encoding.js';
+
+/** The catalogue and the chapters in the order of the protocol. Loading stops on any contradiction between them. */
+export const catalogue = loadCatalogue(requirements);
+export const suite = loadCases(
+  [encoding, m1m2, m3m4, m5m6, states, verifyM1m2, verifyM3m4, administration, frames, http],
+  catalogue,
+);

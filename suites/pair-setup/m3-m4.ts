@@ -1,0 +1,46 @@
+import { Length, anyRefusal, chapter, reject, replace, success, tlvError } from '../../harness/suite.js';
+
+export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
+  check(
+    'PS-M3-01',
+    { sanity: true, from: 'unpaired', costs: { m2: 1, m4: 1 }, allow: [success('setup-m4')] },
+    async ({ controller, expect }) => {
+      const setup = await controller.pairSetup();
+      const outcome = await setup.sendM3();
+      expect(outcome).to.be.allowed();
+      if (outcome.kind === 'reply') expect(setup.readM4(outcome).proof?.length, 'bytes of Proof').to.equal(Length.proof);
+    },
+  ),
+
+  watch('PS-M3-03', 'setup-m4', ({ m4: { proof, findings } }, { expect }) => {
+    if (proof === undefined) return;
+    const defect = findings.find(({ requirement }) => requirement === 'PS-M3-03');
+    expect(defect?.what, 'the proof in M4').to.equal(undefined);
+  }),
+
+  check(
+    'PS-M3-04',
+    {
+      from: 'unpaired',
+      costs: { m2: 1, m4: 1, attempts: 1 },
+      allow: [tlvError(4, 'Authentication')],
+      tolerate: [anyRefusal()],
+      forbid: [success('setup-m4')],
+    },
+    async ({ controller, expect }) => {
+      const setup = await controller.pairSetup({ code: 'wrong' });
+      expect(await setup.sendM3()).to.be.allowed();
+    },
+  ),
+
+  ...[0, 1, 32, 63, 65, 128].map((length) =>
+    check(
+      `PS-M3-06/${length}-bytes`,
+      { from: 'unpaired', risky: true, costs: { m2: 1, m4: 1, attempts: 1 }, ...reject('setup-m4') },
+      async ({ controller, expect, random }) => {
+        const setup = await controller.pairSetup();
+        expect(await setup.sendM3(replace('Proof', random.bytes(length)))).to.be.allowed();
+      },
+    ),
+  ),
+]);

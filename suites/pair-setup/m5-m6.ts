@@ -1,0 +1,149 @@
+import {
+  type Bytes,
+  type Identity,
+  Permission,
+  anyRefusal,
+  badRequest,
+  chapter,
+  concat,
+  controllerIdentity,
+  deriveKey,
+  flip,
+  hex,
+  replace,
+  sign,
+  signedInfo,
+  success,
+  text,
+  tlvError,
+} from '../../harness/suite.js';
+
+/** A refusal of M5; an odd State or HTTP status is the lesser finding. */
+const refused = {
+  allow: [tlvError(6)],
+  tolerate: [badRequest(), anyRefusal()],
+  forbid: [success('setup-m6')],
+};
+
+const wrongKeys = {
+  'random-key': () => undefined,
+  'key-from-s': (_K: Bytes, S: Bytes) => deriveKey('Pair-Setup-Encrypt', S),
+  'verify-labels': (K: Bytes) => deriveKey('Pair-Verify-Encrypt', K),
+  'zero-key': () => new Uint8Array(32),
+} satisfies Record<string, (K: Bytes, S: Bytes) => Bytes | undefined>;
+
+const damage = {
+  'ciphertext-bit': flip('EncryptedData', 100),
+  'tag-bit': flip('EncryptedData', -3),
+  'last-byte-dropped': replace('EncryptedData', (sealed) => sealed.subarray(0, -1)),
+  'byte-appended': replace('EncryptedData', (sealed) => concat(sealed, Uint8Array.of(0))),
+  'bytes-swapped': replace('EncryptedData', (sealed) => {
+    const out = sealed.slice();
+    // Two neighbours that differ, or the swap would change nothing.
+    const at = out.findIndex((byte, i) => byte !== out[i + 1]);
+    [out[at], out[at + 1]] = [out[at + 1]!, out[at]!];
+    return out;
+  }),
+};
+
+type Parts = { x: Bytes; K: Bytes; identity: Identity; other: Identity };
+
+const wrongSignatures: Record<string, (parts: Parts) => Bytes> = {
+  'by-another-key': ({ x, identity, other }) => sign(other.ltsk, signedInfo(x, identity.id, identity.ltpk)),
+  'without-x': ({ identity }) => sign(identity.ltsk, concat(identity.id, identity.ltpk)),
+  'other-order': ({ x, identity }) => sign(identity.ltsk, signedInfo(identity.id, x, identity.ltpk)),
+  'accessory-sign-labels': ({ K, identity }) =>
+    sign(identity.ltsk, signedInfo(deriveKey('Pair-Setup-Accessory-Sign', K), identity.id, identity.ltpk)),
+  'over-another-identifier': ({ x, identity, other }) => sign(identity.ltsk, signedInfo(x, other.id, identity.ltpk)),
+  'over-another-ltpk': ({ x, identity, other }) => sign(identity.ltsk, signedInfo(x, identity.id, other.ltpk)),
+  'last-bit-flipped': ({ x, identity }) => {
+    const signature = sign(identity.ltsk, signedInfo(x, identity.id, identity.ltpk)).slice();
+    signature[63]! ^= 0x01;
+    return signature;
+  },
+};
+
+const spec = { from: 'unpaired', risky: true, costs: { m2: 2, m4: 1, m6: 1 } } as const;
+
+export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
+  check(
+    'PS-M5-01',
+    {
+      sanity: true,
+      from: 'unpaired',
+      leaves: 'paired',
+      costs: { m2: 1, m4: 1, m6: 1 },
+      allow: [success('setup-m6')],
+    },
+    async ({ controller, expect }) => {
+      const setup = await controller.pairSetup();
+      await setup.m3();
+      const outcome = await setup.sendM5();
+      expect(outcome).to.be.allowed();
+      if (outcome.kind !== 'reply') return;
+      const defect = setup.readM6(outcome).findings.find(({ requirement }) => requirement === 'PS-M5-01');
+      expect(defect?.what, 'M6').to.equal(undefined);
+    },
+  ),
+
+  check(
+    'PS-M5-02',
+    {
+      from: 'unpaired',
+      leaves: 'paired',
+      costs: { m2: 2, m4: 1, m6: 1, verifies: 1 },
+      allow: [tlvError(2, 'Unavailable')],
+      forbid: [success('setup-m2')],
+    },
+    async ({ controller, expect }) => {
+      const { identity } = await controller.pair();
+      const session = await controller.session();
+      const { entries } = await session.list();
+      expect(entries.length, 'pairings after M6').to.equal(1);
+      expect(text(entries[0]!.id), 'Identifier in the list').to.equal(text(identity.id));
+      expect(hex(entries[0]!.ltpk), 'LTPK in the list').to.equal(hex(identity.ltpk));
+      expect(entries[0]!.permissions & 1, 'admin bit').to.equal(Permission.Admin);
+      const again = await controller.setup();
+      expect(await again.sendM1()).to.be.allowed();
+    },
+  ),
+
+  ...Object.entries(wrongKeys).map(([name, key]) =>
+    check(`PS-M5-05/${name}`, { ...spec, ...refused }, async ({ controller, expect, random }) => {
+      const setup = await controller.pairSetup();
+      await setup.m3();
+      const { K, S } = setup.machine.session;
+      const sBytes = Uint8Array.from(Buffer.from(S.toString(16).padStart(768, '0'), 'hex'));
+      expect(await setup.sendM5({ key: key(K, sBytes) ?? random.bytes(32) })).to.be.allowed();
+      expect(await controller.isUnpaired(), 'nothing was stored').to.equal(true);
+    }),
+  ),
+
+  ...Object.entries(damage).map(([name, edit]) =>
+    check(`PS-M5-06/${name}`, { ...spec, ...refused }, async ({ controller, expect }) => {
+      const setup = await controller.pairSetup();
+      await setup.m3();
+      expect(await setup.sendM5({}, edit)).to.be.allowed();
+      expect(await controller.isUnpaired(), 'nothing was stored').to.equal(true);
+    }),
+  ),
+
+  ...Object.entries(wrongSignatures).map(([name, signature]) =>
+    check(`PS-M5-13/${name}`, { ...spec, ...refused }, async ({ controller, expect, random }) => {
+      const other = controllerIdentity(random);
+      const setup = await controller.pairSetup();
+      await setup.m3();
+      expect(await setup.sendM5({ signature: (parts) => signature({ ...parts, other }) })).to.be.allowed();
+      expect(await controller.isUnpaired(), 'nothing was stored').to.equal(true);
+    }),
+  ),
+
+  watch('PS-M6-01', 'setup-m6', ({ m6: { items, accessory, findings } }, { expect, bench }) => {
+    if (items === undefined) return;
+    const defect = findings.find(({ requirement }) => requirement === 'PS-M6-01');
+    expect(defect?.what, 'the identity in M6').to.equal(undefined);
+    if (bench.profile.name === 'hap')
+      expect(text(accessory!.id), 'Identifier').to.match(/^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/);
+  }),
+]);
+

@@ -1,0 +1,108 @@
+import {
+  Permission,
+  addPairing,
+  chapter,
+  closed,
+  hex,
+  listPairings,
+  readPairings,
+  removePairing,
+  serverError,
+  success,
+  text,
+  tlvError,
+  unauthorised,
+} from '../../harness/suite.js';
+
+/** /pairings must not be served without a verified session. */
+const refused = {
+  allow: [unauthorised(), tlvError(2, 'Authentication'), closed()],
+  tolerate: [serverError()],
+  forbid: [success('pairings-list')],
+};
+
+const requests = ['list', 'add', 'remove'] as const;
+const moments = ['on-a-fresh-connection', 'after-verify-m2', 'after-a-failed-verify'] as const;
+
+export default chapter('pairings.administration', ({ check }) => [
+  check(
+    'PAIRINGS-01',
+    { from: 'paired', costs: { verifies: 1 }, allow: [success('pairings-list')] },
+    async ({ controller, expect }) => {
+      const session = await controller.session();
+      const outcome = await session.sendPairings(listPairings());
+      expect(outcome).to.be.allowed();
+      if (outcome.kind !== 'reply') return;
+      const { entries, findings } = readPairings(outcome.tlv!);
+      expect(findings.map(({ what }) => what)).to.deep.equal([]);
+      expect(entries.length, 'entries').to.equal(1);
+      expect(text(entries[0]!.id), 'Identifier').to.equal(text(session.identity.id));
+      expect(hex(entries[0]!.ltpk), 'PublicKey').to.equal(hex(session.identity.ltpk));
+      expect(entries[0]!.permissions, 'Permissions').to.equal(Permission.Admin);
+    },
+  ),
+
+  check(
+    'PAIRINGS-12',
+    { from: 'paired', costs: { verifies: 2 }, allow: [success('pairings-remove')] },
+    async ({ controller, expect }) => {
+      const session = await controller.session();
+      const user = controller.newIdentity();
+      await session.add(user, Permission.User);
+      const outcome = await session.sendRemove(user.id);
+      expect(outcome).to.be.allowed();
+      if (outcome.kind === 'reply') expect(outcome.tlv!.typeNames(), 'items of the reply').to.deep.equal(['State']);
+      const { entries } = await session.list();
+      expect(entries.map(({ id }) => text(id)), 'identifiers afterwards').to.not.include(text(user.id));
+      const verify = await controller.pairVerify({ as: user });
+      expect(await verify.sendM3(), 'Pair Verify of the removed controller').to.be.allowed({
+        allow: [tlvError(4, 'Authentication')],
+        forbid: [success('verify-m4')],
+      });
+    },
+  ),
+
+  ...requests.flatMap((request) =>
+    moments.map((moment) =>
+      check(
+        `PAIRINGS-16/${request}-${moment}`,
+        { from: 'paired', costs: { verifies: 2 }, ...refused },
+        async ({ controller, bench, expect }) => {
+          const stranger = controller.newIdentity();
+          const admin = bench.admin!;
+          let link = await controller.open();
+          if (moment !== 'on-a-fresh-connection') {
+            const verify = await controller.pairVerify({ as: controller.newIdentity(), link });
+            if (moment === 'after-a-failed-verify') await verify.sendM3();
+            if (!(await link.stillOpen(50))) link = await controller.open();
+          }
+          if (request === 'add') bench.sentIdentities.push(stranger);
+          const items = {
+            list: listPairings(),
+            add: addPairing(stranger.id, stranger.ltpk, Permission.Admin),
+            remove: removePairing(admin.id),
+          }[request];
+          expect(await controller.post(link, controller.profile.paths.pairings, items)).to.be.allowed();
+          const session = await controller.session();
+          const { entries } = await session.list();
+          expect(entries.map(({ id }) => text(id)), 'identifiers afterwards').to.deep.equal([text(admin.id)]);
+        },
+      ),
+    ),
+  ),
+
+  ...(['list', 'add'] as const).map((request) =>
+    check(
+      `PAIRINGS-16/${request}-when-unpaired`,
+      { from: 'unpaired', costs: { m2: 1 }, ...refused },
+      async ({ controller, bench, expect }) => {
+        const stranger = controller.newIdentity();
+        const link = await controller.open();
+        if (request === 'add') bench.sentIdentities.push(stranger);
+        const items = request === 'list' ? listPairings() : addPairing(stranger.id, stranger.ltpk, Permission.Admin);
+        expect(await controller.post(link, controller.profile.paths.pairings, items)).to.be.allowed();
+        expect(await controller.isUnpaired(), 'nothing was stored').to.equal(true);
+      },
+    ),
+  ),
+]);
