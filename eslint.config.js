@@ -1,0 +1,148 @@
+import { defineConfig, globalIgnores } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+/** The rooms of the house; what each may import is below. */
+const rooms = ['protocol', 'controller', 'wire', 'accessory', 'target', 'runner', 'report', 'vectors', 'cli'];
+
+/**
+ * Import rules of one room: its own files, the rooms named in `from`, and as types only those named in `types`.
+ * Patterns see the text of an import and not where it leads, so files of a subfolder have patterns of their own.
+ */
+function room(name, { from = [], types = [] }) {
+  const open = new Set([name, ...from, ...types]);
+  const closed = rooms.filter((other) => !open.has(other));
+  const allowed = from.length === 0 ? 'nothing of ours' : `only ${from.join(', ')}`;
+  const rulesFor = (up) => {
+    const patterns = [
+      { regex: `^${up}(${closed.join('|')})/`, message: `${name} imports ${allowed}.` },
+      { regex: `^${up}\\.\\./`, message: 'Only cli, test and bench look outside harness/.' },
+      // The entry points re-export the rooms: importing them would go around every rule.
+      { regex: `^${up}(suite|index|mocha)\\.js$`, message: `${name} imports rooms, not the doors.` },
+    ];
+    if (types.length > 0)
+      patterns.push({
+        regex: `^${up}(${types.join('|')})/`,
+        allowTypeImports: true,
+        message: `${name} takes only types from ${types.join(', ')}.`,
+      });
+    return { 'no-restricted-imports': ['error', { patterns }] };
+  };
+  return [
+    { files: [`harness/${name}/*.ts`], rules: rulesFor('\\.\\./') },
+    { files: [`harness/${name}/*/*.ts`], rules: rulesFor('\\.\\./\\.\\./') },
+    {
+      files: [`harness/${name}/*/*/**/*.ts`],
+      rules: {
+        'no-restricted-syntax': ['error', { selector: 'Program', message: 'Too deep for the import rules.' }],
+      },
+    },
+  ];
+}
+
+export default defineConfig(
+  globalIgnores(['dist/', 'reports/', 'vectors/', '.hapspec/']),
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      // Mocha swallows stray rejections, so a promise nobody waits for can hide a failure.
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      // Indices are checked by noUncheckedIndexedAccess; where a bound was just tested, `!` says so.
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      // A method that ignores an argument of its interface says so with an underscore.
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      // An async method may satisfy an interface that others implement with I/O.
+      '@typescript-eslint/require-await': 'off',
+      // The functions of node:fs and of noble need no `this`.
+      '@typescript-eslint/unbound-method': 'off',
+      eqeqeq: 'error',
+      'prefer-const': 'error',
+    },
+  },
+
+  ...room('protocol', {}),
+  ...room('controller', { from: ['protocol'] }),
+  ...room('wire', { from: ['protocol'] }),
+  ...room('accessory', { from: ['protocol', 'wire'] }),
+  ...room('target', { from: ['protocol', 'controller', 'wire', 'accessory'] }),
+  ...room('runner', { from: ['protocol', 'controller', 'wire', 'accessory', 'target'] }),
+  ...room('report', { from: ['protocol'], types: ['runner'] }),
+  ...room('vectors', { from: ['protocol'], types: ['runner', 'controller', 'wire', 'accessory', 'target'] }),
+  {
+    files: ['harness/cli/**/*.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: '^(\\.\\./)+suites/(?!index\\.js$)',
+              message: 'The list of the suites is suites/index.js.',
+            },
+            { regex: '^(\\.\\./)+(test|bench)/', message: 'Nothing shipped imports tests or benchmarks.' },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    // The doors: they gather the rooms, and leave the suites to cli.
+    files: ['harness/*.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { regex: '^(\\.\\./)+(suites|test|bench)/', message: 'Only cli, test and bench import these.' },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    // A check can be read without knowing the harness: everything comes through one narrow door.
+    files: ['suites/**/*.ts'],
+    ignores: ['suites/index.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { regex: '^(?!(\\.\\./)+harness/suite\\.js$)', message: 'Suites import only harness/suite.js.' },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: ['suites/index.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: '^(?!\\.\\./harness/suite\\.js$|\\./)',
+              message: 'The list of the suites imports only them and harness/suite.js.',
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: ['test/**/*.ts', 'suites/**/*.ts'],
+    rules: {
+      // `expect(x).to.be.empty` is an assertion.
+      '@typescript-eslint/no-unused-expressions': 'off',
+    },
+  },
+);
