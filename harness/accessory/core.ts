@@ -83,6 +83,9 @@ const reasons: Readonly<Record<number, string>> = {
   500: 'Internal Server Error',
 };
 
+/** Start and end marker of a JPEG with nothing between: the reference accessory has no camera, only the path. */
+const EMPTY_IMAGE = Uint8Array.of(0xff, 0xd8, 0xff, 0xd9);
+
 /** A Map, because a peer names the path: `constructor` would be found in an object. */
 const protectedPaths: ReadonlyMap<string, readonly string[]> = new Map([
   ['/accessories', ['GET']],
@@ -278,7 +281,8 @@ export class Accessory {
       return { ...json(470, { status: HapStatus.InsufficientAuthorization }), contentType: JSON_TYPE };
     if (!methods.includes(method)) return { status: 405 };
     if (path === '/accessories') return { ...this.database.accessories(), contentType: JSON_TYPE };
-    if (path !== '/characteristics') return { status: 404 };
+    if (path === '/prepare') return { ...json(200, { status: HapStatus.Success }), contentType: JSON_TYPE };
+    if (path === '/resource') return { status: 200, body: EMPTY_IMAGE, contentType: 'image/jpeg' };
     return {
       ...(method === 'GET' ? this.database.read(query) : this.database.write(request.body)),
       contentType: JSON_TYPE,

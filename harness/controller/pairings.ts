@@ -13,11 +13,11 @@ export interface PairingsList {
   readonly findings: readonly Finding[];
 }
 
-/** Reads the reply to List Pairings as a set of entries (seed 002 §7.3; State once, erratum E16). */
-export function readPairings(reply: TlvMessage): PairingsList {
+/** Reads the reply to List Pairings as a set of entries (seed 002 §7.3; State once, erratum E16); no reply is no entries. */
+export function readPairings(reply: TlvMessage | undefined): PairingsList {
   const findings: Finding[] = [];
   const entries: ListedPairing[] = [];
-  for (const items of splitEntries(reply)) {
+  for (const items of reply === undefined ? [] : splitEntries(reply)) {
     const value = (type: number): Bytes | undefined => items.find((item) => item.type === type)?.value;
     const id = value(TlvType.Identifier);
     const ltpk = value(TlvType.PublicKey);

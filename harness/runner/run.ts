@@ -87,7 +87,10 @@ export async function runCheck(check: Check, bench: Bench, environment: RunEnvir
   if (status === 'error' && reason === 'harness' && thrown === undefined) seen = 'the check came to its end without asserting anything';
   if (status === 'warn' && thrown === undefined) seen = keeper.tolerated.join('; ');
   // What a forbidden stimulus left behind has to be found out before the next check relies on a state.
-  if (reason === 'forbidden' && bench.state !== 'foreign') bench.state = 'unknown';
+  if (reason === 'forbidden') {
+    bench.misbehaved = true;
+    if (bench.state !== 'foreign') bench.state = 'unknown';
+  }
   // What flows build on is known to be broken from here; a variant says nothing about the plain step.
   if (status === 'fail' && check.id === check.requirement.id) bench.broken.set(check.id, seen);
   return {

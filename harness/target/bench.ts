@@ -7,6 +7,7 @@ import {
   type SetupCode,
   TlvError,
   type TlvItem,
+  TlvType,
   removePairing,
   setupM1,
   text,
@@ -54,6 +55,8 @@ export interface Spent {
   accessoryMs: number;
 }
 
+/** The requirement behind every return to the unpaired state. */
+const UNPAIRING = 'PAIRINGS-19';
 /** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
 const BUSY_PATIENCE = 5_000;
 
@@ -72,6 +75,8 @@ export class Bench {
   readonly broken = new Map<string, string>();
   /** Every identity that left in an M5 or Add, also in one that had to be refused: it may be in the accessory. */
   readonly sentIdentities: Identity[] = [];
+  /** The accessory did something forbidden in this run: what M1 says about its pairings is not trusted alone. */
+  misbehaved = false;
   /** The accessory answered on a fresh connection since the runner last set this to false. */
   answeredAfresh = false;
   /** Set by the runner: gets every message for the watches. */
@@ -154,7 +159,7 @@ export class Bench {
     if (outcome.tlv.error === TlvError.Unavailable) {
       // With an identity of ours abroad it may be that one which got in: `settle` finds out.
       if (this.state !== 'ours') this.state = this.sentIdentities.length === 0 ? 'foreign' : 'unknown';
-    } else if (outcome.tlv.error === undefined && outcome.tlv.state === 2) this.unpaired();
+    } else if (outcome.tlv.has(TlvType.PublicKey)) this.unpaired();
     return outcome;
   }
 
@@ -220,12 +225,17 @@ export class Bench {
     }
   }
 
+  private forget(identity: Identity): void {
+    const at = this.sentIdentities.indexOf(identity);
+    if (at >= 0) this.sentIdentities.splice(at, 1);
+  }
+
   /** Tries every identity that ever left in this run; true when one of them got in and removed itself. */
   private async recover(): Promise<boolean> {
     for (const identity of [...this.sentIdentities].reverse()) {
       try {
-        if (await this.removeSelf(identity)) {
-          this.sentIdentities.splice(this.sentIdentities.indexOf(identity), 1);
+        if ((await this.removeSelf(identity)) !== false) {
+          this.forget(identity);
           return true;
         }
       } catch (error) {
@@ -237,23 +247,43 @@ export class Bench {
     return false;
   }
 
-  /** Pair Verify as `identity` and Remove of its own pairing; housekeeping, so an unproven accessory is accepted. */
-  private async removeSelf(identity: Identity): Promise<boolean> {
+  /**
+   * Pair Verify as `identity` and Remove of its own pairing; housekeeping, so an unproven accessory is accepted.
+   * @returns whether the accessory said so; undefined when it ended the connection instead of answering.
+   */
+  private async removeSelf(identity: Identity): Promise<boolean | undefined> {
     const controller = this.controller(`housekeeping ${text(identity.id)}`);
     const session = await controller.session({ as: identity, housekeeping: true });
     const outcome = await session.sendPairings(removePairing(identity.id));
-    // Some accessories close before the reply to the removal of one's own pairing is out.
-    if (outcome.kind === 'close' || outcome.kind === 'reset') return true;
+    if (outcome.kind === 'close' || outcome.kind === 'reset') return undefined;
     return outcome.kind === 'reply' && outcome.tlv !== undefined && outcome.tlv.error === undefined;
   }
 
-  /** Takes the run's pairing back. @throws StepFailed when that does not work. */
+  /**
+   * Takes the run's pairing back. Some accessories close before the reply is out, and some never stored what they
+   * confirmed: then M1 decides.
+   * @throws StepFailed when the accessory stays paired.
+   */
   async unpair(): Promise<void> {
     if (this.state !== 'ours' || this.admin === undefined) return;
-    const removed = await this.removeSelf(this.admin);
+    const known = this.broken.get(UNPAIRING);
+    if (known !== undefined) throw new StepFailed(UNPAIRING, known);
+    let why = 'the accessory refused to remove the pairing of this run';
+    try {
+      if ((await this.removeSelf(this.admin)) === true) {
+        this.forget(this.admin);
+        await this.closeLinks();
+        return this.unpaired();
+      }
+    } catch (error) {
+      if (!(error instanceof StepFailed)) throw error;
+      why = `the pairing of this run cannot be removed (${error.message})`;
+    }
     await this.closeLinks();
-    if (!removed) throw new StepFailed('PAIRINGS-19', 'the accessory did not remove the pairing of this run');
-    this.unpaired();
+    await this.probe();
+    if (this.state !== 'ours') return;
+    this.broken.set(UNPAIRING, why);
+    throw new StepFailed(UNPAIRING, why);
   }
 
   /**
@@ -264,6 +294,7 @@ export class Bench {
       await this.closeLinks();
       if (this.state === 'ours') await this.unpair();
       else if (this.state === 'unknown') await this.settle();
+      if (this.misbehaved) while (await this.recover());
       if (this.state === 'unpaired' || this.state === foundAs)
         return {
           clean: true,

@@ -33,11 +33,11 @@ export interface Reply {
   readonly profile: Profile;
 }
 
-/** The body as TLV when there is one and nothing says it is another format. */
+/** Media types TLV8 travels under, in this dress of the protocol and in careless ones. */
 export function isPairingBody(http: HttpMessage, profile: Profile): boolean {
   if (http.body.length === 0) return false;
   const type = contentType(http);
-  return type === '' || profile.responseTypes.includes(type) || !/json|text|html|xml/.test(type);
+  return type === '' || profile.responseTypes.includes(type) || /tlv|octet-stream|binary-plist/.test(type);
 }
 
 function bodyText(http: HttpMessage, tlv: TlvMessage | undefined): string {

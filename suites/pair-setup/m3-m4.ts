@@ -22,6 +22,7 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
     'PS-M3-04',
     {
       from: 'unpaired',
+      needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1, attempts: 1 },
       allow: [tlvError(4, 'Authentication')],
       tolerate: [anyRefusal()],
@@ -36,7 +37,7 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
   ...[0, 1, 32, 63, 65, 128].map((length) =>
     check(
       `PS-M3-06/${length}-bytes`,
-      { from: 'unpaired', risky: true, costs: { m2: 1, m4: 1, attempts: 1 }, ...reject('setup-m4') },
+      { from: 'unpaired', needs: ['PS-M3-01'], risky: true, costs: { m2: 1, m4: 1, attempts: 1 }, ...reject('setup-m4') },
       async ({ controller, expect, random }) => {
         const setup = await controller.pairSetup();
         expect(await setup.sendM3(replace('Proof', random.bytes(length)))).to.be.allowed();

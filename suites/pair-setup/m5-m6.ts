@@ -10,6 +10,8 @@ import {
   deriveKey,
   flip,
   hex,
+  listPairings,
+  readPairings,
   replace,
   sign,
   signedInfo,
@@ -63,7 +65,7 @@ const wrongSignatures: Record<string, (parts: Parts) => Bytes> = {
   },
 };
 
-const spec = { from: 'unpaired', risky: true, costs: { m2: 2, m4: 1, m6: 1 } } as const;
+const spec = { from: 'unpaired', needs: ['PS-M5-01'], risky: true, costs: { m2: 2, m4: 1, m6: 1 } } as const;
 
 export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
   check(
@@ -88,23 +90,23 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
 
   check(
     'PS-M5-02',
-    {
-      from: 'unpaired',
-      leaves: 'paired',
-      costs: { m2: 2, m4: 1, m6: 1, verifies: 1 },
-      allow: [tlvError(2, 'Unavailable')],
-      forbid: [success('setup-m2')],
-    },
-    async ({ controller, expect }) => {
-      const { identity } = await controller.pair();
+    { from: 'paired', costs: { m2: 1, verifies: 1 }, allow: [success('pairings-list')] },
+    async ({ controller, bench, expect }) => {
+      const identity = bench.admin!;
+      const again = await controller.setup();
+      expect(await again.sendM1(), 'M1 on a further connection').to.be.allowed({
+        allow: [tlvError(2, 'Unavailable')],
+        tolerate: [anyRefusal()],
+        forbid: [success('setup-m2')],
+      });
       const session = await controller.session();
-      const { entries } = await session.list();
+      const list = await session.sendPairings(listPairings());
+      expect(list).to.be.allowed();
+      const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
       expect(entries.length, 'pairings after M6').to.equal(1);
       expect(text(entries[0]!.id), 'Identifier in the list').to.equal(text(identity.id));
       expect(hex(entries[0]!.ltpk), 'LTPK in the list').to.equal(hex(identity.ltpk));
       expect(entries[0]!.permissions & 1, 'admin bit').to.equal(Permission.Admin);
-      const again = await controller.setup();
-      expect(await again.sendM1()).to.be.allowed();
     },
   ),
 

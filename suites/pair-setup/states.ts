@@ -21,6 +21,7 @@ export default chapter('pair-setup.states', ({ check }) => [
     'PS-STATE-01',
     {
       from: 'unpaired',
+      needs: ['PS-M3-01'],
       risky: true,
       costs: { m2: 1, m4: 2, attempts: 1 },
       allow: [tlvError(4), tlvError(3), tlvError(2), badRequest()],
@@ -42,7 +43,7 @@ export default chapter('pair-setup.states', ({ check }) => [
   ...Object.entries({ ...assumptions, 'random-key': undefined }).map(([name, assumption]) =>
     check(
       `PS-STATE-03/${name}`,
-      { from: 'unpaired', risky: true, costs: { m2: 2, m6: 1 }, ...reject('setup-m6') },
+      { from: 'unpaired', needs: ['PS-M5-01'], risky: true, costs: { m2: 2, m6: 1 }, ...reject('setup-m6') },
       async ({ controller, expect, random }) => {
         const setup = await controller.pairSetup();
         expect(await setup.sendM5(assumption ?? { secret: random.bytes(64), key: random.bytes(32) })).to.be.allowed();

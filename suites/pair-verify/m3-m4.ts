@@ -50,6 +50,7 @@ export default chapter('pair-verify.m3-m4', ({ check }) => [
     'PV-M3-02',
     {
       from: 'paired',
+      needs: ['PV-M3-01'],
       costs: { verifies: 1 },
       allow: [tlvError(4, 'Authentication')],
       forbid: [success('verify-m4')],
@@ -65,6 +66,7 @@ export default chapter('pair-verify.m3-m4', ({ check }) => [
       `PV-M3-03/${name}`,
       {
         from: 'paired',
+        needs: ['PV-M3-01'],
         costs: { verifies: 1 },
         allow: [tlvError(4, 'Authentication')],
         tolerate: [otherError(4)],
@@ -82,6 +84,7 @@ export default chapter('pair-verify.m3-m4', ({ check }) => [
     'PV-M3-03/bit-flipped',
     {
       from: 'paired',
+      needs: ['PV-M3-01'],
       costs: { verifies: 1 },
       allow: [tlvError(4, 'Authentication')],
       tolerate: [otherError(4)],

@@ -29,6 +29,15 @@ export const httpFaults: readonly Fault[] = [
     }),
   ),
   fault(
+    'unverified-all-served',
+    {
+      breaks: ['HTTP-05'],
+      fieldBug: 96,
+      story: 'whether a session is there is asked nowhere, only what it may do',
+    },
+    (ok) => ({ servesAs: (request) => ok.servesAs(request) ?? anybody }),
+  ),
+  fault(
     'closes-after-each-response',
     {
       breaks: ['HTTP-10', 'PS-M3-01'],
