@@ -1,0 +1,222 @@
+import { expect } from 'chai';
+import { faults } from '../../harness/accessory/index.js';
+import { InputError } from '../../harness/protocol/index.js';
+import {
+  type CheckSpec,
+  chapter,
+  loadCases,
+  loadCatalogue,
+  requirementId,
+} from '../../harness/runner/index.js';
+import { closed, silence, success, tlvError } from '../../harness/target/index.js';
+import { catalogue, suite } from '../../suites/index.js';
+import requirements from '../../suites/requirements.json' with { type: 'json' };
+
+const entry = {
+  id: 'PS-M1-01',
+  title: 'A title',
+  level: 'MUST',
+  stimulus: 'M1',
+  expected: 'M2',
+  rationale: 'because',
+  source: 'seed 002',
+  preconditions: 'unpaired',
+  needs: [],
+  destructive: false,
+  silent_security: false,
+  failed_attempts: 0,
+  area: 'pair-setup',
+};
+
+const spec: CheckSpec = { from: 'any' };
+const body = (): Promise<void> => Promise.resolve();
+
+describe('runner: the catalogue', () => {
+  it('is read by id', () => {
+    const read = loadCatalogue({ requirements: [entry, { ...entry, id: 'PS-M1-02' }] });
+    expect([...read.keys()]).to.deep.equal(['PS-M1-01', 'PS-M1-02']);
+    expect(read.get('PS-M1-01')?.title).to.equal('A title');
+  });
+
+  it('must be an object with a list', () => {
+    for (const data of [{}, { requirements: {} }, { requirements: 'x' }, [], 7])
+      expect(() => loadCatalogue(data), JSON.stringify(data)).to.throw(InputError, 'list "requirements"');
+  });
+
+  it('says which entry lacks which text', () => {
+    for (const field of ['title', 'stimulus', 'expected', 'rationale', 'source', 'preconditions', 'area'])
+      for (const value of [undefined, '', 7, null])
+        expect(() => loadCatalogue({ requirements: [{ ...entry, [field]: value }] }), field).to.throw(
+          InputError,
+          `catalogue: PS-M1-01 has no text "${field}"`,
+        );
+    expect(() => loadCatalogue({ requirements: [{ ...entry, id: '' }] })).to.throw(InputError, '"id"');
+  });
+
+  it('stops on a level that is none', () => {
+    for (const level of ['must', 'MAY', undefined, ''])
+      expect(() => loadCatalogue({ requirements: [{ ...entry, level }] }), String(level)).to.throw(
+        InputError,
+        `catalogue: PS-M1-01 has level "${String(level)}", expected MUST, SHOULD or VARIES`,
+      );
+  });
+
+  it('stops on needs that are no list', () => {
+    expect(() => loadCatalogue({ requirements: [{ ...entry, needs: 'code' }] })).to.throw(
+      InputError,
+      'list "needs"',
+    );
+  });
+
+  it('stops on an id that stands twice', () => {
+    expect(() => loadCatalogue({ requirements: [entry, entry] })).to.throw(
+      InputError,
+      'PS-M1-01 stands twice',
+    );
+  });
+});
+
+describe('runner: chapters and catalogue', () => {
+  const known = loadCatalogue({ requirements: [entry] });
+
+  it('are joined: title, file and variant', () => {
+    const [plain, variant, watch] = loadCases(
+      [
+        chapter('pair-setup.m1-m2', (tools) => [
+          tools.check('PS-M1-01', spec, body),
+          tools.check('PS-M1-01/two-words', spec, body),
+          tools.watch('PS-M1-01/seen', 'setup-m2', () => undefined),
+        ]),
+      ],
+      known,
+    );
+    expect(plain).to.include({
+      id: 'PS-M1-01',
+      title: 'A title',
+      chapter: 'pair-setup.m1-m2',
+      kind: 'check',
+    });
+    expect(plain?.file).to.equal('suites/pair-setup/m1-m2.ts');
+    expect(variant?.title).to.equal('A title (two words)');
+    expect(variant?.requirement).to.equal(plain?.requirement);
+    expect(watch).to.include({ kind: 'watch', topic: 'setup-m2' });
+    expect(requirementId('PS-M1-01/two-words')).to.equal('PS-M1-01');
+  });
+
+  it('stop on an id the catalogue does not know', () => {
+    for (const id of ['PS-M1-99', 'ps-m1-01', '', '/x'])
+      expect(() => loadCases([chapter('a.b', ({ check }) => [check(id, spec, body)])], known), id).to.throw(
+        InputError,
+        `suite a.b: ${id} is no requirement of the catalogue`,
+      );
+  });
+
+  it('stop on an id that stands twice, also across chapters and kinds', () => {
+    const one = chapter('a.b', ({ check }) => [check('PS-M1-01', spec, body)]);
+    const two = chapter('c.d', ({ watch }) => [watch('PS-M1-01', 'setup-m2', () => undefined)]);
+    expect(() => loadCases([one, one], known)).to.throw(InputError, 'suite a.b: PS-M1-01 stands twice');
+    expect(() => loadCases([one, two], known)).to.throw(InputError, 'suite c.d: PS-M1-01 stands twice');
+  });
+
+  it('stop on alternatives that contradict each other', () => {
+    const contradictions: readonly Partial<CheckSpec>[] = [
+      { allow: [closed()], tolerate: [closed()] },
+      { allow: [closed()], forbid: [closed()] },
+      { tolerate: [tlvError(4), silence()], forbid: [tlvError(4)] },
+      { allow: [success('setup-m2'), success('setup-m2')] },
+    ];
+    for (const alternatives of contradictions)
+      expect(() =>
+        loadCases(
+          [chapter('a.b', ({ check }) => [check('PS-M1-01', { ...spec, ...alternatives }, body)])],
+          known,
+        ),
+      ).to.throw(InputError, /suite a\.b: PS-M1-01 lists "[^"]+" twice/);
+    const fine = {
+      allow: [tlvError(4, 'Authentication')],
+      tolerate: [tlvError(4)],
+      forbid: [success('setup-m4')],
+    };
+    expect(
+      loadCases([chapter('a.b', ({ check }) => [check('PS-M1-01', { ...spec, ...fine }, body)])], known),
+    ).to.have.length(1);
+  });
+});
+
+describe('suites: the whole suite', () => {
+  it('loads, with unique ids that are or extend a requirement id', () => {
+    expect(suite.length).to.be.greaterThan(100);
+    expect(new Set(suite.map(({ id }) => id)).size).to.equal(suite.length);
+    for (const { id, requirement } of suite) {
+      expect(id).to.match(/^[A-Z][A-Z0-9-]*(\/[a-z0-9][a-z0-9-]*)?$/);
+      expect(catalogue.get(requirementId(id)), id).to.equal(requirement);
+    }
+  });
+
+  it('gives every check something it accepts', () => {
+    for (const entry of suite)
+      if (entry.kind === 'check')
+        expect([...(entry.spec.allow ?? []), ...(entry.spec.tolerate ?? [])], entry.id).to.not.have.length(0);
+  });
+
+  it('names requirements of the catalogue wherever a check says what it needs', () => {
+    for (const entry of suite)
+      if (entry.kind === 'check')
+        for (const id of entry.spec.needs ?? [])
+          expect(catalogue.has(id), `${entry.id} needs ${id}`).to.equal(true);
+  });
+
+  it('has the plain flow as its sanity checks, in order', () => {
+    const sanity = suite.filter((entry) => entry.kind === 'check' && entry.spec.sanity).map(({ id }) => id);
+    expect(sanity).to.deep.equal(['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M1-01', 'PV-M3-01']);
+  });
+
+  it('is broken by faults that name requirements of the catalogue, each with a check', () => {
+    expect(faults.length).to.be.greaterThan(50);
+    for (const { name, breaks } of faults)
+      for (const id of breaks) {
+        expect(catalogue.has(id), `${name} breaks ${id}`).to.equal(true);
+        expect(
+          suite.some(({ requirement }) => requirement.id === id),
+          `${name} breaks ${id}`,
+        ).to.equal(true);
+      }
+  });
+
+  it('has a catalogue that names no stack', () => {
+    const stacks = [
+      'hap-nodejs',
+      'homebridge',
+      'hap-python',
+      'hap-controller',
+      'hap-java',
+      'brutella',
+      'hc/',
+      'homespan',
+      'esp-homekit',
+      'esp-hap',
+      'esp_hap',
+      'arduino-homekit',
+      'homekitadk',
+      'homekit adk',
+      'hap-rs',
+      'hap-go',
+      'shairport',
+      'pyatv',
+      'aiohomekit',
+      'fast-srp',
+      'wolfssl',
+      'mbedtls',
+      'libsodium',
+      'openssl',
+      'uxplay',
+      'owntone',
+      'airplay2-receiver',
+      'home assistant',
+      'homeassistant',
+      'reference_behaviour',
+    ];
+    const words = JSON.stringify(requirements).toLowerCase();
+    expect(stacks.filter((name) => words.includes(name))).to.deep.equal([]);
+  });
+});
