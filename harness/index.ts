@@ -6,3 +6,5 @@ export * as target from './target/index.js';
 export * as wire from './wire/index.js';
 export * as runner from './runner/index.js';
 export * as report from './report/index.js';
+export { type ConformanceOptions, conformance } from './conformance.js';
+export { version } from './version.js';

@@ -1,5 +1,15 @@
 /** The narrow door: all that a suite file may import. */
-export { all, drop, duplicate, flip, insert, reorder, replace, resize, readPairings } from './controller/index.js';
+export {
+  all,
+  drop,
+  duplicate,
+  flip,
+  insert,
+  reorder,
+  replace,
+  resize,
+  readPairings,
+} from './controller/index.js';
 export {
   Length,
   Method,

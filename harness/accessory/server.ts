@@ -44,7 +44,7 @@ const outlets = new WeakMap<Accessory, Map<number, Outlet>>();
 
 function outletsOf(accessory: Accessory): Map<number, Outlet> {
   let open = outlets.get(accessory);
-  if (open === undefined) outlets.set(accessory, (open = new Map()));
+  if (open === undefined) outlets.set(accessory, (open = new Map<number, Outlet>()));
   return open;
 }
 

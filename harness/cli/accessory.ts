@@ -1,6 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { Accessory, fileStore, faults, findFault, memoryStore, startServer, twin } from '../accessory/index.js';
-import { InputError, aint, formatSetupPayload, isTrivialCode, parseSetupCode, seededRandom, text } from '../protocol/index.js';
+import {
+  Accessory,
+  fileStore,
+  faults,
+  findFault,
+  memoryStore,
+  startServer,
+  twin,
+} from '../accessory/index.js';
+import {
+  InputError,
+  aint,
+  formatSetupPayload,
+  isTrivialCode,
+  parseSetupCode,
+  seededRandom,
+  text,
+} from '../protocol/index.js';
 import { didYouMean } from './nearest.js';
 
 export interface AccessoryFlags {
@@ -15,7 +31,9 @@ export interface AccessoryFlags {
 
 /** The names, stories and requirements of all faults. */
 export function listFaults(): string {
-  return faults.map(({ name, breaks, story }) => `${name.padEnd(36)} ${breaks.join(', ').padEnd(22)} ${story}`).join('\n');
+  return faults
+    .map(({ name, breaks, story }) => `${name.padEnd(36)} ${breaks.join(', ').padEnd(22)} ${story}`)
+    .join('\n');
 }
 
 /** Serves the reference accessory until a signal comes. @throws InputError for the user's mistakes. */
@@ -25,29 +43,42 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
     return 0;
   }
   const code = parseSetupCode(flags.code);
-  if (isTrivialCode(code)) throw new InputError('setup code: this one is forbidden because it is guessed first; take another');
-  if (!/^\d{1,5}$/.test(flags.port)) throw new InputError(`--port: expected a number from 0 to 65535, got "${flags.port}"`);
+  if (isTrivialCode(code))
+    throw new InputError('setup code: this one is forbidden because it is guessed first; take another');
+  if (!/^\d{1,5}$/.test(flags.port))
+    throw new InputError(`--port: expected a number from 0 to 65535, got "${flags.port}"`);
   const port = aint(Number(flags.port), '--port', 0, 65_535);
   if (flags.fault !== undefined && !faults.some(({ name }) => name === flags.fault))
-    throw new InputError(`--fault ${flags.fault}: there is none of that name.${didYouMean(flags.fault, faults.map(({ name }) => name))} "hapspec accessory --list-faults" shows them`);
+    throw new InputError(
+      `--fault ${flags.fault}: there is none of that name.${didYouMean(
+        flags.fault,
+        faults.map(({ name }) => name),
+      )} "hapspec accessory --list-faults" shows them`,
+    );
   const accessory = new Accessory({
     code,
     random: seededRandom(flags.seed ?? randomBytes(16).toString('hex')),
     store: flags.state === undefined ? memoryStore() : fileStore(flags.state),
     ...(flags.fault !== undefined && { behaviour: twin(findFault(flags.fault)) }),
   });
-  const listener = await startServer({ accessory, host: flags.host, port }).catch((error: NodeJS.ErrnoException) => {
-    const fixes: Readonly<Record<string, string>> = {
-      EADDRINUSE: `port ${port} is in use: give another with --port, or --port 0 to let the system choose`,
-      EACCES: `port ${port} needs more rights than this user has: give one above 1023 with --port`,
-      EADDRNOTAVAIL: `--host ${flags.host}: this machine has no such address`,
-      ENOTFOUND: `--host ${flags.host}: the name is unknown`,
-    };
-    throw new InputError(fixes[error.code ?? ''] ?? `cannot listen on ${flags.host}:${port}: ${error.message}`);
-  });
+  const listener = await startServer({ accessory, host: flags.host, port }).catch(
+    (error: NodeJS.ErrnoException) => {
+      const fixes: Readonly<Record<string, string>> = {
+        EADDRINUSE: `port ${port} is in use: give another with --port, or --port 0 to let the system choose`,
+        EACCES: `port ${port} needs more rights than this user has: give one above 1023 with --port`,
+        EADDRNOTAVAIL: `--host ${flags.host}: this machine has no such address`,
+        ENOTFOUND: `--host ${flags.host}: the name is unknown`,
+      };
+      throw new InputError(
+        fixes[error.code ?? ''] ?? `cannot listen on ${flags.host}:${port}: ${error.message}`,
+      );
+    },
+  );
   const payload = formatSetupPayload({ code, flags: 2, category: 5, version: 0, setupId: 'HSPC' });
   console.log(`listening on ${flags.host}:${listener.port}`);
-  console.log(`accessory ${text(accessory.identity.id)}, ${accessory.pairings.length} pairings, setup code ${code.dashed}, ${payload}`);
+  console.log(
+    `accessory ${text(accessory.identity.id)}, ${accessory.pairings.length} pairings, setup code ${code.dashed}, ${payload}`,
+  );
   if (flags.fault !== undefined) console.log(`fault ${flags.fault}: ${findFault(flags.fault).story}`);
   await new Promise<void>((resolve) => {
     process.once('SIGINT', resolve);

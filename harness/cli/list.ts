@@ -1,11 +1,11 @@
 import { faults } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
-import { type Case, type Check, matchesPattern, select, wordsOf } from '../runner/index.js';
+import { type Case, matchesPattern, select, wordsOf } from '../runner/index.js';
 import { catalogue, suite } from '../../suites/index.js';
 import { didYouMean } from './nearest.js';
 
 /** `hapspec list`: every check with id, level and title, by chapter. */
-export function listCommand(flags: { only: readonly string[]; skip: readonly string[] }): string {
+export function listCommand(flags: { only?: readonly string[]; skip?: readonly string[] }): string {
   const cases = select(suite, flags);
   const lines: string[] = [];
   let chapter = '';
@@ -16,7 +16,10 @@ export function listCommand(flags: { only: readonly string[]; skip: readonly str
     lines.push(`  ${entry.id.padEnd(42)} ${entry.requirement.level.padEnd(6)} ${kind} ${entry.title}`);
   }
   const requirements = new Set(cases.map((entry) => entry.requirement.id));
-  lines.push('', `${cases.length} checks of ${requirements.size} requirements; the catalogue has ${catalogue.size}`);
+  lines.push(
+    '',
+    `${cases.length} checks of ${requirements.size} requirements; the catalogue has ${catalogue.size}`,
+  );
   return lines.join('\n').trimStart();
 }
 
@@ -27,9 +30,10 @@ function paragraph(name: string, text: string): string {
 function explainCase(entry: Case): string[] {
   const lines = [`  ${entry.id} (${entry.file})`];
   if (entry.kind === 'watch') return [...lines, `    watches every ${entry.topic} of the run`];
-  const { spec } = entry as Check;
+  const { spec } = entry;
   lines.push(`    starts ${spec.from === 'any' ? 'in any state' : spec.from}`);
-  for (const words of wordsOf(spec)) lines.push(`    ${words.startsWith('tolerated') ? '' : 'allowed: '}${words}`);
+  for (const words of wordsOf(spec))
+    lines.push(`    ${words.startsWith('tolerated') ? '' : 'allowed: '}${words}`);
   for (const matcher of spec.forbid ?? []) lines.push(`    forbidden: ${matcher.words}`);
   return lines;
 }
@@ -49,7 +53,9 @@ export function explainCommand(id: string): string {
     const names = [...catalogue.keys(), ...faults.map(({ name }) => name)];
     throw new InputError(`explain ${id}: no requirement or fault has that name.${didYouMean(id, names)}`);
   }
-  const cases = suite.filter((entry) => (id.includes('/') ? matchesPattern(id, entry) : entry.requirement === requirement));
+  const cases = suite.filter((entry) =>
+    id.includes('/') ? matchesPattern(id, entry) : entry.requirement === requirement,
+  );
   const breaking = faults.filter(({ breaks }) => breaks.includes(requirement.id));
   return [
     `${requirement.id} ${requirement.title} [${requirement.level}]`,
@@ -57,7 +63,11 @@ export function explainCommand(id: string): string {
     paragraph('expected', requirement.expected),
     paragraph('why', requirement.rationale),
     paragraph('source', requirement.source),
-    ...(cases.length > 0 ? ['checks:', ...cases.flatMap(explainCase)] : ['checks:      none in this version']),
-    ...(breaking.length > 0 ? ['faults that break it:', ...breaking.map(({ name, story }) => `  embedded:${name}: ${story}`)] : []),
+    ...(cases.length > 0
+      ? ['checks:', ...cases.flatMap(explainCase)]
+      : ['checks:      none in this version']),
+    ...(breaking.length > 0
+      ? ['faults that break it:', ...breaking.map(({ name, story }) => `  embedded:${name}: ${story}`)]
+      : []),
   ].join('\n');
 }

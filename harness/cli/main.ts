@@ -3,9 +3,9 @@ import { InputError } from '../protocol/index.js';
 import { type AccessoryFlags, accessoryCommand } from './accessory.js';
 import { explainCommand, listCommand } from './list.js';
 import { type RunFlags, runCommand } from './run.js';
-import { version } from './version.js';
+import { version } from '../version.js';
 
-const collect = (value: string, earlier: string[]): string[] => [...earlier, value];
+const collect = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
 
 /** Commands return their exit code here; the process gets it when all output is out. */
 function program(exit: (code: number) => void): Command {
@@ -13,18 +13,22 @@ function program(exit: (code: number) => void): Command {
     .description('Conformance test harness for HomeKit (HAP) pairing')
     .version(version)
     .showSuggestionAfterError()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'hapspec: ')) })
     .exitOverride();
 
   hapspec
-    .command('run', { isDefault: false })
+    .command('run')
     .description('run the suite against an accessory')
     .argument('[TARGET]', 'HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, or embedded[:FAULT]', 'embedded')
-    .option('--code <XXX-XX-XXX>', 'setup code: XXX-XX-XXX, 8 digits or an X-HM:// payload (env HAPSPEC_CODE)')
+    .option(
+      '--code <XXX-XX-XXX>',
+      'setup code: XXX-XX-XXX, 8 digits or an X-HM:// payload (env HAPSPEC_CODE)',
+    )
     .option('--junit <FILE>', 'write a JUnit report, kept current while the run goes on')
     .option('--json <FILE>', 'write a JSON report')
-    .option('--only <PATTERN>', 'run only checks with such an id, * allowed (repeatable)', collect, [])
-    .option('--skip <PATTERN>', 'leave out checks with such an id, * allowed (repeatable)', collect, [])
-    .option('--level <LEVEL>', 'only must, should or varies (repeatable)', collect, [])
+    .option('--only <PATTERN>', 'run only checks with such an id, * allowed (repeatable)', collect)
+    .option('--skip <PATTERN>', 'leave out checks with such an id, * allowed (repeatable)', collect)
+    .option('--level <LEVEL>', 'only must, should or varies (repeatable)', collect)
     .option('--timeout <MS>', 'how long a required answer may take (default 10000)')
     .option('--seed <N>', 'what everything random derives from; printed when not given')
     .option('--strict', 'warnings are red')
@@ -33,9 +37,9 @@ function program(exit: (code: number) => void): Command {
   hapspec
     .command('list')
     .description('show all checks')
-    .option('--only <PATTERN>', 'only checks with such an id, * allowed (repeatable)', collect, [])
-    .option('--skip <PATTERN>', 'leave out checks with such an id (repeatable)', collect, [])
-    .action((flags: { only: string[]; skip: string[] }) => console.log(listCommand(flags)));
+    .option('--only <PATTERN>', 'only checks with such an id, * allowed (repeatable)', collect)
+    .option('--skip <PATTERN>', 'leave out checks with such an id (repeatable)', collect)
+    .action((flags: { only?: string[]; skip?: string[] }) => console.log(listCommand(flags)));
 
   hapspec
     .command('explain')
@@ -69,7 +73,9 @@ export async function main(argv: readonly string[]): Promise<void> {
       console.error(`hapspec: ${error.message}`);
       code = 2;
     } else {
-      console.error(`hapspec: the harness failed: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`);
+      console.error(
+        `hapspec: the harness failed: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`,
+      );
       code = 4;
     }
   }

@@ -89,7 +89,7 @@ export function memoiseExponentiations(on: boolean): void {
 export function pow(base: bigint, exponent: bigint): bigint {
   if (memo === undefined) return base === g ? powG(exponent) : power(base, exponent);
   let byExponent = memo.get(base);
-  if (byExponent === undefined) memo.set(base, (byExponent = new Map()));
+  if (byExponent === undefined) memo.set(base, (byExponent = new Map<bigint, bigint>()));
   let result = byExponent.get(exponent);
   if (result === undefined)
     byExponent.set(exponent, (result = base === g ? powG(exponent) : power(base, exponent)));

@@ -31,7 +31,16 @@ export interface Requirement {
 export type Catalogue = ReadonlyMap<string, Requirement>;
 
 const levels: readonly string[] = ['MUST', 'SHOULD', 'VARIES'];
-const texts = ['id', 'title', 'stimulus', 'expected', 'rationale', 'source', 'preconditions', 'area'] as const;
+const texts = [
+  'id',
+  'title',
+  'stimulus',
+  'expected',
+  'rationale',
+  'source',
+  'preconditions',
+  'area',
+] as const;
 
 /** Reads the catalogue. @throws InputError naming the entry and the field that is wrong. */
 export function loadCatalogue(data: unknown): Catalogue {
@@ -44,7 +53,9 @@ export function loadCatalogue(data: unknown): Catalogue {
       if (typeof entry[field] !== 'string' || entry[field] === '')
         throw new InputError(`catalogue: ${id} has no text "${field}"`);
     if (!levels.includes(String(entry['level'])))
-      throw new InputError(`catalogue: ${id} has level "${String(entry['level'])}", expected MUST, SHOULD or VARIES`);
+      throw new InputError(
+        `catalogue: ${id} has level "${String(entry['level'])}", expected MUST, SHOULD or VARIES`,
+      );
     if (!Array.isArray(entry['needs'])) throw new InputError(`catalogue: ${id} has no list "needs"`);
     if (catalogue.has(id)) throw new InputError(`catalogue: ${id} stands twice`);
     catalogue.set(id, entry as unknown as Requirement);

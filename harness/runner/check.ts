@@ -30,7 +30,11 @@ export interface Alternatives {
  * saying no is tolerated, silence and success are not.
  */
 export function reject(step: Step): Required<Alternatives> {
-  return { allow: [tlvError(steps[step].state), badRequest()], tolerate: [anyRefusal()], forbid: [success(step)] };
+  return {
+    allow: [tlvError(steps[step].state), badRequest()],
+    tolerate: [anyRefusal()],
+    forbid: [success(step)],
+  };
 }
 
 /** What a check needs, costs and accepts. */
@@ -40,7 +44,13 @@ export interface CheckSpec extends Alternatives {
   /** State it leaves when the accessory behaves. */
   readonly leaves?: 'paired' | 'unpaired';
   /** What one run of the body asks of the accessory. */
-  readonly costs?: { readonly m2?: number; readonly m4?: number; readonly m6?: number; readonly verifies?: number; readonly attempts?: number };
+  readonly costs?: {
+    readonly m2?: number;
+    readonly m4?: number;
+    readonly m6?: number;
+    readonly verifies?: number;
+    readonly attempts?: number;
+  };
   /** Violations of these make the check meaningless (it is skipped then). Steps of flows add theirs by themselves. */
   readonly needs?: readonly string[];
   /** The stimulus may stop the accessory: it is asked for a sign of life afterwards. */
@@ -81,7 +91,10 @@ export interface TopicPayload {
   readonly frame: ReceivedFrame;
 }
 
-export interface WatchContext extends Pick<CheckContext, 'expect' | 'observe' | 'warn' | 'violate' | 'bench'> {
+export interface WatchContext extends Pick<
+  CheckContext,
+  'expect' | 'observe' | 'warn' | 'violate' | 'bench'
+> {
   /** Kept from message to message of one run. */
   readonly memory: Map<string, string>;
 }
@@ -151,7 +164,8 @@ export function loadCases(chapters: readonly Chapter[], catalogue: Catalogue): r
     for (const draft of drafts) {
       const { id } = draft;
       const requirement = catalogue.get(requirementId(id));
-      if (requirement === undefined) throw new InputError(`suite ${name}: ${id} is no requirement of the catalogue`);
+      if (requirement === undefined)
+        throw new InputError(`suite ${name}: ${id} is no requirement of the catalogue`);
       if (cases.has(id)) throw new InputError(`suite ${name}: ${id} stands twice`);
       const variant = id.slice(requirement.id.length + 1);
       const entry: Entry = {
@@ -167,7 +181,7 @@ export function loadCases(chapters: readonly Chapter[], catalogue: Catalogue): r
         const twice = words.find((text, i) => words.indexOf(text) !== i);
         if (twice !== undefined) throw new InputError(`suite ${name}: ${id} lists "${twice}" twice`);
       }
-      cases.set(id, { ...entry, ...draft } as Case);
+      cases.set(id, { ...entry, ...draft });
     }
   return [...cases.values()];
 }

@@ -18,7 +18,8 @@ export type Judgement = 'allowed' | 'tolerated' | 'forbidden' | 'unlisted';
 /** `forbid` is read first, in its wider sense: a violation is not excused by looking like something tolerated. */
 export function judge(outcome: Outcome, { allow = [], tolerate = [], forbid = [] }: Alternatives): Judgement {
   const hit = (matchers: readonly Matcher[]): boolean => matchers.some((matcher) => matcher.matches(outcome));
-  if (forbid.some((matcher) => (matcher.resembles ?? matcher.matches).call(matcher, outcome))) return 'forbidden';
+  if (forbid.some((matcher) => (matcher.resembles ?? matcher.matches).call(matcher, outcome)))
+    return 'forbidden';
   if (hit(allow)) return 'allowed';
   if (hit(tolerate)) return 'tolerated';
   return 'unlisted';
@@ -55,7 +56,8 @@ export class Judge {
     const judgement = judge(outcome, alternatives);
     const seen = describeOutcome(outcome);
     if (judgement === 'tolerated') this.tolerated.push(seen);
-    if (judgement === 'forbidden' || judgement === 'unlisted') throw new NotAllowed(judgement, seen, wordsOf(alternatives));
+    if (judgement === 'forbidden' || judgement === 'unlisted')
+      throw new NotAllowed(judgement, seen, wordsOf(alternatives));
   }
 }
 
@@ -63,7 +65,10 @@ export type Expect = (value: unknown, message?: string) => Chai.Assertion;
 
 /** The acceptable outcomes in words, the tolerated ones marked. */
 export function wordsOf({ allow = [], tolerate = [] }: Alternatives): string[] {
-  return [...allow.map((matcher) => matcher.words), ...tolerate.map((matcher) => `tolerated: ${matcher.words}`)];
+  return [
+    ...allow.map((matcher) => matcher.words),
+    ...tolerate.map((matcher) => `tolerated: ${matcher.words}`),
+  ];
 }
 
 use((chai) => {

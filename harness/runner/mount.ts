@@ -24,7 +24,8 @@ export function executeUnderMocha(run: Run, observers: readonly RunObserver[]): 
     constructor(runner: Mocha.Runner) {
       runner.on('test', (test) => {
         const { entry } = carried.get(test)!;
-        if (entry.reported) for (const observer of observers) observer.checking?.(entry.entry, run.plan.indexOf(entry));
+        if (entry.reported)
+          for (const observer of observers) observer.checking?.(entry.entry, run.plan.indexOf(entry));
       });
       runner.on('test end', (test) => {
         const { entry, result } = carried.get(test)!;
@@ -38,10 +39,13 @@ export function executeUnderMocha(run: Run, observers: readonly RunObserver[]): 
   const suite = Mocha.Suite.create(mocha.suite, 'hapspec');
   for (const entry of run.plan) {
     const carry: Carried = { entry, result: undefined };
-    const test = new Mocha.Test(`${entry.entry.id} ${entry.entry.title}`, async function (this: Mocha.Context) {
+    const test = new Mocha.Test(`${entry.entry.id} ${entry.entry.title}`, async function (
+      this: Mocha.Context,
+    ) {
       carry.result = await run.runEntry(entry);
       if (carry.result.status === 'skip') this.skip();
-      if (carry.result.status === 'fail' || carry.result.status === 'error') throw new Red(carry.result.message);
+      if (carry.result.status === 'fail' || carry.result.status === 'error')
+        throw new Red(carry.result.message);
     });
     suite.addTest(test);
     // addTest overwrites the timeout, so it is set behind it; deadlines are the harness's own.

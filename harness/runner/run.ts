@@ -35,7 +35,11 @@ const foundations: Readonly<Record<Check['spec']['from'], readonly string[]>> = 
 };
 
 /** Runs one check against a bench and judges it: the one function behind the command, mocha and the self-test. */
-export async function runCheck(check: Check, bench: Bench, environment: RunEnvironment): Promise<CheckResult> {
+export async function runCheck(
+  check: Check,
+  bench: Bench,
+  environment: RunEnvironment,
+): Promise<CheckResult> {
   const startedAt = new Date().toISOString();
   const start = bench.clock.now();
   const mark = bench.trace.mark();
@@ -83,8 +87,10 @@ export async function runCheck(check: Check, bench: Bench, environment: RunEnvir
     alive: check.spec.risky ? alive : undefined,
   };
   const { status, reason } = verdict(facts);
-  if (facts.alive === false) seen = [seen, 'the accessory no longer answers after this'].filter(Boolean).join('; ');
-  if (status === 'error' && reason === 'harness' && thrown === undefined) seen = 'the check came to its end without asserting anything';
+  if (facts.alive === false)
+    seen = [seen, 'the accessory no longer answers after this'].filter(Boolean).join('; ');
+  if (status === 'error' && reason === 'harness' && thrown === undefined)
+    seen = 'the check came to its end without asserting anything';
   if (status === 'warn' && thrown === undefined) seen = keeper.tolerated.join('; ');
   // What a forbidden stimulus left behind has to be found out before the next check relies on a state.
   if (reason === 'forbidden') {
@@ -128,8 +134,18 @@ function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // An unexpected error is a fault of the harness: whoever reports it needs to say where.
   const known = error instanceof StepFailed || error instanceof Blocked || error instanceof Unreachable;
-  if (known || error instanceof Violation || error instanceof NotApplicable || error.name === 'AssertionError') return error.message;
-  const where = error.stack?.split('\n').find((line) => line.includes('/dist/'))?.trim().replace(/\(?(?:file:\/\/)?\/.*\/dist\//, '(');
+  if (
+    known ||
+    error instanceof Violation ||
+    error instanceof NotApplicable ||
+    error.name === 'AssertionError'
+  )
+    return error.message;
+  const where = error.stack
+    ?.split('\n')
+    .find((line) => line.includes('/dist/'))
+    ?.trim()
+    .replace(/\(?(?:file:\/\/)?\/.*\/dist\//, '(');
   return `${error.name}: ${error.message}${where === undefined ? '' : ` ${where}`}`;
 }
 
@@ -150,11 +166,23 @@ async function signOfLife(bench: Bench): Promise<boolean> {
   }
 }
 
-type Head = Pick<CheckResult, 'id' | 'requirement' | 'title' | 'level' | 'chapter' | 'file' | 'source' | 'kind'>;
+type Head = Pick<
+  CheckResult,
+  'id' | 'requirement' | 'title' | 'level' | 'chapter' | 'file' | 'source' | 'kind'
+>;
 
 function header(entry: Case): Head {
   const { id, requirement, chapter, file, title, kind } = entry;
-  return { id, requirement: requirement.id, title, level: requirement.level, chapter, file, source: requirement.source, kind };
+  return {
+    id,
+    requirement: requirement.id,
+    title,
+    level: requirement.level,
+    chapter,
+    file,
+    source: requirement.source,
+    kind,
+  };
 }
 
 /** The decoded exchange, one event a line; the last ones when there are many. */
@@ -165,7 +193,9 @@ export function exchangeLines(events: readonly TraceEvent[], maximum = 24): stri
     switch (event.kind) {
       case 'said':
       case 'heard':
-        lines.push(`${who} ${event.kind === 'said' ? '→' : '←'} ${event.sealed ? '[sealed] ' : ''}${event.line}`);
+        lines.push(
+          `${who} ${event.kind === 'said' ? '→' : '←'} ${event.sealed ? '[sealed] ' : ''}${event.line}`,
+        );
         break;
       case 'close':
       case 'reset':
@@ -181,7 +211,9 @@ export function exchangeLines(events: readonly TraceEvent[], maximum = 24): stri
         break;
     }
   }
-  return lines.length > maximum ? [`… ${lines.length - maximum} earlier lines`, ...lines.slice(-maximum)] : lines;
+  return lines.length > maximum
+    ? [`… ${lines.length - maximum} earlier lines`, ...lines.slice(-maximum)]
+    : lines;
 }
 
 function failure(
@@ -248,7 +280,12 @@ class WatchState {
         memory: this.memory,
       });
     } catch (error) {
-      thrown = error instanceof Violation ? 'forbidden' : error instanceof Error && error.name === 'AssertionError' ? 'assertion' : 'harness';
+      thrown =
+        error instanceof Violation
+          ? 'forbidden'
+          : error instanceof Error && error.name === 'AssertionError'
+            ? 'assertion'
+            : 'harness';
       message = messageOf(error);
     }
     if (thrown === undefined && keeper.asserted === 0 && keeper.tolerated.length === 0) {
@@ -267,13 +304,33 @@ class WatchState {
     this.failed++;
     const rank = ['pass', 'skip', 'warn', 'error', 'fail'];
     if (this.first === undefined || rank.indexOf(result.status) > rank.indexOf(this.first.result.status))
-      this.first = { result, message: message || keeper.tolerated.join('; '), events: bench.trace.since(mark) };
+      this.first = {
+        result,
+        message: message || keeper.tolerated.join('; '),
+        events: bench.trace.since(mark),
+      };
   }
 
   result(bench: Bench, environment: RunEnvironment, startedAt: string): CheckResult {
-    const base = { ...header(this.watch), observations: { ...this.observations, seen: String(this.seen) }, startedAt, durationMs: 0 };
+    const base = {
+      ...header(this.watch),
+      observations: { ...this.observations, seen: String(this.seen) },
+      startedAt,
+      durationMs: 0,
+    };
     if (this.first === undefined && this.seen > 0)
-      return { ...base, ...verdict({ level: this.watch.requirement.level, thrown: undefined, asserted: true, tolerated: false, alive: undefined }), message: '', failure: undefined };
+      return {
+        ...base,
+        ...verdict({
+          level: this.watch.requirement.level,
+          thrown: undefined,
+          asserted: true,
+          tolerated: false,
+          alive: undefined,
+        }),
+        message: '',
+        failure: undefined,
+      };
     if (this.first === undefined) {
       const producer = producers[this.watch.topic];
       const broken = bench.broken.get(producer);
@@ -355,6 +412,11 @@ export class Run {
     this.harnessError ??= messageOf(error);
   }
 
+  /** Nothing answers: no check can run. */
+  unreachable(why: string): void {
+    this.down = why;
+  }
+
   get over(): boolean {
     return this.interrupted || this.harnessError !== undefined;
   }
@@ -383,7 +445,7 @@ export class Run {
         : this.interrupted
           ? 'not run: the run was interrupted'
           : this.down !== undefined
-            ? `not run: the accessory cannot be reached any more (${this.down})`
+            ? `not run: the accessory cannot be reached (${this.down})`
             : 'not run yet';
     return {
       ...header(entry),
@@ -404,7 +466,12 @@ export class Run {
 
   price(): Price {
     const { bench } = this.options;
-    return { ...bench.spent, accessoryMs: Math.round(bench.spent.accessoryMs), resets: 0, wallMs: Math.round(bench.clock.now() - this.start) };
+    return {
+      ...bench.spent,
+      accessoryMs: Math.round(bench.spent.accessoryMs),
+      resets: 0,
+      wallMs: Math.round(bench.clock.now() - this.start),
+    };
   }
 
   /** The report as it stands; what has not run is in it as such. */
@@ -414,7 +481,10 @@ export class Run {
       .filter(({ reported }) => reported)
       .sort((a, b) => this.options.suite.indexOf(a.entry) - this.options.suite.indexOf(b.entry))
       .map(({ entry }) => this.results.get(entry.id) ?? this.notRun(entry));
-    const accessory: Record<string, string> = { profile: bench.profile.name, 'found as': this.foundAs === 'ours' ? 'unpaired' : this.foundAs };
+    const accessory: Record<string, string> = {
+      profile: bench.profile.name,
+      'found as': this.foundAs === 'ours' ? 'unpaired' : this.foundAs,
+    };
     if (bench.accessory !== undefined) {
       accessory['id'] = Buffer.from(bench.accessory.id).toString('latin1');
       accessory['LTPK'] = Buffer.from(bench.accessory.ltpk).toString('hex');

@@ -22,8 +22,14 @@ export function matchesPattern(pattern: string, entry: Pick<Case, 'id' | 'requir
 }
 
 /** @throws InputError naming a pattern that selects nothing: a misspelt id must not read as a green run. */
-export function select(cases: readonly Case[], { only = [], skip = [], levels = [] }: Selection): readonly Case[] {
-  for (const [option, patterns] of [['--only', only], ['--skip', skip]] as const)
+export function select(
+  cases: readonly Case[],
+  { only = [], skip = [], levels = [] }: Selection,
+): readonly Case[] {
+  for (const [option, patterns] of [
+    ['--only', only],
+    ['--skip', skip],
+  ] as const)
     for (const pattern of patterns)
       if (!cases.some((entry) => matchesPattern(pattern, entry)))
         throw new InputError(`${option} ${pattern}: no check has such an id; "hapspec list" shows them`);

@@ -78,20 +78,35 @@ export interface ExitFacts {
 
 /** The exit code of a run that got as far as its first check. A confirmed fail beats everything; nothing executed is never 0. */
 export function exitOf({ results, strict, interrupted, harnessError, clean }: ExitFacts): Exit {
-  const some = (test: (result: Pick<CheckResult, 'status' | 'reason'>) => boolean): boolean => results.some(test);
-  const count = (test: (result: Pick<CheckResult, 'status' | 'reason'>) => boolean): number => results.filter(test).length;
+  const some = (test: (result: Pick<CheckResult, 'status' | 'reason'>) => boolean): boolean =>
+    results.some(test);
+  const count = (test: (result: Pick<CheckResult, 'status' | 'reason'>) => boolean): number =>
+    results.filter(test).length;
   const red = count(({ status }) => status === 'fail' || (strict && status === 'warn'));
-  if (red > 0) return { code: 1, meaning: `${red} ${red === 1 ? 'check' : 'checks'} failed: the accessory does not conform` };
+  if (red > 0)
+    return {
+      code: 1,
+      meaning: `${red} ${red === 1 ? 'check' : 'checks'} failed: the accessory does not conform`,
+    };
   if (harnessError || some(({ reason }) => reason === 'harness'))
     return { code: 4, meaning: 'the harness itself failed: this says nothing about the accessory' };
   if (interrupted) return { code: 5, meaning: 'interrupted: what did not run is unknown' };
-  const open = count(({ status, reason }) => status === 'error' || reason === 'dependency' || reason === 'blocked');
-  if (open > 0) return { code: 5, meaning: `${open} planned ${open === 1 ? 'check' : 'checks'} did not run or stayed inconclusive` };
-  if (!some(({ status }) => status === 'pass' || status === 'warn')) return { code: 5, meaning: 'nothing was executed' };
-  if (!clean) return { code: 5, meaning: 'every check passed, but the accessory was not left as it was found' };
+  const open = count(
+    ({ status, reason }) => status === 'error' || reason === 'dependency' || reason === 'blocked',
+  );
+  if (open > 0)
+    return {
+      code: 5,
+      meaning: `${open} planned ${open === 1 ? 'check' : 'checks'} did not run or stayed inconclusive`,
+    };
+  if (!some(({ status }) => status === 'pass' || status === 'warn'))
+    return { code: 5, meaning: 'nothing was executed' };
+  if (!clean)
+    return { code: 5, meaning: 'every check passed, but the accessory was not left as it was found' };
   const warned = count(({ status }) => status === 'warn');
   return {
     code: 0,
-    meaning: warned === 0 ? 'every planned check passed' : `no check failed; ${warned} tolerated with a warning`,
+    meaning:
+      warned === 0 ? 'every planned check passed' : `no check failed; ${warned} tolerated with a warning`,
   };
 }

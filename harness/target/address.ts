@@ -12,7 +12,10 @@ export function parseAddress(target: string): Address {
   if (target === 'embedded') return { kind: 'embedded', fault: undefined };
   if (target.startsWith('embedded:')) {
     const fault = target.slice('embedded:'.length);
-    if (fault === '') throw new InputError(`target "${target}": a fault name is missing; "hapspec accessory --list-faults" shows them`);
+    if (fault === '')
+      throw new InputError(
+        `target "${target}": a fault name is missing; "hapspec accessory --list-faults" shows them`,
+      );
     return { kind: 'embedded', fault };
   }
   const match = /^(?:hap:\/\/)?(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([\w.-]+)):(\d{1,5})\/?$/.exec(target);
@@ -21,6 +24,7 @@ export function parseAddress(target: string): Address {
     throw new InputError(`target "${target.slice(0, 100)}": ${forms}${bare}`);
   }
   const port = Number(match[3]);
-  if (port < 1 || port > 65_535) throw new InputError(`target "${target}": port ${port} is outside 1 to 65535`);
+  if (port < 1 || port > 65_535)
+    throw new InputError(`target "${target}": port ${port} is outside 1 to 65535`);
   return { kind: 'tcp', host: match[1] ?? match[2]!, port };
 }

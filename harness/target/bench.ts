@@ -75,6 +75,8 @@ export class Bench {
   readonly broken = new Map<string, string>();
   /** Every identity that left in an M5 or Add, also in one that had to be refused: it may be in the accessory. */
   readonly sentIdentities: Identity[] = [];
+  /** Secret keys made in this run, for redaction. */
+  readonly keys: Uint8Array[] = [];
   /** The accessory did something forbidden in this run: what M1 says about its pairings is not trusted alone. */
   misbehaved = false;
   /** The accessory answered on a fresh connection since the runner last set this to false. */

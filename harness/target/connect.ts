@@ -28,7 +28,11 @@ export function benchFor(address: Address, options: ConnectOptions): Bench {
   }
   const code = options.code ?? EMBEDDED_CODE;
   const behaviour = address.fault === undefined ? undefined : twin(findFault(address.fault));
-  const accessory = new Accessory({ code, random: random.fork('accessory'), ...(behaviour && { behaviour }) });
+  const accessory = new Accessory({
+    code,
+    random: random.fork('accessory'),
+    ...(behaviour && { behaviour }),
+  });
   const bench: BenchOptions = {
     dialer: embed(accessory, new VirtualClock()),
     code,

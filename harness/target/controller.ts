@@ -72,7 +72,9 @@ export class Controller {
 
   /** A fresh controller identity; remembered when it is sent. */
   newIdentity(): Identity {
-    return controllerIdentity(this.random);
+    const identity = controllerIdentity(this.random);
+    this.bench.keys.push(identity.ltsk);
+    return identity;
   }
 
   open(): Promise<Link> {
@@ -88,7 +90,8 @@ export class Controller {
   async setup(options: SetupOptions = {}): Promise<PairSetup> {
     const { code } = this.bench.options;
     // Without a code to differ from, any code is a wrong one.
-    const text = options.code === 'wrong' ? otherCode(code ?? parseSetupCode('13579246')).dashed : code?.dashed;
+    const text =
+      options.code === 'wrong' ? otherCode(code ?? parseSetupCode('13579246')).dashed : code?.dashed;
     const identity = options.identity ?? this.newIdentity();
     return new PairSetup(this, options.link ?? (await this.open()), text, identity);
   }
@@ -225,7 +228,8 @@ export class PairSetup {
   /** M1 to M2 as a step. @throws Blocked without a setup code. */
   async m1(): Promise<SetupM2> {
     this.controller.relyOn('PS-M1-01', 'PS-M1-03');
-    if (this.code === undefined) throw new Blocked('no setup code: give --code XXX-XX-XXX or set HAPSPEC_CODE');
+    if (this.code === undefined)
+      throw new Blocked('no setup code: give --code XXX-XX-XXX or set HAPSPEC_CODE');
     this.controller.must('setup-m2', 'PS-M1-01', await this.sendM1(undefined, this.controller.stepWait));
     this.controller.accept(this.m2!);
     this.machine.answer(this.m2!.salt!, this.m2!.B!);

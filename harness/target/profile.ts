@@ -1,4 +1,4 @@
-import { TlvType } from '../protocol/index.js';
+import type { TlvType } from '../protocol/index.js';
 
 /** One dress of the protocol: what differs between transports that share the machinery. No check branches on it. */
 export interface Profile {

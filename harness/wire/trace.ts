@@ -33,7 +33,7 @@ export class Trace {
   ) {}
 
   record(connection: number, event: Without<TraceEvent, 'time' | 'connection'>): void {
-    this.events.push({ time: this.now(), connection, ...event } as TraceEvent);
+    this.events.push({ time: this.now(), connection, ...event });
     if (event.kind === 'sent' || event.kind === 'received') this.bytes += event.bytes.length;
     while (this.bytes > this.maximum) this.release();
   }

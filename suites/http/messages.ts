@@ -23,22 +23,34 @@ const FIN_WAIT = 100;
 
 export default chapter('http.messages', ({ check }) => [
   ...Object.entries(requests).map(([name, request]) =>
-    check(`HTTP-05/${name}`, { from: 'paired', costs: { verifies: 1 }, ...refused }, async ({ controller, expect }) => {
-      const link = await controller.open();
-      expect(await controller.request(link, request)).to.be.allowed();
-      // Pair Verify on the same connection works, or the accessory closed it.
-      if (await link.stillOpen(50)) await controller.session({ link });
-    }),
+    check(
+      `HTTP-05/${name}`,
+      { from: 'paired', costs: { verifies: 1 }, ...refused },
+      async ({ controller, expect }) => {
+        const link = await controller.open();
+        expect(await controller.request(link, request)).to.be.allowed();
+        // Pair Verify on the same connection works, or the accessory closed it.
+        if (await link.stillOpen(50)) await controller.session({ link });
+      },
+    ),
   ),
-  check('HTTP-05/get-accessories-when-unpaired', { from: 'unpaired', ...refused }, async ({ controller, expect }) => {
-    expect(await controller.request(await controller.open(), requests['get-accessories'])).to.be.allowed();
-  }),
+  check(
+    'HTTP-05/get-accessories-when-unpaired',
+    { from: 'unpaired', ...refused },
+    async ({ controller, expect }) => {
+      expect(await controller.request(await controller.open(), requests['get-accessories'])).to.be.allowed();
+    },
+  ),
   ...(['after-verify-m2', 'after-a-failed-verify'] as const).map((moment) =>
-    check(`HTTP-05/get-accessories-${moment}`, { from: 'paired', costs: { verifies: 1 }, ...refused }, async ({ controller, expect }) => {
-      const verify = await controller.pairVerify({ as: controller.newIdentity() });
-      if (moment === 'after-a-failed-verify') await verify.sendM3();
-      expect(await controller.request(verify.link, requests['get-accessories'])).to.be.allowed();
-    }),
+    check(
+      `HTTP-05/get-accessories-${moment}`,
+      { from: 'paired', costs: { verifies: 1 }, ...refused },
+      async ({ controller, expect }) => {
+        const verify = await controller.pairVerify({ as: controller.newIdentity() });
+        if (moment === 'after-a-failed-verify') await verify.sendM3();
+        expect(await controller.request(verify.link, requests['get-accessories'])).to.be.allowed();
+      },
+    ),
   ),
 
   check(

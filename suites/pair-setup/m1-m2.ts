@@ -39,7 +39,8 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
     expect(salt.length, 'bytes of Salt').to.equal(Length.salt);
     if (isZero(salt)) warn('the Salt is all zero');
     const last = memory.get('salt');
-    if (last !== undefined) observe('salt', last === hex(salt) ? 'the same in every M2' : 'fresh in every M2');
+    if (last !== undefined)
+      observe('salt', last === hex(salt) ? 'the same in every M2' : 'fresh in every M2');
     memory.set('salt', hex(salt));
   }),
 
@@ -62,16 +63,26 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
     }
   }),
 
-  check('PS-M1-06', { from: 'unpaired', risky: true, costs: { m2: 2 }, ...reject('setup-m2') }, async ({ controller, expect }) => {
-    const setup = await controller.setup();
-    expect(await setup.sendM1(drop('State'))).to.be.allowed();
-    expect(await controller.isUnpaired(), 'a regular M1 works afterwards').to.equal(true);
-  }),
+  check(
+    'PS-M1-06',
+    { from: 'unpaired', risky: true, costs: { m2: 2 }, ...reject('setup-m2') },
+    async ({ controller, expect }) => {
+      const setup = await controller.setup();
+      expect(await setup.sendM1(drop('State'))).to.be.allowed();
+      expect(await controller.isUnpaired(), 'a regular M1 works afterwards').to.equal(true);
+    },
+  ),
 
   ...[0x00, 0x02, 0x04, 0x06, 0x07, 0x7f, 0xff].map((state) =>
     check(
       `PS-M1-12/state-${state}`,
-      { from: 'unpaired', risky: true, costs: { m2: 2 }, allow: [anyRefusal()], forbid: [success('setup-m2')] },
+      {
+        from: 'unpaired',
+        risky: true,
+        costs: { m2: 2 },
+        allow: [anyRefusal()],
+        forbid: [success('setup-m2')],
+      },
       async ({ controller, expect }) => {
         const setup = await controller.setup();
         const outcome = await setup.sendM1(replace('State', state));

@@ -8,7 +8,8 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
       const setup = await controller.pairSetup();
       const outcome = await setup.sendM3();
       expect(outcome).to.be.allowed();
-      if (outcome.kind === 'reply') expect(setup.readM4(outcome).proof?.length, 'bytes of Proof').to.equal(Length.proof);
+      if (outcome.kind === 'reply')
+        expect(setup.readM4(outcome).proof?.length, 'bytes of Proof').to.equal(Length.proof);
     },
   ),
 
@@ -37,7 +38,13 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
   ...[0, 1, 32, 63, 65, 128].map((length) =>
     check(
       `PS-M3-06/${length}-bytes`,
-      { from: 'unpaired', needs: ['PS-M3-01'], risky: true, costs: { m2: 1, m4: 1, attempts: 1 }, ...reject('setup-m4') },
+      {
+        from: 'unpaired',
+        needs: ['PS-M3-01'],
+        risky: true,
+        costs: { m2: 1, m4: 1, attempts: 1 },
+        ...reject('setup-m4'),
+      },
       async ({ controller, expect, random }) => {
         const setup = await controller.pairSetup();
         expect(await setup.sendM3(replace('Proof', random.bytes(length)))).to.be.allowed();

@@ -56,8 +56,10 @@ const wrongSignatures: Record<string, (parts: Parts) => Bytes> = {
   'other-order': ({ x, identity }) => sign(identity.ltsk, signedInfo(identity.id, x, identity.ltpk)),
   'accessory-sign-labels': ({ K, identity }) =>
     sign(identity.ltsk, signedInfo(deriveKey('Pair-Setup-Accessory-Sign', K), identity.id, identity.ltpk)),
-  'over-another-identifier': ({ x, identity, other }) => sign(identity.ltsk, signedInfo(x, other.id, identity.ltpk)),
-  'over-another-ltpk': ({ x, identity, other }) => sign(identity.ltsk, signedInfo(x, identity.id, other.ltpk)),
+  'over-another-identifier': ({ x, identity, other }) =>
+    sign(identity.ltsk, signedInfo(x, other.id, identity.ltpk)),
+  'over-another-ltpk': ({ x, identity, other }) =>
+    sign(identity.ltsk, signedInfo(x, identity.id, other.ltpk)),
   'last-bit-flipped': ({ x, identity }) => {
     const signature = sign(identity.ltsk, signedInfo(x, identity.id, identity.ltpk)).slice();
     signature[63]! ^= 0x01;
@@ -148,4 +150,3 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       expect(text(accessory!.id), 'Identifier').to.match(/^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/);
   }),
 ]);
-

@@ -1,4 +1,14 @@
-import { type Bytes, anyRefusal, badRequest, chapter, reject, setupM3, sha512, success, tlvError } from '../../harness/suite.js';
+import {
+  type Bytes,
+  anyRefusal,
+  badRequest,
+  chapter,
+  reject,
+  setupM3,
+  sha512,
+  success,
+  tlvError,
+} from '../../harness/suite.js';
 
 const nothing = new Uint8Array(0);
 const zeroKey = new Uint8Array(32);
@@ -46,7 +56,9 @@ export default chapter('pair-setup.states', ({ check }) => [
       { from: 'unpaired', needs: ['PS-M5-01'], risky: true, costs: { m2: 2, m6: 1 }, ...reject('setup-m6') },
       async ({ controller, expect, random }) => {
         const setup = await controller.pairSetup();
-        expect(await setup.sendM5(assumption ?? { secret: random.bytes(64), key: random.bytes(32) })).to.be.allowed();
+        expect(
+          await setup.sendM5(assumption ?? { secret: random.bytes(64), key: random.bytes(32) }),
+        ).to.be.allowed();
         expect(await controller.isUnpaired(), 'nothing was stored').to.equal(true);
       },
     ),

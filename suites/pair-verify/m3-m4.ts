@@ -24,7 +24,8 @@ type Parts = {
 const wrongSignatures: Record<string, (parts: Parts) => Bytes> = {
   'by-another-key': ({ identity, own, accessory, other }) =>
     sign(other.ltsk, signedInfo(own, identity.id, accessory)),
-  'accessory-first': ({ identity, own, accessory }) => sign(identity.ltsk, signedInfo(accessory, identity.id, own)),
+  'accessory-first': ({ identity, own, accessory }) =>
+    sign(identity.ltsk, signedInfo(accessory, identity.id, own)),
   'over-another-identifier': ({ identity, own, accessory, other }) =>
     sign(identity.ltsk, signedInfo(own, other.id, accessory)),
   'over-old-keys': ({ identity, own, oldKey }) => sign(identity.ltsk, signedInfo(own, identity.id, oldKey)),
@@ -76,7 +77,9 @@ export default chapter('pair-verify.m3-m4', ({ check }) => [
         const other = controllerIdentity(random);
         const oldKey = random.bytes(32);
         const verify = await controller.pairVerify();
-        expect(await verify.sendM3({ signature: (parts) => signature({ ...parts, other, oldKey }) })).to.be.allowed();
+        expect(
+          await verify.sendM3({ signature: (parts) => signature({ ...parts, other, oldKey }) }),
+        ).to.be.allowed();
       },
     ),
   ),

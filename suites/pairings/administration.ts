@@ -33,7 +33,7 @@ export default chapter('pairings.administration', ({ check }) => [
       const outcome = await session.sendPairings(listPairings());
       expect(outcome).to.be.allowed();
       if (outcome.kind !== 'reply') return;
-      const { entries, findings } = readPairings(outcome.tlv!);
+      const { entries, findings } = readPairings(outcome.tlv);
       expect(findings.map(({ what }) => what)).to.deep.equal([]);
       expect(entries.length, 'entries').to.equal(1);
       expect(text(entries[0]!.id), 'Identifier').to.equal(text(session.identity.id));
@@ -51,9 +51,13 @@ export default chapter('pairings.administration', ({ check }) => [
       await session.add(user, Permission.User);
       const outcome = await session.sendRemove(user.id);
       expect(outcome).to.be.allowed();
-      if (outcome.kind === 'reply') expect(outcome.tlv!.typeNames(), 'items of the reply').to.deep.equal(['State']);
+      if (outcome.kind === 'reply')
+        expect(outcome.tlv!.typeNames(), 'items of the reply').to.deep.equal(['State']);
       const { entries } = await session.list();
-      expect(entries.map(({ id }) => text(id)), 'identifiers afterwards').to.not.include(text(user.id));
+      expect(
+        entries.map(({ id }) => text(id)),
+        'identifiers afterwards',
+      ).to.not.include(text(user.id));
       const verify = await controller.pairVerify({ as: user });
       expect(await verify.sendM3(), 'Pair Verify of the removed controller').to.be.allowed({
         allow: [tlvError(4, 'Authentication')],
@@ -101,7 +105,8 @@ export default chapter('pairings.administration', ({ check }) => [
         const stranger = controller.newIdentity();
         const link = await controller.open();
         if (request === 'add') bench.sentIdentities.push(stranger);
-        const items = request === 'list' ? listPairings() : addPairing(stranger.id, stranger.ltpk, Permission.Admin);
+        const items =
+          request === 'list' ? listPairings() : addPairing(stranger.id, stranger.ltpk, Permission.Admin);
         expect(await controller.post(link, controller.profile.paths.pairings, items)).to.be.allowed();
         expect(await controller.isUnpaired(), 'nothing was stored').to.equal(true);
       },

@@ -19,47 +19,71 @@ const mustClose = { allow: [closed()], forbid: [anyReply()] };
 const FRAMES = 300n;
 
 export default chapter('session.frames', ({ check }) => [
-  check('SESS-01', { from: 'paired', costs: { verifies: 2 }, ...unserved }, async ({ controller, expect }) => {
-    const session = await controller.session();
-    expect(await session.get('/accessories')).to.be.allowed(ok);
-    const swapped = await controller.session();
-    const { link } = swapped;
-    const frames = new FrameEncoder(link.session.keys.toController).encode(link.encode(request));
-    const outcome = await swapped.sendRaw(concat(...frames), 'GET /accessories sealed with the key of the other direction');
-    expect(outcome).to.be.allowed();
-  }),
+  check(
+    'SESS-01',
+    { from: 'paired', costs: { verifies: 2 }, ...unserved },
+    async ({ controller, expect }) => {
+      const session = await controller.session();
+      expect(await session.get('/accessories')).to.be.allowed(ok);
+      const swapped = await controller.session();
+      const { link } = swapped;
+      const frames = new FrameEncoder(link.session.keys.toController).encode(link.encode(request));
+      const outcome = await swapped.sendRaw(
+        concat(...frames),
+        'GET /accessories sealed with the key of the other direction',
+      );
+      expect(outcome).to.be.allowed();
+    },
+  ),
 
-  check('SESS-02', { from: 'paired', costs: { verifies: 1 }, ...ok }, async ({ controller, expect, observe }) => {
-    const session = await controller.session();
-    const { encoder, decoder } = session.link.session;
-    let requests = 0;
-    for (; encoder.counter < FRAMES || decoder.counter < FRAMES; requests++) {
-      const bytes = session.link.encode(request);
-      // One request in one, two or three frames; each part takes the next counter.
-      const size = Math.ceil(bytes.length / ((requests % 3) + 1));
-      const parts: Uint8Array[] = [];
-      for (let at = 0; at < bytes.length; at += size) parts.push(...encoder.encode(bytes.subarray(at, at + size)));
-      const outcome = await session.sendRaw(concat(...parts), `GET /accessories in ${parts.length} frames`);
-      expect(outcome, `answer to request ${requests + 1}`).to.be.allowed();
-    }
-    observe('frames', `${encoder.counter} sent, ${decoder.counter} received in ${requests} requests`);
-  }),
+  check(
+    'SESS-02',
+    { from: 'paired', costs: { verifies: 1 }, ...ok },
+    async ({ controller, expect, observe }) => {
+      const session = await controller.session();
+      const { encoder, decoder } = session.link.session;
+      let requests = 0;
+      for (; encoder.counter < FRAMES || decoder.counter < FRAMES; requests++) {
+        const bytes = session.link.encode(request);
+        // One request in one, two or three frames; each part takes the next counter.
+        const size = Math.ceil(bytes.length / ((requests % 3) + 1));
+        const parts: Uint8Array[] = [];
+        for (let at = 0; at < bytes.length; at += size)
+          parts.push(...encoder.encode(bytes.subarray(at, at + size)));
+        const outcome = await session.sendRaw(concat(...parts), `GET /accessories in ${parts.length} frames`);
+        expect(outcome, `answer to request ${requests + 1}`).to.be.allowed();
+      }
+      observe('frames', `${encoder.counter} sent, ${decoder.counter} received in ${requests} requests`);
+    },
+  ),
 
-  check('SESS-04/empty-aad', { from: 'paired', risky: true, costs: { verifies: 1 }, ...mustClose }, async ({ controller, expect }) => {
-    const session = await controller.session();
-    const { keys } = session.link.session;
-    const frame = sealFrame(keys.toAccessory, 0n, session.link.encode(request), { aad: new Uint8Array(0) });
-    expect(await session.sendRaw(frame, 'GET /accessories in a frame sealed with an empty AAD')).to.be.allowed();
-  }),
+  check(
+    'SESS-04/empty-aad',
+    { from: 'paired', risky: true, costs: { verifies: 1 }, ...mustClose },
+    async ({ controller, expect }) => {
+      const session = await controller.session();
+      const { keys } = session.link.session;
+      const frame = sealFrame(keys.toAccessory, 0n, session.link.encode(request), { aad: new Uint8Array(0) });
+      expect(
+        await session.sendRaw(frame, 'GET /accessories in a frame sealed with an empty AAD'),
+      ).to.be.allowed();
+    },
+  ),
 
-  check('SESS-04/length-changed', { from: 'paired', risky: true, costs: { verifies: 1 }, ...mustClose }, async ({ controller, expect }) => {
-    const session = await controller.session();
-    const { keys } = session.link.session;
-    // A blank line behind the request: whoever skips the tag finds a whole request in the shortened frame.
-    const plaintext = concat(session.link.encode(request), utf8('\r\n'));
-    const frame = sealFrame(keys.toAccessory, 0n, plaintext, { declaredLength: plaintext.length - 2 });
-    expect(await session.sendRaw(frame, 'GET /accessories in a frame whose length was lowered by 2')).to.be.allowed();
-  }),
+  check(
+    'SESS-04/length-changed',
+    { from: 'paired', risky: true, costs: { verifies: 1 }, ...mustClose },
+    async ({ controller, expect }) => {
+      const session = await controller.session();
+      const { keys } = session.link.session;
+      // A blank line behind the request: whoever skips the tag finds a whole request in the shortened frame.
+      const plaintext = concat(session.link.encode(request), utf8('\r\n'));
+      const frame = sealFrame(keys.toAccessory, 0n, plaintext, { declaredLength: plaintext.length - 2 });
+      expect(
+        await session.sendRaw(frame, 'GET /accessories in a frame whose length was lowered by 2'),
+      ).to.be.allowed();
+    },
+  ),
 
   ...(['ciphertext', 'tag', 'length'] as const).map((part) =>
     check(
@@ -72,20 +96,30 @@ export default chapter('session.frames', ({ check }) => [
         const length = frame.length - 18;
         // A length bit that is set, so that the shorter frame is complete and the tag is looked at.
         const lengthBit = [...Array(8).keys()].filter((bit) => (length >> bit) & 1)[0]!;
-        const at = { ciphertext: 2 + random.below(length - 4), tag: 2 + length + random.below(16), length: 0 }[part];
+        const at = {
+          ciphertext: 2 + random.below(length - 4),
+          tag: 2 + length + random.below(16),
+          length: 0,
+        }[part];
         frame[at]! ^= 1 << (part === 'length' ? lengthBit : random.below(8));
-        expect(await session.sendRaw(frame, `GET /accessories in a frame with one ${part} bit flipped`)).to.be.allowed();
+        expect(
+          await session.sendRaw(frame, `GET /accessories in a frame with one ${part} bit flipped`),
+        ).to.be.allowed();
         expect(await bystander.get('/accessories'), 'another session').to.be.allowed(ok);
       },
     ),
   ),
 
-  check('SESS-12', { from: 'paired', risky: true, costs: { verifies: 1 }, ...mustClose }, async ({ controller, expect }) => {
-    const session = await controller.session();
-    const frames = concat(...session.seal(request));
-    expect(await session.sendRaw(frames, 'GET /accessories'), 'first time').to.be.allowed(ok);
-    expect(await session.sendRaw(frames, 'the same bytes again'), 'replay').to.be.allowed();
-  }),
+  check(
+    'SESS-12',
+    { from: 'paired', risky: true, costs: { verifies: 1 }, ...mustClose },
+    async ({ controller, expect }) => {
+      const session = await controller.session();
+      const frames = concat(...session.seal(request));
+      expect(await session.sendRaw(frames, 'GET /accessories'), 'first time').to.be.allowed(ok);
+      expect(await session.sendRaw(frames, 'the same bytes again'), 'replay').to.be.allowed();
+    },
+  ),
 
   ...(['accessories', 'pairings'] as const).flatMap((what) =>
     ['at-once', 'after-traffic'].map((moment) =>
@@ -100,7 +134,12 @@ export default chapter('session.frames', ({ check }) => [
           const plain =
             what === 'accessories'
               ? session.link.encode(request)
-              : session.link.encode({ method: 'POST', path: controller.profile.paths.pairings, headers: [type], body });
+              : session.link.encode({
+                  method: 'POST',
+                  path: controller.profile.paths.pairings,
+                  headers: [type],
+                  body,
+                });
           expect(await session.sendRaw(plain, `plaintext request for ${what}`)).to.be.allowed();
         },
       ),

@@ -12,11 +12,17 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
   }),
 
   ...(['before', 'between', 'after'] as const).map((place, index) =>
-    check(`TLV-02/${place}`, { from: 'unpaired', costs: { m2: 1 }, ...m2 }, async ({ controller, expect }) => {
-      const setup = await controller.setup();
-      const extras = [tlv(0x7f, 0xaa), tlv(0xf0, new Uint8Array(0))];
-      expect(await setup.sendM1((items) => extras.reduce((all, extra) => insert(extra, index)(all), items))).to.be.allowed();
-    }),
+    check(
+      `TLV-02/${place}`,
+      { from: 'unpaired', costs: { m2: 1 }, ...m2 },
+      async ({ controller, expect }) => {
+        const setup = await controller.setup();
+        const extras = [tlv(0x7f, 0xaa), tlv(0xf0, new Uint8Array(0))];
+        expect(
+          await setup.sendM1((items) => extras.reduce((all, extra) => insert(extra, index)(all), items)),
+        ).to.be.allowed();
+      },
+    ),
   ),
 
   watch('TLV-05', 'pairing-reply', ({ tlv: message }, { expect, warn }) => {
@@ -26,7 +32,10 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
       const next = fragments[i + 1];
       const name = tlvTypeName(type);
       if (next?.type === type) {
-        expect(value.length, `${name} at offset ${offset} goes on in the next fragment, so it holds`).to.equal(255);
+        expect(
+          value.length,
+          `${name} at offset ${offset} goes on in the next fragment, so it holds`,
+        ).to.equal(255);
         if (next.value.length === 0) warn(`${name} ends with an empty fragment at offset ${next.offset}`);
       } else if (value.length === 255) {
         const apart = fragments.slice(i + 1).find((fragment) => fragment.type === type);

@@ -23,7 +23,9 @@ export const faults: readonly Fault[] = unique([
 export function findFault(name: string): Fault {
   const found = faults.find((fault) => fault.name === name);
   if (found === undefined)
-    throw new InputError(`fault: there is none named "${name}"; \`hapspec accessory --list-faults\` shows them`);
+    throw new InputError(
+      `fault: there is none named "${name}"; \`hapspec accessory --list-faults\` shows them`,
+    );
   return found;
 }
 
