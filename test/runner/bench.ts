@@ -1,0 +1,127 @@
+import { type Accessory, startServer } from '../../harness/accessory/index.js';
+import { type Random, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
+import {
+  type Case,
+  type CheckResult,
+  type ChapterTools,
+  type Draft,
+  type Level,
+  Run,
+  type RunReport,
+  chapter,
+  loadCases,
+  loadCatalogue,
+  requirementId,
+} from '../../harness/runner/index.js';
+import { Bench, benchFor, parseAddress } from '../../harness/target/index.js';
+import { type Patience, TcpDialer, defaultPatience } from '../../harness/wire/index.js';
+import { suite as wholeSuite } from '../../suites/index.js';
+
+export const code = parseSetupCode('031-45-154');
+
+/** A requirement by hand; only the level matters. */
+function requirement(id: string, level: Level): Record<string, unknown> {
+  const texts = {
+    title: id,
+    stimulus: 's',
+    expected: 'e',
+    rationale: 'r',
+    source: 'x',
+    preconditions: 'p',
+    area: 'a',
+  };
+  return { id, level, needs: [], destructive: false, silent_security: false, failed_attempts: 0, ...texts };
+}
+
+/** Cases written in a test, on a catalogue made for them; every requirement MUST unless its level is given. */
+export function casesOf(
+  write: (tools: ChapterTools) => readonly Draft[],
+  levels: Readonly<Record<string, Level>> = {},
+): readonly Case[] {
+  const written = chapter('hand.made', write);
+  const ids = new Set(written.drafts.map(({ id }) => requirementId(id)));
+  const requirements = [...ids].map((id) => requirement(id, levels[id] ?? 'MUST'));
+  return loadCases([written], loadCatalogue({ requirements }));
+}
+
+/** Cases of the real suite by id. @throws when one does not exist. */
+export function fromSuite(...ids: readonly string[]): readonly Case[] {
+  return ids.map((id) => {
+    const found = wholeSuite.find((entry) => entry.id === id);
+    if (found === undefined) throw new Error(`the suite has no ${id}`);
+    return found;
+  });
+}
+
+export interface Setting {
+  readonly target?: string;
+  readonly seed?: string;
+  readonly patience?: Patience;
+  readonly suite?: readonly Case[];
+  readonly selected?: readonly Case[];
+  readonly strict?: boolean;
+  readonly bench?: Bench;
+}
+
+/** A run put together as the command does it: embedded and the whole suite unless said otherwise. */
+export function newRun(setting: Setting = {}): Run {
+  const { target = 'embedded', seed = '1', patience = defaultPatience, strict = false } = setting;
+  const suite = setting.suite ?? wholeSuite;
+  const random = seededRandom(seed);
+  const bench = setting.bench ?? benchFor(parseAddress(target), { code, random, patience });
+  const selected = setting.selected ?? suite;
+  return new Run({ target, seed, random, version: '0', command: 'test', strict, bench, suite, selected });
+}
+
+/** Survey, every entry of the plan, restore. */
+export async function execute(run: Run): Promise<RunReport> {
+  await run.survey();
+  for (const entry of run.plan) await run.runEntry(entry);
+  await run.restore();
+  return run.report();
+}
+
+/** One result as `fail must` or `pass`. */
+export function word({ status, reason }: Pick<CheckResult, 'status' | 'reason'>): string {
+  return reason === undefined ? status : `${status} ${reason}`;
+}
+
+/** Id → status and reason. */
+export function wordsById(report: RunReport): Record<string, string> {
+  return Object.fromEntries(report.results.map((result) => [result.id, word(result)]));
+}
+
+/** Hand-made cases, run on their own; the result of each by id, the whole report beside them. */
+export async function runCases(
+  cases: readonly Case[],
+  setting: Setting = {},
+): Promise<{ report: RunReport; of: (id: string) => CheckResult }> {
+  const report = await execute(newRun({ suite: cases, selected: cases, ...setting }));
+  return {
+    report,
+    of: (id) => {
+      const found = report.results.find((result) => result.id === id);
+      if (found === undefined) throw new Error(`no result of ${id}`);
+      return found;
+    },
+  };
+}
+
+/** An accessory of this process on loopback, and a bench that reaches it over TCP. */
+export async function tcpBench(
+  accessory: Accessory,
+  random: Random,
+  patience: Patience,
+): Promise<{ bench: Bench; close: () => Promise<void> }> {
+  const listener = await startServer({ accessory, host: '127.0.0.1', port: 0 });
+  const bench = new Bench({
+    dialer: new TcpDialer('127.0.0.1', listener.port),
+    code,
+    random,
+    patience,
+    host: `127.0.0.1:${listener.port}`,
+    // As embedded: what the accessory draws in a check depends on nothing but that check.
+    reseed: (label) => accessory.reseed(random.fork(`accessory in ${label}`)),
+  });
+  return { bench, close: () => listener.close() };
+}
