@@ -52,9 +52,9 @@ export class Judge {
     return assertion;
   }) as Expect;
 
-  decide(outcome: Outcome, alternatives: Alternatives = this.alternatives): void {
+  decide(outcome: Outcome, alternatives: Alternatives = this.alternatives, about?: string): void {
     const judgement = judge(outcome, alternatives);
-    const seen = describeOutcome(outcome);
+    const seen = (about === undefined ? '' : `${about}: `) + describeOutcome(outcome);
     if (judgement === 'tolerated') this.tolerated.push(seen);
     if (judgement === 'forbidden' || judgement === 'unlisted')
       throw new NotAllowed(judgement, seen, wordsOf(alternatives));
@@ -75,6 +75,10 @@ use((chai) => {
   chai.Assertion.addMethod('allowed', function (this: Chai.AssertionStatic, alternatives?: Alternatives) {
     const keeper = util.flag(this, 'judge') as Judge | undefined;
     if (keeper === undefined) throw new Error('allowed() needs the expect of a check');
-    keeper.decide(util.flag(this, 'object') as Outcome, alternatives);
+    keeper.decide(
+      util.flag(this, 'object') as Outcome,
+      alternatives,
+      util.flag(this, 'message') as string | undefined,
+    );
   });
 });

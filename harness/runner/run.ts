@@ -42,7 +42,7 @@ export async function runCheck(
 ): Promise<CheckResult> {
   const startedAt = new Date().toISOString();
   const start = bench.clock.now();
-  const mark = bench.trace.mark();
+  let mark = bench.trace.mark();
   const keeper = new Judge(check.spec);
   const observations: Record<string, string> = {};
   let thrown: Thrown;
@@ -55,6 +55,8 @@ export async function runCheck(
     }
     await bench.ensure(check.spec.from);
     bench.answeredAfresh = false;
+    // The way to the starting state is not part of what the check did.
+    mark = bench.trace.mark();
     const context: CheckContext = {
       controller: bench.controller(check.id, judgedWait(check, bench)),
       expect: keeper.expect,
@@ -75,8 +77,11 @@ export async function runCheck(
     thrown = kindOf(error, bench, check);
     seen = error instanceof NotAllowed ? error.seen : messageOf(error);
     if (error instanceof NotAllowed) allowed = error.allowed;
+    // What a plain assertion wants stands in the requirement, not among the outcomes.
+    else if (thrown === 'assertion') allowed = [];
     if (error instanceof StepFailed && thrown !== 'setup') seen = `needs ${error.requirement}: ${error.what}`;
   }
+  const bodyEvents = bench.trace.since(mark);
   await bench.closeLinks();
   const alive = (check.spec.risky ?? false) || thrown === 'unreachable' ? await signOfLife(bench) : undefined;
   const facts = {
@@ -107,7 +112,14 @@ export async function runCheck(
     failure:
       status === 'pass' || status === 'skip'
         ? undefined
-        : failure(check, environment, allowed, seen, bench.trace.since(mark)),
+        : // A sign of life that was asked for and did not come belongs to the story.
+          failure(
+            check,
+            environment,
+            allowed,
+            seen,
+            facts.alive === false ? bench.trace.since(mark) : bodyEvents,
+          ),
     observations,
     startedAt,
     durationMs: bench.clock.now() - start,
@@ -188,9 +200,15 @@ function header(entry: Case): Head {
 /** The decoded exchange, one event a line; the last ones when there are many. */
 export function exchangeLines(events: readonly TraceEvent[], maximum = 24): string[] {
   const lines: string[] = [];
+  const ended = new Set<number>();
   for (const event of events) {
     const who = `#${event.connection}`;
     switch (event.kind) {
+      case 'we-close':
+      case 'we-reset':
+        // What the accessory does behind our own end says nothing.
+        ended.add(event.connection);
+        break;
       case 'said':
       case 'heard':
         lines.push(
@@ -199,6 +217,7 @@ export function exchangeLines(events: readonly TraceEvent[], maximum = 24): stri
         break;
       case 'close':
       case 'reset':
+        if (ended.has(event.connection)) break;
         lines.push(`${who} × the accessory ${event.kind === 'close' ? 'closed' : 'reset'} the connection`);
         break;
       case 'silence':
