@@ -50,8 +50,13 @@ export default chapter('session.frames', ({ check }) => [
         const parts: Uint8Array[] = [];
         for (let at = 0; at < bytes.length; at += size)
           parts.push(...encoder.encode(bytes.subarray(at, at + size)));
-        const outcome = await session.sendRaw(concat(...parts), `GET /accessories in ${parts.length} frames`);
-        expect(outcome, `answer to request ${requests + 1}`).to.be.allowed();
+        const last = encoder.counter - 1n;
+        const reply = decoder.counter;
+        const line = `GET /accessories in ${parts.length} frames, the last with counter ${last}`;
+        expect(
+          await session.sendRaw(concat(...parts), line),
+          `request up to counter ${last}, reply from ${reply}`,
+        ).to.be.allowed();
       }
       observe('frames', `${encoder.counter} sent, ${decoder.counter} received in ${requests} requests`);
     },
