@@ -1,0 +1,164 @@
+import { expect } from 'chai';
+import { Accessory, faults, findFault, healthy, twin } from '../../harness/accessory/index.js';
+import { memoiseExponentiations, seededRandom } from '../../harness/protocol/index.js';
+import type { Case, RunReport } from '../../harness/runner/index.js';
+import type { Patience } from '../../harness/wire/index.js';
+import { suite } from '../../suites/index.js';
+import { code, execute, newRun, tcpBench, wordsById } from '../runner/bench.js';
+
+/** Short enough for a test on loopback; the same in memory, where waiting costs nothing. */
+const patience: Patience = { answer: 1_500, silence: 250, close: 600 };
+const SEED = '20';
+/** Name of the healthy accessory among the faults. */
+const HEALTHY = 'healthy';
+
+/** All runs over TCP take three minutes; a dozen, one for each kind of symptom, is the everyday measure. */
+const slow = process.env['HAPSPEC_SLOW'] === '1';
+const representatives = [
+  'unverified-get-served',
+  'closes-after-each-response',
+  'm3-unanswered',
+  'public-key-above-n',
+  'wrong-code-unanswered',
+  'accepts-any-proof',
+  'm5-unanswered',
+  'first-controller-is-user',
+  'm6-zero-ltpk',
+  'verify-m4-sealed',
+  'unknown-controller-accepted',
+  'list-without-permissions',
+];
+
+function embedded(fault: string): Promise<RunReport> {
+  return execute(
+    newRun({ target: fault === HEALTHY ? 'embedded' : `embedded:${fault}`, seed: SEED, patience }),
+  );
+}
+
+/** The same accessory behind a socket. */
+async function overTcp(fault: string): Promise<RunReport> {
+  const random = seededRandom(SEED);
+  const behaviour = fault === HEALTHY ? healthy : twin(findFault(fault));
+  const accessory = new Accessory({ code, random: random.fork('accessory'), behaviour });
+  const { bench, close } = await tcpBench(accessory, random, patience);
+  try {
+    return await execute(newRun({ target: fault, seed: SEED, patience, bench }));
+  } finally {
+    await close();
+  }
+}
+
+/** Runs at most `limit` jobs at a time; each job's promise is there from the beginning. */
+function pooled<T>(
+  names: readonly string[],
+  limit: number,
+  job: (name: string) => Promise<T>,
+): Map<string, Promise<T>> {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  const next = (): void => {
+    while (running < limit && waiting.length > 0) {
+      running++;
+      waiting.shift()!();
+    }
+  };
+  const all = new Map<string, Promise<T>>();
+  for (const name of names) {
+    const turn = new Promise<void>((resolve) => waiting.push(resolve));
+    const done = turn
+      .then(() => job(name))
+      .finally(() => {
+        running--;
+        next();
+      });
+    // Whoever awaits it sees the error; nobody else has to.
+    done.catch(() => undefined);
+    all.set(name, done);
+  }
+  next();
+  return all;
+}
+
+/** Requirements with a failing result. */
+function failed(report: RunReport): Set<string> {
+  return new Set(
+    report.results.flatMap(({ status, requirement }) => (status === 'fail' ? [requirement] : [])),
+  );
+}
+
+/** A violated MUST is red, and so is a forbidden outcome at any level. */
+function canBeRed(entry: Case): boolean {
+  if (entry.requirement.level === 'MUST') return true;
+  return entry.kind === 'check' && (entry.spec.forbid ?? []).length > 0;
+}
+
+describe('suites: every fault is found', () => {
+  const reports = new Map<string, Promise<RunReport>>();
+  const inMemory = (fault: string): Promise<RunReport> => {
+    const known = reports.get(fault) ?? embedded(fault);
+    reports.set(fault, known);
+    return known;
+  };
+
+  before(() => memoiseExponentiations(true));
+  after(() => memoiseExponentiations(false));
+
+  it('the healthy accessory passes every check', async () => {
+    const report = await inMemory(HEALTHY);
+    const others = Object.entries(wordsById(report)).filter(([, word]) => !/^pass( observed)?$/.test(word));
+    expect(others).to.deep.equal([]);
+    expect(report.results).to.have.length(suite.length);
+    expect(report.exit).to.deep.equal({ code: 0, meaning: 'every planned check passed' });
+    expect(report.aftermath.clean).to.equal(true);
+  });
+
+  for (const { name, breaks, story } of faults)
+    it(`${name} (${story}) fails ${breaks.join(' and ')}`, async () => {
+      const report = await inMemory(name);
+      const found = failed(report);
+      expect(
+        breaks.filter((id) => !found.has(id)),
+        `broken and not failed; failed: ${[...found].join(', ') || 'nothing'}`,
+      ).to.deep.equal([]);
+      expect(report.exit.code).to.equal(1);
+      expect(
+        report.results
+          .filter(({ reason }) => reason === 'harness')
+          .map(({ id, message }) => `${id}: ${message}`),
+        'errors of the harness',
+      ).to.deep.equal([]);
+      for (const { id, status, failure } of report.results)
+        if (status === 'fail') {
+          expect(failure?.seen, `${id}: what was seen`).to.match(/\S/);
+          expect(failure?.exchange, `${id}: the exchange`).to.not.have.length(0);
+        }
+    });
+
+  it('every check that can be red is failed by a fault', async () => {
+    const killed = new Set<string>();
+    for (const { name } of faults)
+      for (const { id, status } of (await inMemory(name)).results) if (status === 'fail') killed.add(id);
+    const unkilled = suite.filter((entry) => canBeRed(entry) && !killed.has(entry.id)).map(({ id }) => id);
+    expect(unkilled, 'checks no fault turns red').to.deep.equal([]);
+  }).timeout(60_000);
+
+  describe(`over TCP, id by id${slow ? '' : ` (a dozen faults; HAPSPEC_SLOW=1 takes all ${faults.length})`}`, () => {
+    const names = [HEALTHY, ...(slow ? faults.map(({ name }) => name) : representatives)];
+    let overSockets: Map<string, Promise<RunReport>>;
+    before(async function () {
+      this.timeout(60_000);
+      // First, so that every exponentiation is remembered and no run over TCP waits for another's arithmetic.
+      for (const name of names) await inMemory(name);
+      overSockets = pooled(names, 4, overTcp);
+    });
+    after(() => Promise.allSettled(overSockets.values()));
+
+    for (const name of names)
+      it(`${name} is judged as in memory`, async () => {
+        const [memory, sockets] = [await inMemory(name), await overSockets.get(name)!];
+        expect(wordsById(sockets)).to.deep.equal(wordsById(memory));
+        expect(sockets.exit.code).to.equal(memory.exit.code);
+        expect(sockets.aftermath.clean).to.equal(memory.aftermath.clean);
+      }).timeout(slow ? 600_000 : 90_000);
+  });
+});

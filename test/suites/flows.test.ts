@@ -1,0 +1,30 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { expect } from 'chai';
+import type { FlowRange, FlowsDone } from './flows.js';
+
+/** Enough to meet every leading zero byte of an SRP value many times: each flow draws five of them. */
+const FLOWS = 2_000;
+
+function worker(range: FlowRange): Promise<FlowsDone> {
+  return new Promise((resolve, reject) => {
+    const thread = new Worker(new URL('./flows.js', import.meta.url), { workerData: range });
+    thread.once('message', resolve);
+    thread.once('error', reject);
+    thread.once('exit', (code) => reject(new Error(`the worker ended with ${code} and without a message`)));
+  });
+}
+
+describe('suites: no failure by chance', () => {
+  it(`${FLOWS} whole flows with seeds 1 to ${FLOWS} succeed, none with a finding`, async () => {
+    const threads = Math.max(1, Math.min(4, availableParallelism()));
+    const share = Math.ceil(FLOWS / threads);
+    const ranges = Array.from({ length: threads }, (_, i) => ({
+      from: i * share + 1,
+      to: Math.min(FLOWS, (i + 1) * share),
+    }));
+    const done = await Promise.all(ranges.map(worker));
+    expect(done.flatMap(({ failures }) => failures)).to.deep.equal([]);
+    expect(done.reduce((sum, { flows }) => sum + flows, 0)).to.equal(FLOWS);
+  }).timeout(120_000);
+});
