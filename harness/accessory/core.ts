@@ -28,6 +28,15 @@ export type Reaction = {
   { readonly kind: 'send'; readonly bytes: Bytes } | { readonly kind: 'close' } | { readonly kind: 'reset' }
 );
 
+/** Milliseconds a step takes before its answer goes out; steps left out take no time. */
+export type Latency = Partial<Readonly<Record<Step, number>>>;
+
+/** Latencies measured on real hardware, by name. */
+export const latencies: Readonly<Record<string, Latency>> = {
+  /** A microcontroller computing SRP without acceleration. */
+  esp32: { 'setup-m2': 1500, 'setup-m4': 2000, 'setup-m6': 700, 'verify-m2': 300, 'verify-m4': 100 },
+};
+
 export interface AccessoryOptions {
   readonly code: SetupCode;
   /** Everything the accessory draws comes from here. */
@@ -36,6 +45,8 @@ export interface AccessoryOptions {
   readonly behaviour?: Behaviour;
   /** In memory when left out. */
   readonly store?: Store;
+  /** How long its steps take; at once when left out. */
+  readonly latency?: Latency;
   /** Called when pairings or identity have changed, for whoever advertises the accessory. */
   readonly onChange?: () => void;
 }
@@ -102,12 +113,14 @@ export class Accessory {
   private readonly device: Device;
   private readonly setup: PairSetup;
   private readonly database = new Database();
+  private readonly latency: Latency;
   private readonly sessions = new Map<number, Session>();
   private last = 0;
 
   /** @throws InputError when the store holds something unreadable. */
   constructor(options: AccessoryOptions) {
     const { code, random, behaviour = healthy, store = memoryStore(), onChange = () => undefined } = options;
+    this.latency = options.latency ?? {};
     this.device = new Device({ code, random, behaviour, store, onChange });
     this.setup = new PairSetup(this.device);
   }
@@ -355,7 +368,8 @@ export class Accessory {
   private send(session: Session, response: Response, sealed: boolean, out: Reaction[]): void {
     const message = encodeResponse(response);
     const bytes = sealed && session.secured ? this.seal(session.secured, message) : message;
-    out.push({ connection: session.number, kind: 'send', bytes });
+    const delay = response.step === undefined ? undefined : this.latency[response.step];
+    out.push({ connection: session.number, kind: 'send', bytes, ...(delay !== undefined && { delay }) });
   }
 
   private seal({ encoder }: Secured, message: Bytes): Bytes {

@@ -55,6 +55,15 @@ export interface CheckSpec extends Alternatives {
   readonly needs?: readonly string[];
   /** The stimulus may stop the accessory: it is asked for a sign of life afterwards. */
   readonly risky?: boolean;
+  /** Only a factory reset could undo the stimulus if it were wrongly accepted: blocked without `--reset`, runs last. */
+  readonly ifAccepted?: 'reset';
+  /** It can lock the accessory or change its identity: needs `--destructive` and `--reset`. */
+  readonly destructive?: boolean;
+  /** Never repeated: its body has spent what a repeat would cost. */
+  readonly once?: boolean;
+  readonly needsHook?: 'reset' | 'restart';
+  /** Starts from `paired`, and does as well with an accessory somebody else has paired. */
+  readonly keyless?: boolean;
   /** Part of the plain flow: runs first, in order; what builds on it is skipped when it fails. */
   readonly sanity?: boolean;
 }

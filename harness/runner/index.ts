@@ -4,6 +4,8 @@ export * from './check.js';
 export * from './judge.js';
 export * from './mount.js';
 export * from './result.js';
+export * from './execute.js';
+export * from './plan.js';
 export * from './run.js';
 export * from './selection.js';
 export * from './status.js';

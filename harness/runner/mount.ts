@@ -1,6 +1,7 @@
 import Mocha from 'mocha';
 import type { CheckResult, RunObserver } from './result.js';
-import type { PlanEntry, Run } from './run.js';
+import type { PlanEntry } from './plan.js';
+import type { Run } from './run.js';
 
 /** What the reporter class reads from a test: mocha carries it, mocha decides nothing. */
 interface Carried {

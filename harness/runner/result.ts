@@ -50,6 +50,12 @@ export interface CheckResult {
   readonly failure: Failure | undefined;
   /** What the accessory was seen to do where real ones differ, by name. */
   readonly observations: Readonly<Record<string, string>>;
+  /** The plan left it out: it was never going to run, so it does not make the run incomplete. */
+  readonly leftOut?: boolean;
+  /** The accessory stopped answering under it. */
+  readonly died?: boolean;
+  /** How often it ran, when more than once. */
+  readonly attempts?: number;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   /** Milliseconds of the run's clock (virtual for an embedded accessory). */

@@ -1,371 +1,14 @@
-import { EditWithoutEffect } from '../controller/index.js';
-import type { Random } from '../protocol/index.js';
-import { type Bench, Blocked, type Heard, type Matcher, StepFailed, type Topic } from '../target/index.js';
+import { type Bench, Blocked, HookFailed } from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
-import type { Case, Check, CheckContext, Watch } from './check.js';
-import { Judge, NotAllowed, wordsOf } from './judge.js';
-import type { CheckResult, Failure, Price, RunReport } from './result.js';
-import { type Thrown, exitOf, verdict } from './status.js';
+import type { Case, Check, Watch } from './check.js';
+import { type RunEnvironment, header, messageOf, runCheck, signOfLife } from './execute.js';
+import { type Estimate, type PlanEntry, makePlan } from './plan.js';
+import type { CheckResult, Price, RunReport } from './result.js';
+import { exitOf } from './status.js';
+import { WatchState } from './watching.js';
 
-class NotApplicable extends Error {}
-class Violation extends Error {}
-
-/** What surrounds a check in its result. */
-export interface RunEnvironment {
-  /** The target as the user wrote it. */
-  readonly target: string;
-  readonly seed: string;
-  readonly random: Random;
-}
-
-/** How long a judged outcome may take: as long as the most patient outcome the check accepts needs. */
-export function judgedWait(check: Pick<Check, 'spec'>, bench: Bench): number {
-  const { patience } = bench.options;
-  const accepted: readonly Matcher[] = [...(check.spec.allow ?? []), ...(check.spec.tolerate ?? [])];
-  if (accepted.some(({ event }) => event === 'silence')) return patience.silence;
-  if (accepted.length > 0 && accepted.every(({ event }) => event === 'close')) return patience.close;
-  return patience.answer;
-}
-
-/** The flow steps a pairing state stands on. */
-const foundations: Readonly<Record<Check['spec']['from'], readonly string[]>> = {
-  any: [],
-  unpaired: [],
-  paired: ['PS-M1-01', 'PS-M3-01', 'PS-M5-01'],
-};
-
-/** Runs one check against a bench and judges it: the one function behind the command, mocha and the self-test. */
-export async function runCheck(
-  check: Check,
-  bench: Bench,
-  environment: RunEnvironment,
-): Promise<CheckResult> {
-  const startedAt = new Date().toISOString();
-  const start = bench.clock.now();
-  let mark = bench.trace.mark();
-  const keeper = new Judge(check.spec);
-  const observations: Record<string, string> = {};
-  let thrown: Thrown;
-  let seen = '';
-  let allowed: readonly string[] = wordsOf(check.spec);
-  try {
-    for (const requirement of [...foundations[check.spec.from], ...(check.spec.needs ?? [])]) {
-      const broken = bench.broken.get(requirement);
-      if (broken !== undefined && !check.spec.sanity) throw new StepFailed(requirement, broken);
-    }
-    await bench.ensure(check.spec.from);
-    bench.answeredAfresh = false;
-    // The way to the starting state is not part of what the check did.
-    mark = bench.trace.mark();
-    const context: CheckContext = {
-      controller: bench.controller(check.id, judgedWait(check, bench)),
-      expect: keeper.expect,
-      // Not the controller's stream: a check's own draws must differ from the identity it sends.
-      random: environment.random.fork(`${check.id} body`),
-      bench,
-      observe: (name, value) => (observations[name] = value),
-      warn: (what) => keeper.tolerated.push(what),
-      violate: (what) => {
-        throw new Violation(what);
-      },
-      notApplicable: (why) => {
-        throw new NotApplicable(why);
-      },
-    };
-    await check.body(context);
-  } catch (error) {
-    thrown = kindOf(error, bench, check);
-    seen = error instanceof NotAllowed ? error.seen : messageOf(error);
-    if (error instanceof NotAllowed) allowed = error.allowed;
-    // What a plain assertion wants stands in the requirement, not among the outcomes.
-    else if (thrown === 'assertion') allowed = [];
-    if (error instanceof StepFailed && thrown !== 'setup') seen = `needs ${error.requirement}: ${error.what}`;
-  }
-  const bodyEvents = bench.trace.since(mark);
-  await bench.closeLinks();
-  const alive = (check.spec.risky ?? false) || thrown === 'unreachable' ? await signOfLife(bench) : undefined;
-  const facts = {
-    level: check.requirement.level,
-    thrown,
-    asserted: keeper.asserted > 0,
-    tolerated: keeper.tolerated.length > 0,
-    alive: check.spec.risky ? alive : undefined,
-  };
-  const { status, reason } = verdict(facts);
-  if (facts.alive === false)
-    seen = [seen, 'the accessory no longer answers after this'].filter(Boolean).join('; ');
-  if (status === 'error' && reason === 'harness' && thrown === undefined)
-    seen = 'the check came to its end without asserting anything';
-  if (status === 'warn' && thrown === undefined) seen = keeper.tolerated.join('; ');
-  // What a forbidden stimulus left behind has to be found out before the next check relies on a state.
-  if (reason === 'forbidden') {
-    bench.misbehaved = true;
-    if (bench.state !== 'foreign') bench.state = 'unknown';
-  }
-  // What flows build on is known to be broken from here; a variant says nothing about the plain step.
-  if (status === 'fail' && check.id === check.requirement.id) bench.broken.set(check.id, seen);
-  return {
-    ...header(check),
-    status,
-    reason,
-    message: seen,
-    failure:
-      status === 'pass' || status === 'skip'
-        ? undefined
-        : // A sign of life that was asked for and did not come belongs to the story.
-          failure(
-            check,
-            environment,
-            allowed,
-            seen,
-            facts.alive === false ? bench.trace.since(mark) : bodyEvents,
-          ),
-    observations,
-    startedAt,
-    durationMs: bench.clock.now() - start,
-  };
-}
-
-function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
-  if (error instanceof NotAllowed) return error.judgement;
-  if (error instanceof Violation) return 'forbidden';
-  if (error instanceof NotApplicable) return 'not-applicable';
-  if (error instanceof Blocked) return 'blocked';
-  if (error instanceof StepFailed) {
-    // A sanity check that cannot get to its point has found the accessory's fault, unless an earlier one has already.
-    if (bench.broken.has(error.requirement)) return 'dependency';
-    return check.spec.sanity ? 'assertion' : 'setup';
-  }
-  if (error instanceof Unreachable) return 'unreachable';
-  if (error instanceof EditWithoutEffect) return 'harness';
-  if (error instanceof Error && error.name === 'AssertionError') return 'assertion';
-  return 'harness';
-}
-
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  // An unexpected error is a fault of the harness: whoever reports it needs to say where.
-  const known = error instanceof StepFailed || error instanceof Blocked || error instanceof Unreachable;
-  if (
-    known ||
-    error instanceof Violation ||
-    error instanceof NotApplicable ||
-    error.name === 'AssertionError'
-  )
-    return error.message;
-  const where = error.stack
-    ?.split('\n')
-    .find((line) => line.includes('/dist/'))
-    ?.trim()
-    .replace(/\(?(?:file:\/\/)?\/.*\/dist\//, '(');
-  return `${error.name}: ${error.message}${where === undefined ? '' : ` ${where}`}`;
-}
-
-/** A valid answer on a new connection: Pair Verify M1 when paired (cheap), Pair Setup M1 otherwise. */
-async function signOfLife(bench: Bench): Promise<boolean> {
-  if (bench.answeredAfresh) return true;
-  try {
-    if (bench.state === 'ours' && bench.admin !== undefined) {
-      const verify = await bench.controller('sign of life').verify({ housekeeping: true });
-      const outcome = await verify.sendM1();
-      await bench.closeLinks();
-      return outcome.kind === 'reply';
-    }
-    return (await bench.probe()).kind === 'reply';
-  } catch (error) {
-    if (error instanceof Unreachable) return false;
-    throw error;
-  }
-}
-
-type Head = Pick<
-  CheckResult,
-  'id' | 'requirement' | 'title' | 'level' | 'chapter' | 'file' | 'source' | 'kind'
->;
-
-function header(entry: Case): Head {
-  const { id, requirement, chapter, file, title, kind } = entry;
-  return {
-    id,
-    requirement: requirement.id,
-    title,
-    level: requirement.level,
-    chapter,
-    file,
-    source: requirement.source,
-    kind,
-  };
-}
-
-/** The decoded exchange, one event a line; the last ones when there are many. */
-export function exchangeLines(events: readonly TraceEvent[], maximum = 24): string[] {
-  const lines: string[] = [];
-  const ended = new Set<number>();
-  for (const event of events) {
-    const who = `#${event.connection}`;
-    switch (event.kind) {
-      case 'we-close':
-      case 'we-reset':
-        // What the accessory does behind our own end says nothing.
-        ended.add(event.connection);
-        break;
-      case 'said':
-      case 'heard':
-        lines.push(
-          `${who} ${event.kind === 'said' ? '→' : '←'} ${event.sealed ? '[sealed] ' : ''}${event.line}`,
-        );
-        break;
-      case 'close':
-      case 'reset':
-        if (ended.has(event.connection)) break;
-        lines.push(`${who} × the accessory ${event.kind === 'close' ? 'closed' : 'reset'} the connection`);
-        break;
-      case 'silence':
-        lines.push(`${who} … silence for ${Math.round(event.waited)} ms, connection open`);
-        break;
-      case 'note':
-        lines.push(`${who} · ${event.line}`);
-        break;
-      default:
-        break;
-    }
-  }
-  return lines.length > maximum
-    ? [`… ${lines.length - maximum} earlier lines`, ...lines.slice(-maximum)]
-    : lines;
-}
-
-function failure(
-  entry: Case,
-  environment: RunEnvironment,
-  allowed: readonly string[],
-  seen: string,
-  events: readonly TraceEvent[],
-): Failure {
-  const { requirement } = entry;
-  const code = environment.target.startsWith('embedded') ? '' : ' --code "$HAPSPEC_CODE"';
-  return {
-    requirement: `${requirement.expected} Why: ${requirement.rationale} (${requirement.source})`,
-    allowed: allowed.length > 0 ? allowed : [requirement.expected],
-    seen,
-    exchange: exchangeLines(events),
-    reproduce: `npx hapspec run ${environment.target}${code} --only '${entry.id}' --seed ${environment.seed}`,
-  };
-}
-
-/** The check that brings a topic about when no selected check does. */
-const producers: Readonly<Record<Topic, string>> = {
-  'setup-m2': 'PS-M1-01',
-  'setup-m4': 'PS-M3-01',
-  'setup-m6': 'PS-M5-01',
-  'verify-m2': 'PV-M1-01',
-  'verify-m4': 'PV-M3-01',
-  frame: 'PV-M3-01',
-  pairings: 'PAIRINGS-01',
-  'pairing-reply': 'PS-M1-01',
-};
-
-/** Sanity first, then what needs a pairing, then what needs none (those that pair again last), then the watches. */
-function order(check: Check): number {
-  if (check.spec.sanity) return 0;
-  if (check.spec.from === 'paired') return 1;
-  return check.spec.leaves === 'paired' ? 3 : 2;
-}
-
-/** What one watch has seen so far. */
-class WatchState {
-  seen = 0;
-  failed = 0;
-  first: { result: ReturnType<typeof verdict>; message: string; events: readonly TraceEvent[] } | undefined;
-  readonly observations: Record<string, string> = {};
-  private readonly memory = new Map<string, string>();
-
-  constructor(readonly watch: Watch) {}
-
-  look(heard: Heard, bench: Bench, mark: number): void {
-    this.seen++;
-    const keeper = new Judge({});
-    let thrown: Thrown;
-    let message = '';
-    try {
-      this.watch.body(heard.payload as never, {
-        expect: keeper.expect,
-        observe: (name, value) => (this.observations[name] = value),
-        warn: (what) => keeper.tolerated.push(what),
-        violate: (what) => {
-          throw new Violation(what);
-        },
-        bench,
-        memory: this.memory,
-      });
-    } catch (error) {
-      thrown =
-        error instanceof Violation
-          ? 'forbidden'
-          : error instanceof Error && error.name === 'AssertionError'
-            ? 'assertion'
-            : 'harness';
-      message = messageOf(error);
-    }
-    if (thrown === undefined && keeper.asserted === 0 && keeper.tolerated.length === 0) {
-      // The message was not one this watch is about (an error reply, say).
-      this.seen--;
-      return;
-    }
-    const result = verdict({
-      level: this.watch.requirement.level,
-      thrown,
-      asserted: true,
-      tolerated: keeper.tolerated.length > 0,
-      alive: undefined,
-    });
-    if (result.status === 'pass') return;
-    this.failed++;
-    const rank = ['pass', 'skip', 'warn', 'error', 'fail'];
-    if (this.first === undefined || rank.indexOf(result.status) > rank.indexOf(this.first.result.status))
-      this.first = {
-        result,
-        message: message || keeper.tolerated.join('; '),
-        events: bench.trace.since(mark),
-      };
-  }
-
-  result(bench: Bench, environment: RunEnvironment, startedAt: string): CheckResult {
-    const base = {
-      ...header(this.watch),
-      observations: { ...this.observations, seen: String(this.seen) },
-      startedAt,
-      durationMs: 0,
-    };
-    if (this.first === undefined && this.seen > 0)
-      return {
-        ...base,
-        ...verdict({
-          level: this.watch.requirement.level,
-          thrown: undefined,
-          asserted: true,
-          tolerated: false,
-          alive: undefined,
-        }),
-        message: '',
-        failure: undefined,
-      };
-    if (this.first === undefined) {
-      const producer = producers[this.watch.topic];
-      const broken = bench.broken.get(producer);
-      return {
-        ...base,
-        status: 'skip',
-        reason: 'dependency',
-        message: `needs ${producer}: ${broken ?? 'no message of this kind was seen in the run'}`,
-        failure: undefined,
-      };
-    }
-    const { result, message, events } = this.first;
-    const seen = this.seen > 1 ? `${message} (${this.failed} of ${this.seen} messages)` : message;
-    return { ...base, ...result, message: seen, failure: failure(this.watch, environment, [], seen, events) };
-  }
-}
+/** Failed attempts a run may spend between resets unless told otherwise; accessories lock after 100. */
+export const DEFAULT_ATTEMPTS = 30;
 
 export interface RunOptions extends RunEnvironment {
   readonly version: string;
@@ -375,17 +18,20 @@ export interface RunOptions extends RunEnvironment {
   /** The whole suite: producers of messages for watches are taken from it when they are not selected. */
   readonly suite: readonly Case[];
   readonly selected: readonly Case[];
-}
-
-/** One entry of the plan. A stimulus runs only because a selected watch needs its messages; it is not reported. */
-export interface PlanEntry {
-  readonly entry: Case;
-  readonly reported: boolean;
+  /** Failed attempts the run may spend between resets (`--attempts`). */
+  readonly attempts?: number;
+  /** Checks that can lock the accessory are allowed (`--destructive`). */
+  readonly destructive?: boolean;
+  /** Gets the wire record of each check when it has run. */
+  readonly evidence?: (id: string, events: readonly TraceEvent[]) => void;
 }
 
 /** A run: plan, execution in order, report. */
 export class Run {
   readonly plan: readonly PlanEntry[];
+  /** What the plan asks of a healthy accessory. */
+  readonly estimate: Estimate;
+  private readonly limit: number;
   private readonly results = new Map<string, CheckResult>();
   private readonly watches: readonly WatchState[];
   private readonly startedAt = new Date().toISOString();
@@ -394,21 +40,32 @@ export class Run {
   private interrupted = false;
   private harnessError: string | undefined;
   private down: string | undefined;
+  /** Failures by silence, by requirement. */
+  private readonly silences = new Map<string, number>();
   private foundAs: Bench['state'] = 'unknown';
   private aftermath = { clean: true, message: 'the accessory was not touched' };
 
   constructor(readonly options: RunOptions) {
     const { selected, suite, bench } = options;
+    const { hooks } = bench.options;
     this.start = bench.clock.now();
-    const watches = selected.filter((entry): entry is Watch => entry.kind === 'watch');
-    const wanted = new Set(watches.map((watch) => producers[watch.topic]));
-    // PV-M3-01 cannot run before PS-M5-01 has paired; a watch's producer brings the sanity steps before it along.
-    const checks = suite.filter(
-      (entry): entry is Check => entry.kind === 'check' && (selected.includes(entry) || wanted.has(entry.id)),
+    this.limit = options.attempts ?? DEFAULT_ATTEMPTS;
+    const { entries, estimate } = makePlan(
+      suite,
+      selected,
+      {
+        reset: hooks?.reset !== undefined,
+        restart: hooks?.restart !== undefined,
+        // In memory there is no device to lock.
+        destructive: options.destructive ?? bench.clock.virtual,
+      },
+      { attempts: this.limit - bench.attemptsSpent },
     );
-    checks.sort((a, b) => order(a) - order(b));
-    this.plan = [...checks, ...watches].map((entry) => ({ entry, reported: selected.includes(entry) }));
-    this.watches = watches.map((watch) => new WatchState(watch));
+    this.plan = entries;
+    this.estimate = estimate;
+    this.watches = selected
+      .filter((entry): entry is Watch => entry.kind === 'watch')
+      .map((watch) => new WatchState(watch));
     bench.onHeard = (heard) => {
       for (const state of this.watches)
         if (state.watch.topic === heard.topic) state.look(heard, bench, this.mark);
@@ -441,20 +98,148 @@ export class Run {
   }
 
   /** Runs one entry of the plan and returns its result. */
-  async runEntry({ entry, reported }: PlanEntry): Promise<CheckResult> {
-    const { bench } = this.options;
+  async runEntry({ entry, reported, leftOut }: PlanEntry): Promise<CheckResult> {
+    const { bench, evidence } = this.options;
     let result: CheckResult;
-    if (this.over || this.down !== undefined) result = this.notRun(entry);
+    if (leftOut !== undefined) result = this.skipped(entry, leftOut.reason, leftOut.message, true);
+    else if (this.over || this.down !== undefined) result = this.notRun(entry);
     else if (entry.kind === 'watch') {
       const state = this.watches.find(({ watch }) => watch === entry)!;
       result = state.result(bench, this.options, this.startedAt);
     } else {
       this.mark = bench.trace.mark();
-      result = await runCheck(entry, bench, this.options);
-      if (result.reason === 'unreachable') this.down = result.message;
+      result = await this.runPlanned(entry);
+      evidence?.(entry.id, bench.trace.since(this.mark));
     }
     if (reported) this.results.set(entry.id, result);
     return result;
+  }
+
+  private async runPlanned(check: Check): Promise<CheckResult> {
+    const silent = this.silences.get(check.requirement.id) ?? 0;
+    // Each silence costs the whole window; two of a family show what the others would.
+    if (silent >= 2)
+      return this.skipped(
+        check,
+        'dependency',
+        `two of ${check.requirement.id} were met by silence already`,
+        false,
+      );
+    const blocked = await this.afford(check);
+    if (blocked !== undefined) return blocked;
+    let result = await runCheck(check, this.options.bench, this.options);
+    if (result.died) result = await this.afterDeath(check, result);
+    else if (result.status === 'fail') result = await this.confirm(check, result);
+    if (result.status === 'fail' && result.message.includes('silence: no answer'))
+      this.silences.set(check.requirement.id, silent + 1);
+    return result;
+  }
+
+  /** Makes room in the ledger by a reset when the check needs it; the plan has made sure there is a hook. */
+  private async afford(check: Check): Promise<CheckResult | undefined> {
+    const { bench } = this.options;
+    const cost = check.spec.costs?.attempts ?? 0;
+    if (cost === 0 || bench.attemptsSpent + cost <= this.limit) return undefined;
+    try {
+      await bench.factoryReset();
+      return undefined;
+    } catch (error) {
+      if (error instanceof Blocked)
+        return this.skipped(
+          check,
+          'not-bought',
+          `the run has spent its ${this.limit} failed attempts`,
+          false,
+        );
+      if (error instanceof HookFailed || error instanceof Unreachable)
+        return this.failed(check, 'setup', error.message);
+      throw error;
+    }
+  }
+
+  /**
+   * Repeats a failure until two of three runs agree, as far as the ledger allows it. In virtual time nothing can
+   * flake: the same seed gives the same bytes.
+   */
+  private async confirm(check: Check, first: CheckResult): Promise<CheckResult> {
+    const { bench } = this.options;
+    const { once, destructive, ifAccepted } = check.spec;
+    if (bench.clock.virtual || once || destructive || ifAccepted !== undefined) return first;
+    const cost = check.spec.costs?.attempts ?? 0;
+    const runs = [first];
+    const fails = (): number => runs.filter(({ status }) => status === 'fail').length;
+    while (runs.length < 3 && fails() < 2 && runs.length - fails() < 2 && !this.over) {
+      if (cost > 0 && bench.attemptsSpent + cost > this.limit) break;
+      bench.broken.delete(check.id);
+      runs.push(await runCheck(check, bench, this.options));
+    }
+    if (fails() >= 2 || runs.length === 1) return { ...first, attempts: runs.length };
+    bench.broken.delete(check.id);
+    const message = `failed ${fails()} of ${runs.length} times: ${first.message}`;
+    return { ...first, status: 'error', reason: 'flaky', message, attempts: runs.length };
+  }
+
+  /** The accessory stopped answering. A death that repeats after the same stimulus is that check's fail. */
+  private async afterDeath(check: Check, first: CheckResult): Promise<CheckResult> {
+    const { bench } = this.options;
+    if (!(await this.revive())) {
+      this.down = `it stopped answering after ${check.id}`;
+      const message = `the accessory stopped answering after this and does not come back: --restart CMD would tell whether this stimulus does it (${first.message})`;
+      return { ...first, status: 'error', reason: 'unreachable', message };
+    }
+    bench.broken.delete(check.id);
+    const again = await runCheck(check, bench, this.options);
+    if (again.died) {
+      if (!(await this.revive())) this.down = `it stopped answering after ${check.id}`;
+      const message = `the accessory stops answering after this, each time: ${first.message}`;
+      return { ...again, status: 'fail', reason: 'forbidden', message, attempts: 2 };
+    }
+    const message = `the accessory stopped answering once, and not when this was repeated: ${first.message}`;
+    return { ...again, status: 'error', reason: 'flaky', message, attempts: 2 };
+  }
+
+  /** Waits for the accessory to come back, after a restart when there is a hook for it. */
+  private async revive(): Promise<boolean> {
+    const { bench } = this.options;
+    try {
+      if (bench.options.hooks?.restart !== undefined) await bench.restart();
+      const deadline = bench.clock.now() + bench.options.patience.answer;
+      for (;;) {
+        bench.answeredAfresh = false;
+        if (await signOfLife(bench)) break;
+        if (bench.clock.now() >= deadline || this.over) return false;
+        await bench.clock.sleep(500);
+      }
+    } catch (error) {
+      if (error instanceof HookFailed) return false;
+      throw error;
+    }
+    // What was under way is gone: who is paired has to be found out.
+    if (bench.state !== 'foreign') bench.state = 'unknown';
+    return true;
+  }
+
+  private skipped(
+    entry: Case,
+    reason: 'blocked' | 'not-bought' | 'dependency',
+    message: string,
+    leftOut: boolean,
+  ): CheckResult {
+    return { ...this.blank(entry), status: 'skip', reason, message, ...(leftOut && { leftOut }) };
+  }
+
+  private failed(entry: Case, reason: 'setup' | 'not-run', message: string): CheckResult {
+    return { ...this.blank(entry), status: 'error', reason, message };
+  }
+
+  private blank(entry: Case): Omit<CheckResult, 'status' | 'reason' | 'message'> {
+    return {
+      ...header(entry),
+      failure: undefined,
+      observations: {},
+      startedAt: this.startedAt,
+      durationMs: 0,
+    };
   }
 
   private notRun(entry: Case): CheckResult {
@@ -466,16 +251,7 @@ export class Run {
           : this.down !== undefined
             ? `not run: the accessory cannot be reached (${this.down})`
             : 'not run yet';
-    return {
-      ...header(entry),
-      status: 'error',
-      reason: 'not-run',
-      message,
-      failure: undefined,
-      observations: {},
-      startedAt: this.startedAt,
-      durationMs: 0,
-    };
+    return this.failed(entry, 'not-run', message);
   }
 
   /** Leaves the accessory as it was found. */
@@ -488,7 +264,6 @@ export class Run {
     return {
       ...bench.spent,
       accessoryMs: Math.round(bench.spent.accessoryMs),
-      resets: 0,
       wallMs: Math.round(bench.clock.now() - this.start),
     };
   }

@@ -67,8 +67,10 @@ export interface Exit {
   readonly meaning: string;
 }
 
+type Judged = Pick<CheckResult, 'status' | 'reason' | 'leftOut'>;
+
 export interface ExitFacts {
-  readonly results: readonly Pick<CheckResult, 'status' | 'reason'>[];
+  readonly results: readonly Judged[];
   readonly strict: boolean;
   readonly interrupted: boolean;
   /** An error outside any check. */
@@ -78,10 +80,8 @@ export interface ExitFacts {
 
 /** The exit code of a run that got as far as its first check. A confirmed fail beats everything; nothing executed is never 0. */
 export function exitOf({ results, strict, interrupted, harnessError, clean }: ExitFacts): Exit {
-  const some = (test: (result: Pick<CheckResult, 'status' | 'reason'>) => boolean): boolean =>
-    results.some(test);
-  const count = (test: (result: Pick<CheckResult, 'status' | 'reason'>) => boolean): number =>
-    results.filter(test).length;
+  const some = (test: (result: Judged) => boolean): boolean => results.some(test);
+  const count = (test: (result: Judged) => boolean): number => results.filter(test).length;
   const red = count(({ status }) => status === 'fail' || (strict && status === 'warn'));
   if (red > 0)
     return {
@@ -91,8 +91,11 @@ export function exitOf({ results, strict, interrupted, harnessError, clean }: Ex
   if (harnessError || some(({ reason }) => reason === 'harness'))
     return { code: 4, meaning: 'the harness itself failed: this says nothing about the accessory' };
   if (interrupted) return { code: 5, meaning: 'interrupted: what did not run is unknown' };
+  // What the plan left out was never going to run; what it held and could not run is missing.
+  const missing = ['dependency', 'blocked'];
   const open = count(
-    ({ status, reason }) => status === 'error' || reason === 'dependency' || reason === 'blocked',
+    ({ status, reason, leftOut }) =>
+      status === 'error' || (leftOut !== true && missing.includes(reason ?? '')),
   );
   if (open > 0)
     return {

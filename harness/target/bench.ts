@@ -14,7 +14,7 @@ import {
 } from '../protocol/index.js';
 import { type Clock, type Dialer, type Patience, Trace, Unreachable } from '../wire/index.js';
 import { Controller } from './controller.js';
-import { Blocked, StepFailed } from './errors.js';
+import { Blocked, HookFailed, StepFailed } from './errors.js';
 import { Link } from './link.js';
 import { type Outcome, describeOutcome } from './outcome.js';
 import { type Profile, hapProfile } from './profile.js';
@@ -35,6 +35,30 @@ export interface BenchOptions {
   readonly host?: string;
   /** Gives an embedded accessory the randomness of one check, so that no check depends on its neighbours. */
   readonly reseed?: (label: string) => void;
+  readonly hooks?: Hooks;
+  /** Survives the process: keys that may be in the accessory, attempts spent. */
+  readonly memory?: Memory;
+}
+
+/** What may be done to the accessory from outside. Each resolves when the accessory answers again. */
+export interface Hooks {
+  /** Restores the unpaired factory state. @throws HookFailed */
+  readonly reset?: () => Promise<void>;
+  /** Power-cycles, keeping state. @throws HookFailed */
+  readonly restart?: () => Promise<void>;
+}
+
+/** What must be on disk before it is in the accessory. */
+export interface Memory {
+  /** Returns when the identity is safe: only then may it be sent. */
+  remember(identity: Identity, how: 'pair-setup' | 'add-pairing'): void;
+  /** M6 (or a reply to Add) says it is in the accessory. */
+  confirmed(identity: Identity, accessory: Peer | undefined): void;
+  forget(identity: Identity): void;
+  /** Failed attempts since the last reset, over runs. */
+  readonly attempts: number;
+  spend(attempts: number): void;
+  wasReset(): void;
 }
 
 /** A message of the run as watches see it. */
@@ -52,6 +76,7 @@ export interface Spent {
   m6: number;
   verifies: number;
   attempts: number;
+  resets: number;
   accessoryMs: number;
 }
 
@@ -65,7 +90,7 @@ export class Bench {
   readonly clock: Clock;
   readonly trace: Trace;
   readonly profile: Profile;
-  readonly spent: Spent = { m2: 0, m4: 0, m6: 0, verifies: 0, attempts: 0, accessoryMs: 0 };
+  readonly spent: Spent = { m2: 0, m4: 0, m6: 0, verifies: 0, attempts: 0, resets: 0, accessoryMs: 0 };
   state: KnownState = 'unknown';
   /** The controller that paired, while the accessory is ours. */
   admin: Identity | undefined;
@@ -86,6 +111,7 @@ export class Bench {
 
   private links: Link[] = [];
   private connections = 0;
+  private localAttempts = 0;
 
   constructor(readonly options: BenchOptions) {
     this.clock = options.dialer.clock;
@@ -170,11 +196,68 @@ export class Bench {
     return link.post(this.profile.paths.setup, items, this.options.patience.answer);
   }
 
+  /**
+   * Keeps an identity before it leaves in an M5 or Add, also in a stimulus that must be refused: an accessory that
+   * takes it anyway could otherwise never be freed without a factory reset.
+   */
+  remember(identity: Identity, how: 'pair-setup' | 'add-pairing'): void {
+    if (this.sentIdentities.includes(identity)) return;
+    this.options.memory?.remember(identity, how);
+    this.sentIdentities.push(identity);
+  }
+
   /** M6 told us: paired, by us. */
   paired(admin: Identity, accessory: Peer | undefined): void {
     this.state = 'ours';
     this.admin = admin;
     if (accessory !== undefined) this.accessory = accessory;
+    this.options.memory?.confirmed(admin, accessory);
+  }
+
+  /** A wrong proof the accessory may count. */
+  spendAttempt(): void {
+    this.spent.attempts++;
+    this.localAttempts++;
+    this.options.memory?.spend(1);
+  }
+
+  /** Failed attempts since the last reset the harness knows of. */
+  get attemptsSpent(): number {
+    return this.options.memory?.attempts ?? this.localAttempts;
+  }
+
+  /**
+   * Puts the accessory into its factory state by the hook.
+   * @throws Blocked without a hook; HookFailed when it does not work or the accessory comes back paired.
+   */
+  async factoryReset(): Promise<void> {
+    const reset = this.options.hooks?.reset;
+    if (reset === undefined) throw new Blocked('a factory reset is needed: give --reset CMD');
+    await this.closeLinks();
+    await reset();
+    this.spent.resets++;
+    this.localAttempts = 0;
+    this.options.memory?.wasReset();
+    for (const identity of [...this.sentIdentities]) this.forget(identity);
+    this.broken.delete(UNPAIRING);
+    this.state = 'unknown';
+    const outcome = await this.probe();
+    const after = this.state as KnownState;
+    if (after === 'foreign')
+      throw new HookFailed(
+        '--reset',
+        'the accessory came back paired: the command does not restore the factory state',
+      );
+    if (after === 'unknown')
+      throw new HookFailed('--reset', `afterwards M1 was answered by ${describeOutcome(outcome)}`);
+  }
+
+  /** Power-cycles the accessory by the hook. @throws Blocked without one; HookFailed */
+  async restart(): Promise<void> {
+    const restart = this.options.hooks?.restart;
+    if (restart === undefined) throw new Blocked('a restart is needed: give --restart CMD');
+    await this.closeLinks();
+    await restart();
   }
 
   unpaired(): void {
@@ -183,15 +266,17 @@ export class Bench {
   }
 
   /**
-   * Brings the accessory into a state.
+   * Brings the accessory into a state. `keyless`: the check can do with an accessory somebody else has paired.
    * @throws Blocked when it is paired by someone else or no code is known; StepFailed when a step does not work.
    */
-  async ensure(state: PairingState): Promise<void> {
+  async ensure(state: PairingState, keyless = false): Promise<void> {
     if (state === 'any') return;
     if (this.state === 'unknown') await this.settle();
+    if (this.state === 'foreign' && state === 'paired' && keyless) return;
+    if (this.state === 'foreign' && this.options.hooks?.reset !== undefined) await this.factoryReset();
     if (this.state === 'foreign')
       throw new Blocked(
-        'the accessory is paired with another controller: remove it there, or factory-reset the accessory',
+        'the accessory is paired with another controller: remove it there, factory-reset the accessory, or give --reset CMD',
       );
     if (state === 'unpaired' && this.state === 'ours') await this.unpair();
     else if (state === 'paired' && this.state === 'unpaired') {
@@ -230,6 +315,7 @@ export class Bench {
   private forget(identity: Identity): void {
     const at = this.sentIdentities.indexOf(identity);
     if (at >= 0) this.sentIdentities.splice(at, 1);
+    this.options.memory?.forget(identity);
   }
 
   /** Tries every identity that ever left in this run; true when one of them got in and removed itself. */
@@ -284,6 +370,7 @@ export class Bench {
     await this.closeLinks();
     await this.probe();
     if (this.state !== 'ours') return;
+    if (this.options.hooks?.reset !== undefined) return this.factoryReset();
     this.broken.set(UNPAIRING, why);
     throw new StepFailed(UNPAIRING, why);
   }

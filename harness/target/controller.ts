@@ -17,6 +17,7 @@ import {
   type Bytes,
   type Identity,
   type Random,
+  type SrpConventionName,
   TlvError,
   type TlvItem,
   type TlvMessage,
@@ -28,6 +29,7 @@ import {
   otherCode,
   parseSetupCode,
   removePairing,
+  srpConventions,
 } from '../protocol/index.js';
 import type { HttpRequest } from '../wire/index.js';
 import type { Bench } from './bench.js';
@@ -37,8 +39,10 @@ import { type Outcome, type Reply, describeOutcome, success } from './outcome.js
 import type { Step } from './profile.js';
 
 export interface SetupOptions {
-  /** The setup code of the accessory, or one of the same form that is certainly wrong. */
-  readonly code?: 'right' | 'wrong';
+  /** The setup code of the accessory, its digits alone, or a code of the same form that is certainly wrong. */
+  readonly code?: 'right' | 'undashed' | 'wrong';
+  /** How SRP integers are encoded; `neutral` unless given. */
+  readonly convention?: SrpConventionName;
   readonly link?: Link;
   readonly identity?: Identity;
 }
@@ -89,11 +93,15 @@ export class Controller {
   /** A Pair Setup on a connection of its own, nothing sent yet. */
   async setup(options: SetupOptions = {}): Promise<PairSetup> {
     const { code } = this.bench.options;
-    // Without a code to differ from, any code is a wrong one.
-    const text =
-      options.code === 'wrong' ? otherCode(code ?? parseSetupCode('13579246')).dashed : code?.dashed;
+    const texts = {
+      right: code?.dashed,
+      undashed: code?.digits,
+      // Without a code to differ from, any code is a wrong one.
+      wrong: otherCode(code ?? parseSetupCode('13579246')).dashed,
+    };
     const identity = options.identity ?? this.newIdentity();
-    return new PairSetup(this, options.link ?? (await this.open()), text, identity);
+    const link = options.link ?? (await this.open());
+    return new PairSetup(this, link, texts[options.code ?? 'right'], identity, options.convention);
   }
 
   /** A Pair Setup brought to M2. */
@@ -113,7 +121,9 @@ export class Controller {
 
   /** A Pair Verify on a connection of its own, nothing sent yet. */
   async verify(options: VerifyOptions = {}): Promise<PairVerify> {
-    const identity = options.as ?? this.bench.admin;
+    // With an accessory somebody else has paired, a stranger is all the harness can be.
+    const stranger = this.bench.state === 'foreign' ? this.newIdentity() : undefined;
+    const identity = options.as ?? this.bench.admin ?? stranger;
     if (identity === undefined) throw new StepFailed('PS-M5-01', 'there is no pairing to verify with');
     return new PairVerify(this, options.link ?? (await this.open()), identity, options.housekeeping ?? false);
   }
@@ -193,8 +203,15 @@ export class PairSetup {
     readonly link: Link,
     private readonly code: string | undefined,
     readonly identity: Identity,
+    convention?: SrpConventionName,
   ) {
-    this.machine = new PairSetupController(code ?? '', identity, controller.random);
+    const { random } = controller;
+    this.machine = new PairSetupController(
+      code ?? '',
+      identity,
+      random,
+      convention && srpConventions[convention],
+    );
   }
 
   private async exchange(items: readonly TlvItem[], wait: number): Promise<Outcome> {
@@ -246,7 +263,8 @@ export class PairSetup {
     const { bench } = this.controller;
     bench.spent.m4++;
     const outcome = await this.exchange(items, wait);
-    if (outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Authentication) bench.spent.attempts++;
+    // Some accessories count every M3 that does not succeed, not only wrong proofs.
+    if (!success('setup-m4').matches(outcome)) bench.spendAttempt();
     return outcome;
   }
 
@@ -270,7 +288,7 @@ export class PairSetup {
   async sendM5(options: M5Options = {}, edit?: Edit, wait = this.controller.judgedWait): Promise<Outcome> {
     const { bench } = this.controller;
     const items = applyEdit(this.machine.m5(options), edit);
-    if (!bench.sentIdentities.includes(this.identity)) bench.sentIdentities.push(this.identity);
+    bench.remember(this.identity, 'pair-setup');
     bench.spent.m6++;
     // Until M6 is read the accessory may or may not hold this pairing.
     bench.state = 'unknown';
@@ -388,7 +406,7 @@ export class Session {
 
   /** Adds a controller as a step; its identity is remembered before it leaves. */
   async add(identity: Identity, permissions: number): Promise<void> {
-    this.controller.bench.sentIdentities.push(identity);
+    this.controller.bench.remember(identity, 'add-pairing');
     const outcome = await this.sendPairings(
       addPairing(identity.id, identity.ltpk, permissions),
       this.controller.stepWait,

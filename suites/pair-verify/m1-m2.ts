@@ -3,7 +3,7 @@ import { Length, TlvType, chapter, success } from '../../harness/suite.js';
 export default chapter('pair-verify.m1-m2', ({ check, watch }) => [
   check(
     'PV-M1-01',
-    { sanity: true, from: 'paired', costs: { verifies: 1 }, allow: [success('verify-m2')] },
+    { sanity: true, keyless: true, from: 'paired', costs: { verifies: 1 }, allow: [success('verify-m2')] },
     async ({ controller, expect }) => {
       const verify = await controller.verify();
       const outcome = await verify.sendM1();

@@ -51,6 +51,7 @@ export default chapter('pair-verify.m3-m4', ({ check }) => [
     'PV-M3-02',
     {
       from: 'paired',
+      keyless: true,
       needs: ['PV-M3-01'],
       costs: { verifies: 1 },
       allow: [tlvError(4, 'Authentication')],

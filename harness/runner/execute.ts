@@ -1,0 +1,264 @@
+import { EditWithoutEffect } from '../controller/index.js';
+import type { Random } from '../protocol/index.js';
+import { type Bench, Blocked, HookFailed, type Matcher, StepFailed } from '../target/index.js';
+import { type TraceEvent, Unreachable } from '../wire/index.js';
+import type { Case, Check, CheckContext } from './check.js';
+import { Judge, NotAllowed, wordsOf } from './judge.js';
+import type { CheckResult, Failure } from './result.js';
+import { type Thrown, verdict } from './status.js';
+
+class NotApplicable extends Error {}
+
+/** A violation at any level, found by a check or a watch. */
+export class Violation extends Error {}
+
+/** What surrounds a check in its result. */
+export interface RunEnvironment {
+  /** The target as the user wrote it. */
+  readonly target: string;
+  readonly seed: string;
+  readonly random: Random;
+}
+
+/** How long a judged outcome may take: as long as the most patient outcome the check accepts needs. */
+export function judgedWait(check: Pick<Check, 'spec'>, bench: Bench): number {
+  const { patience } = bench.options;
+  const accepted: readonly Matcher[] = [...(check.spec.allow ?? []), ...(check.spec.tolerate ?? [])];
+  if (accepted.some(({ event }) => event === 'silence')) return patience.silence;
+  if (accepted.length > 0 && accepted.every(({ event }) => event === 'close')) return patience.close;
+  return patience.answer;
+}
+
+/** The flow steps a pairing state stands on. */
+const foundations: Readonly<Record<Check['spec']['from'], readonly string[]>> = {
+  any: [],
+  unpaired: [],
+  paired: ['PS-M1-01', 'PS-M3-01', 'PS-M5-01'],
+};
+
+/** Runs one check against a bench and judges it: the one function behind the command, mocha and the self-test. */
+export async function runCheck(
+  check: Check,
+  bench: Bench,
+  environment: RunEnvironment,
+): Promise<CheckResult> {
+  const startedAt = new Date().toISOString();
+  const start = bench.clock.now();
+  let mark = bench.trace.mark();
+  const keeper = new Judge(check.spec);
+  const observations: Record<string, string> = {};
+  let thrown: Thrown;
+  let seen = '';
+  let allowed: readonly string[] = wordsOf(check.spec);
+  try {
+    for (const requirement of [...foundations[check.spec.from], ...(check.spec.needs ?? [])]) {
+      const broken = bench.broken.get(requirement);
+      if (broken !== undefined && !check.spec.sanity) throw new StepFailed(requirement, broken);
+    }
+    await bench.ensure(check.spec.from, check.spec.keyless);
+    bench.answeredAfresh = false;
+    // The way to the starting state is not part of what the check did.
+    mark = bench.trace.mark();
+    const context: CheckContext = {
+      controller: bench.controller(check.id, judgedWait(check, bench)),
+      expect: keeper.expect,
+      // Not the controller's stream: a check's own draws must differ from the identity it sends.
+      random: environment.random.fork(`${check.id} body`),
+      bench,
+      observe: (name, value) => (observations[name] = value),
+      warn: (what) => keeper.tolerated.push(what),
+      violate: (what) => {
+        throw new Violation(what);
+      },
+      notApplicable: (why) => {
+        throw new NotApplicable(why);
+      },
+    };
+    await check.body(context);
+  } catch (error) {
+    thrown = kindOf(error, bench, check);
+    seen = error instanceof NotAllowed ? error.seen : messageOf(error);
+    if (error instanceof NotAllowed) allowed = error.allowed;
+    // What a plain assertion wants stands in the requirement, not among the outcomes.
+    else if (thrown === 'assertion') allowed = [];
+    if (error instanceof StepFailed && thrown !== 'setup') seen = `needs ${error.requirement}: ${error.what}`;
+  }
+  const bodyEvents = bench.trace.since(mark);
+  await bench.closeLinks();
+  const alive = (check.spec.risky ?? false) || thrown === 'unreachable' ? await signOfLife(bench) : undefined;
+  const facts = {
+    level: check.requirement.level,
+    thrown,
+    asserted: keeper.asserted > 0,
+    tolerated: keeper.tolerated.length > 0,
+    alive: check.spec.risky ? alive : undefined,
+  };
+  const { status, reason } = verdict(facts);
+  if (facts.alive === false)
+    seen = [seen, 'the accessory no longer answers after this'].filter(Boolean).join('; ');
+  if (status === 'error' && reason === 'harness' && thrown === undefined)
+    seen = 'the check came to its end without asserting anything';
+  if (status === 'warn' && thrown === undefined) seen = keeper.tolerated.join('; ');
+  // What a forbidden stimulus left behind has to be found out before the next check relies on a state.
+  if (reason === 'forbidden') {
+    bench.misbehaved = true;
+    if (bench.state !== 'foreign') bench.state = 'unknown';
+  }
+  // What flows build on is known to be broken from here; a variant says nothing about the plain step.
+  if (status === 'fail' && check.id === check.requirement.id) bench.broken.set(check.id, seen);
+  return {
+    ...header(check),
+    status,
+    reason,
+    message: seen,
+    failure:
+      status === 'pass' || status === 'skip'
+        ? undefined
+        : // A sign of life that was asked for and did not come belongs to the story.
+          failure(
+            check,
+            environment,
+            allowed,
+            seen,
+            facts.alive === false ? bench.trace.since(mark) : bodyEvents,
+          ),
+    observations,
+    ...(alive === false && { died: true }),
+    startedAt,
+    durationMs: bench.clock.now() - start,
+  };
+}
+
+function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
+  if (error instanceof NotAllowed) return error.judgement;
+  if (error instanceof Violation) return 'forbidden';
+  if (error instanceof NotApplicable) return 'not-applicable';
+  if (error instanceof Blocked) return 'blocked';
+  if (error instanceof HookFailed) return 'setup';
+  if (error instanceof StepFailed) {
+    // A sanity check that cannot get to its point has found the accessory's fault, unless an earlier one has already.
+    if (bench.broken.has(error.requirement)) return 'dependency';
+    return check.spec.sanity ? 'assertion' : 'setup';
+  }
+  if (error instanceof Unreachable) return 'unreachable';
+  if (error instanceof EditWithoutEffect) return 'harness';
+  if (error instanceof Error && error.name === 'AssertionError') return 'assertion';
+  return 'harness';
+}
+
+/** One line about an error; for one of the harness's own with the place it came from. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // An unexpected error is a fault of the harness: whoever reports it needs to say where.
+  const known =
+    error instanceof StepFailed ||
+    error instanceof Blocked ||
+    error instanceof Unreachable ||
+    error instanceof HookFailed;
+  if (
+    known ||
+    error instanceof Violation ||
+    error instanceof NotApplicable ||
+    error.name === 'AssertionError'
+  )
+    return error.message;
+  const where = error.stack
+    ?.split('\n')
+    .find((line) => line.includes('/dist/'))
+    ?.trim()
+    .replace(/\(?(?:file:\/\/)?\/.*\/dist\//, '(');
+  return `${error.name}: ${error.message}${where === undefined ? '' : ` ${where}`}`;
+}
+
+/**
+ * An answer on a new connection. Pair Verify M1 is what costs an accessory least, paired or not; whatever it says to
+ * it, it is alive.
+ */
+export async function signOfLife(bench: Bench): Promise<boolean> {
+  if (bench.answeredAfresh) return true;
+  try {
+    const controller = bench.controller('sign of life');
+    const verify = await controller.verify({ as: controller.newIdentity(), housekeeping: true });
+    const outcome = await verify.sendM1();
+    await bench.closeLinks();
+    return outcome.kind === 'reply';
+  } catch (error) {
+    if (error instanceof Unreachable) return false;
+    throw error;
+  }
+}
+
+export type Head = Pick<
+  CheckResult,
+  'id' | 'requirement' | 'title' | 'level' | 'chapter' | 'file' | 'source' | 'kind'
+>;
+
+export function header(entry: Case): Head {
+  const { id, requirement, chapter, file, title, kind } = entry;
+  return {
+    id,
+    requirement: requirement.id,
+    title,
+    level: requirement.level,
+    chapter,
+    file,
+    source: requirement.source,
+    kind,
+  };
+}
+
+/** The decoded exchange, one event a line; the last ones when there are many. */
+export function exchangeLines(events: readonly TraceEvent[], maximum = 24): string[] {
+  const lines: string[] = [];
+  const ended = new Set<number>();
+  for (const event of events) {
+    const who = `#${event.connection}`;
+    switch (event.kind) {
+      case 'we-close':
+      case 'we-reset':
+        // What the accessory does behind our own end says nothing.
+        ended.add(event.connection);
+        break;
+      case 'said':
+      case 'heard':
+        lines.push(
+          `${who} ${event.kind === 'said' ? '→' : '←'} ${event.sealed ? '[sealed] ' : ''}${event.line}`,
+        );
+        break;
+      case 'close':
+      case 'reset':
+        if (ended.has(event.connection)) break;
+        lines.push(`${who} × the accessory ${event.kind === 'close' ? 'closed' : 'reset'} the connection`);
+        break;
+      case 'silence':
+        lines.push(`${who} … silence for ${Math.round(event.waited)} ms, connection open`);
+        break;
+      case 'note':
+        lines.push(`${who} · ${event.line}`);
+        break;
+      default:
+        break;
+    }
+  }
+  return lines.length > maximum
+    ? [`… ${lines.length - maximum} earlier lines`, ...lines.slice(-maximum)]
+    : lines;
+}
+
+export function failure(
+  entry: Case,
+  environment: RunEnvironment,
+  allowed: readonly string[],
+  seen: string,
+  events: readonly TraceEvent[],
+): Failure {
+  const { requirement } = entry;
+  const code = environment.target.startsWith('embedded') ? '' : ' --code "$HAPSPEC_CODE"';
+  return {
+    requirement: `${requirement.expected} Why: ${requirement.rationale} (${requirement.source})`,
+    allowed: allowed.length > 0 ? allowed : [requirement.expected],
+    seen,
+    exchange: exchangeLines(events),
+    reproduce: `npx hapspec run ${environment.target}${code} --only '${entry.id}' --seed ${environment.seed}`,
+  };
+}
