@@ -17,6 +17,8 @@ export interface Child {
   readonly ended: Promise<Ended>;
   /** Resolves when stdout holds the text. @throws when the child ends before. */
   said(text: string): Promise<void>;
+  /** Standard output so far. */
+  output(): string;
 }
 
 const children = new Set<ChildProcess>();
@@ -66,7 +68,7 @@ export function start(
       look();
       void ended.then(() => reject(new Error(`ended without saying "${text}": ${stdout}${stderr}`)), reject);
     });
-  return { process: child, ended, said };
+  return { process: child, ended, said, output: () => stdout };
 }
 
 /** Starts `hapspec …`. */

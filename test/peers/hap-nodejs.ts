@@ -33,7 +33,7 @@ light.getCharacteristic(Characteristic.Brightness).onGet(() => 50);
 accessory.on('listening', (listening: number) => console.log(`listening ${listening}`));
 await accessory.publish({
   username: 'CC:22:3D:E3:CE:F6',
-  pincode: code as `${number}-${number}-${number}`,
+  pincode: code,
   category: 5,
   port: Number(port),
   bind: '127.0.0.1',
