@@ -1,4 +1,4 @@
-import { type Accessory, startServer } from '../../harness/accessory/index.js';
+import { Accessory, type Behaviour, deliver, memoryStore, serve } from '../../harness/accessory/index.js';
 import { type Random, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import {
   type Case,
@@ -14,7 +14,7 @@ import {
   requirementId,
 } from '../../harness/runner/index.js';
 import { Bench, benchFor, parseAddress } from '../../harness/target/index.js';
-import { type Patience, TcpDialer, defaultPatience } from '../../harness/wire/index.js';
+import { type Patience, TcpDialer, defaultPatience, listenTcp } from '../../harness/wire/index.js';
 import { suite as wholeSuite } from '../../suites/index.js';
 
 export const code = parseSetupCode('031-45-154');
@@ -107,21 +107,33 @@ export async function runCases(
   };
 }
 
-/** An accessory of this process on loopback, and a bench that reaches it over TCP. */
+/**
+ * A bench that reaches an accessory of this process over TCP, otherwise equipped as the embedded one: what it draws
+ * in a check depends on nothing but that check, and reset and restart are built in.
+ */
 export async function tcpBench(
-  accessory: Accessory,
+  behaviour: Behaviour,
   random: Random,
   patience: Patience,
 ): Promise<{ bench: Bench; close: () => Promise<void> }> {
-  const listener = await startServer({ accessory, host: '127.0.0.1', port: 0 });
+  const store = memoryStore();
+  const boot = (): Accessory => new Accessory({ code, random: random.fork('accessory'), store, behaviour });
+  let accessory = boot();
+  const listener = await listenTcp('127.0.0.1', 0, (connection) => void serve(accessory, connection));
   const bench = new Bench({
     dialer: new TcpDialer('127.0.0.1', listener.port),
     code,
     random,
     patience,
     host: `127.0.0.1:${listener.port}`,
-    // As embedded: what the accessory draws in a check depends on nothing but that check.
     reseed: (label) => accessory.reseed(random.fork(`accessory in ${label}`)),
+    hooks: {
+      reset: () => Promise.resolve(deliver(accessory, accessory.factoryReset())),
+      restart: () => {
+        accessory = boot();
+        return Promise.resolve();
+      },
+    },
   });
   return { bench, close: () => listener.close() };
 }

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { Accessory, faults, findFault, healthy, twin } from '../../harness/accessory/index.js';
+import { faults, findFault, healthy, twin } from '../../harness/accessory/index.js';
 import { memoiseExponentiations, seededRandom } from '../../harness/protocol/index.js';
 import type { Case, RunReport } from '../../harness/runner/index.js';
 import type { Patience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
-import { code, execute, newRun, tcpBench, wordsById } from '../runner/bench.js';
+import { execute, newRun, tcpBench, wordsById } from '../runner/bench.js';
 
 /** Short enough for a test on loopback; the same in memory, where waiting costs nothing. */
 const patience: Patience = { answer: 1_500, silence: 250, close: 600 };
@@ -39,8 +39,7 @@ function embedded(fault: string): Promise<RunReport> {
 async function overTcp(fault: string): Promise<RunReport> {
   const random = seededRandom(SEED);
   const behaviour = fault === HEALTHY ? healthy : twin(findFault(fault));
-  const accessory = new Accessory({ code, random: random.fork('accessory'), behaviour });
-  const { bench, close } = await tcpBench(accessory, random, patience);
+  const { bench, close } = await tcpBench(behaviour, random, patience);
   try {
     return await execute(newRun({ target: fault, seed: SEED, patience, bench }));
   } finally {
