@@ -74,7 +74,7 @@ export default defineConfig(
   ...room('accessory', { from: ['protocol', 'wire'] }),
   ...room('target', { from: ['protocol', 'controller', 'wire', 'accessory'] }),
   ...room('runner', { from: ['protocol', 'controller', 'wire', 'accessory', 'target'] }),
-  ...room('report', { from: ['protocol'], types: ['runner'] }),
+  ...room('report', { from: ['protocol'], types: ['runner', 'wire'] }),
   ...room('vectors', { from: ['protocol'], types: ['runner', 'controller', 'wire', 'accessory', 'target'] }),
   {
     files: ['harness/cli/**/*.ts'],

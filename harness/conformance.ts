@@ -1,10 +1,19 @@
 import { randomInt } from 'node:crypto';
 import { suite } from '../suites/index.js';
 import { InputError, type SetupCode, aint, parseSetupCode, seededRandom } from './protocol/index.js';
-import { codeForms, redactReport, redactor } from './report/index.js';
+import { codeForms, redactReport, redactor, writeEvidence } from './report/index.js';
 import { type Case, type Level, Run, type RunReport, select } from './runner/index.js';
-import { type Bench, EMBEDDED_CODE, benchFor, parseAddress } from './target/index.js';
-import { type Patience, defaultPatience } from './wire/index.js';
+import {
+  type AccessoryState,
+  type Bench,
+  EMBEDDED_CODE,
+  Lifecycle,
+  type Memory,
+  benchFor,
+  openState,
+  parseAddress,
+} from './target/index.js';
+import { type Patience, type TraceEvent, defaultPatience } from './wire/index.js';
 import { version } from './version.js';
 
 /** What a run is about; the same for the command, for mocha and for programs. */
@@ -21,6 +30,18 @@ export interface ConformanceOptions {
   readonly seed?: number;
   /** Warnings are red. */
   readonly strict?: boolean;
+  /** Folder of keys, ledger and lock, one set per accessory; `.hapspec` unless given. Not used for embedded targets. */
+  readonly state?: string;
+  /** Failed attempts the run may spend between resets; 30 unless given. */
+  readonly attempts?: number;
+  /** Allow checks that can lock the accessory; they need `reset` too. */
+  readonly destructive?: boolean;
+  /** Shell commands that start, factory-reset and power-cycle the accessory. */
+  readonly launch?: string;
+  readonly reset?: string;
+  readonly restart?: string;
+  /** Folder for the wire record of each check. */
+  readonly evidence?: string;
   /** The command line for the report, without secrets. */
   readonly command?: string;
 }
@@ -29,8 +50,33 @@ export interface ConformanceOptions {
 export interface Prepared {
   readonly run: Run;
   readonly bench: Bench;
+  /**
+   * Takes the lock, launches the accessory, first contact.
+   * @throws InputError when another run uses the accessory; HookFailed; Unreachable.
+   */
+  begin(): Promise<void>;
+  /** Leaves the accessory as it was found and lets go of it. */
+  end(): Promise<void>;
   /** The report without setup code and keys. */
   redacted(report: RunReport): RunReport;
+}
+
+/** Where keys, ledgers and locks are kept unless told otherwise. */
+export const DEFAULT_STATE = '.hapspec';
+
+/** The state of an accessory, with the pairing of `hapspec pair` among the keys that may open it. */
+export function withKept(state: AccessoryState, kept: AccessoryState | undefined): Memory {
+  return {
+    remember: (identity, how) => state.remember(identity, how),
+    confirmed: (identity, accessory) => state.confirmed(identity, accessory),
+    forget: (identity) => state.forget(identity),
+    identities: () => [...state.identities(), ...(kept?.identities() ?? [])],
+    get attempts() {
+      return state.attempts;
+    },
+    spend: (count) => state.spend(count),
+    wasReset: () => state.wasReset(),
+  };
 }
 
 function patienceOf(timeout: number): Patience {
@@ -70,7 +116,21 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
   const timeout = aint(options.timeout ?? defaultPatience.answer, 'timeout', 100, 600_000);
   const code = codeOf(options.code, selected, address.kind === 'embedded');
   const random = seededRandom(seed);
-  const bench = benchFor(address, { code, random, patience: patienceOf(timeout) });
+  const kept =
+    address.kind === 'tcp' ? openState(options.state ?? DEFAULT_STATE, `${target} kept`) : undefined;
+  const state = address.kind === 'tcp' ? openState(options.state ?? DEFAULT_STATE, target) : undefined;
+  const life = new Lifecycle(options, target);
+  const bench = benchFor(address, {
+    code,
+    random,
+    patience: patienceOf(timeout),
+    hooks: life.hooks,
+    ...(state && { memory: withKept(state, kept) }),
+  });
+  const codes = [
+    ...(code === undefined ? [] : codeForms(code.dashed)),
+    ...(options.code === undefined ? [] : [options.code]),
+  ];
   const run = new Run({
     target,
     seed,
@@ -81,14 +141,41 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
     bench,
     suite,
     selected,
+    ...(options.attempts !== undefined && { attempts: aint(options.attempts, 'attempts', 0, 95) }),
+    ...(options.destructive !== undefined && { destructive: options.destructive }),
+    ...(kept && { kept: kept.identities().map(({ identity }) => identity) }),
+    ...(options.evidence !== undefined && {
+      evidence: (id: string, events: readonly TraceEvent[]) =>
+        void writeEvidence(
+          options.evidence!,
+          { id, target, seed },
+          events,
+          redactor([...codes, ...bench.keys]),
+        ),
+    }),
   });
-  const codes = [
-    ...(code === undefined ? [] : codeForms(code.dashed)),
-    ...(options.code === undefined ? [] : [options.code]),
-  ];
   return {
     run,
     bench,
+    begin: async () => {
+      state?.lock();
+      try {
+        await life.start(bench);
+        await run.survey();
+      } catch (error) {
+        await life.stop();
+        state?.release();
+        throw error;
+      }
+    },
+    end: async () => {
+      try {
+        await run.restore();
+      } finally {
+        await life.stop();
+        state?.release();
+      }
+    },
     // Keys are made while the run goes on, so the redaction is made anew for each report.
     redacted: (report) => redactReport(report, redactor([...codes, ...bench.keys])),
   };
@@ -99,9 +186,9 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
  * @throws InputError for a wrong target or option; Unreachable when nothing answers.
  */
 export async function conformance(target: string, options: ConformanceOptions = {}): Promise<RunReport> {
-  const { run, redacted } = prepareRun(target, options);
-  await run.survey();
+  const { run, begin, end, redacted } = prepareRun(target, options);
+  await begin();
   for (const entry of run.plan) await run.runEntry(entry);
-  await run.restore();
+  await end();
   return redacted(run.report());
 }

@@ -13,11 +13,11 @@ export function describeConformance(target: string, options: ConformanceOptions 
     throw new InputError(
       'describeConformance: call it from a file that mocha runs (describe and it are not defined here)',
     );
-  const { run, redacted } = prepareRun(target, options);
+  const { run, begin, end, redacted } = prepareRun(target, options);
   describe(`hapspec ${target} (seed ${run.options.seed})`, function () {
     // Deadlines are the harness's own: mocha's would abandon a check without stopping it.
     this.timeout(0);
-    before('the accessory answers', () => run.survey());
+    before('the accessory answers', () => begin());
     for (const entry of run.plan)
       if (entry.reported)
         it(`${entry.entry.id} ${entry.entry.title}`, async function () {
@@ -35,7 +35,7 @@ export function describeConformance(target: string, options: ConformanceOptions 
         });
       else before(`brings ${entry.entry.id} about`, async () => void (await run.runEntry(entry)));
     after('the accessory is left as it was found', async () => {
-      await run.restore();
+      await end();
       const { aftermath } = run.report();
       if (!aftermath.clean) throw new Error(aftermath.message);
     });

@@ -4,6 +4,7 @@ import {
   fileStore,
   faults,
   findFault,
+  latencies,
   memoryStore,
   startServer,
   twin,
@@ -26,6 +27,7 @@ export interface AccessoryFlags {
   readonly state?: string;
   readonly fault?: string;
   readonly seed?: string;
+  readonly latency?: string;
   readonly listFaults?: boolean;
 }
 
@@ -55,10 +57,13 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
         faults.map(({ name }) => name),
       )} "hapspec accessory --list-faults" shows them`,
     );
+  if (flags.latency !== undefined && !(flags.latency in latencies))
+    throw new InputError(`--latency ${flags.latency}: expected one of ${Object.keys(latencies).join(', ')}`);
   const accessory = new Accessory({
     code,
     random: seededRandom(flags.seed ?? randomBytes(16).toString('hex')),
     store: flags.state === undefined ? memoryStore() : fileStore(flags.state),
+    ...(flags.latency !== undefined && { latency: latencies[flags.latency]! }),
     ...(flags.fault !== undefined && { behaviour: twin(findFault(flags.fault)) }),
   });
   const listener = await startServer({ accessory, host: flags.host, port }).catch(

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { InputError } from '../protocol/index.js';
 import { type AccessoryFlags, accessoryCommand } from './accessory.js';
 import { explainCommand, listCommand } from './list.js';
+import { type PairingFlags, pairCommand, pairingsCommand, unpairCommand } from './pairings.js';
 import { type RunFlags, runCommand } from './run.js';
 import { version } from '../version.js';
 
@@ -32,6 +33,14 @@ function program(exit: (code: number) => void): Command {
     .option('--timeout <MS>', 'how long a required answer may take (default 10000)')
     .option('--seed <N>', 'what everything random derives from; printed when not given')
     .option('--strict', 'warnings are red')
+    .option('--state <DIR>', 'keys, ledger and lock of each accessory (default .hapspec, env HAPSPEC_STATE)')
+    .option('--launch <CMD>', 'shell command that starts the accessory and stays')
+    .option('--reset <CMD>', 'shell command that factory-resets the accessory')
+    .option('--restart <CMD>', 'shell command that power-cycles the accessory')
+    .option('--attempts <N>', 'failed attempts the run may spend between resets (default 30)')
+    .option('--destructive', 'allow checks that can lock the accessory; they need --reset too')
+    .option('--evidence <DIR>', 'write the wire record of each check, decoded and decrypted')
+    .option('--dry-run', 'show the plan and its price, leave the accessory alone')
     .action(async (target: string, flags: RunFlags) => exit(await runCommand(target, flags)));
 
   hapspec
@@ -56,8 +65,26 @@ function program(exit: (code: number) => void): Command {
     .option('--state <DIR>', 'keep identity and pairings in this folder')
     .option('--fault <NAME>', 'with this fault')
     .option('--seed <N>', 'draw everything random from this')
+    .option('--latency <NAME>', 'answer as slowly as real hardware: esp32')
     .option('--list-faults', 'show all faults')
     .action(async (flags: AccessoryFlags) => exit(await accessoryCommand(flags)));
+
+  const keyed = (name: string, about: string): Command =>
+    hapspec
+      .command(name)
+      .description(about)
+      .argument('<TARGET>', 'HOST:PORT, [IPv6]:PORT or hap://HOST:PORT')
+      .option('--state <DIR>', 'keys of each accessory (default .hapspec, env HAPSPEC_STATE)')
+      .option('--timeout <MS>', 'how long a required answer may take (default 10000)');
+  keyed('pair', 'pair with an accessory and keep the pairing')
+    .option('--code <XXX-XX-XXX>', 'setup code (env HAPSPEC_CODE)')
+    .action(async (target: string, flags: PairingFlags) => exit(await pairCommand(target, flags)));
+  keyed('unpair', 'remove every pairing this harness has left in an accessory').action(
+    async (target: string, flags: PairingFlags) => exit(await unpairCommand(target, flags)),
+  );
+  keyed('pairings', 'list the pairings of an accessory paired by "hapspec pair"')
+    .option('--json', 'as JSON')
+    .action(async (target: string, flags: PairingFlags) => exit(await pairingsCommand(target, flags)));
 
   return hapspec;
 }

@@ -8,6 +8,7 @@ import {
   type RunReport,
   executeUnderMocha,
 } from '../runner/index.js';
+import { HookFailed } from '../target/index.js';
 import { Unreachable } from '../wire/index.js';
 import { version } from '../version.js';
 
@@ -22,6 +23,14 @@ export interface RunFlags {
   readonly timeout?: string;
   readonly seed?: string;
   readonly strict?: boolean;
+  readonly state?: string;
+  readonly launch?: string;
+  readonly reset?: string;
+  readonly restart?: string;
+  readonly attempts?: string;
+  readonly destructive?: boolean;
+  readonly dryRun?: boolean;
+  readonly evidence?: string;
 }
 
 /** Reports are written at most this often while a run goes on (real milliseconds), and once at its end. */
@@ -46,10 +55,21 @@ export async function runCommand(target: string, flags: RunFlags): Promise<numbe
   const code = flags.code ?? process.env['HAPSPEC_CODE'];
   const timeout = number(flags.timeout, '--timeout');
   const seed = number(flags.seed, '--seed');
+  const attempts = number(flags.attempts, '--attempts');
+  const state = flags.state ?? process.env['HAPSPEC_STATE'];
+  if (flags.destructive && flags.reset === undefined && !target.startsWith('embedded'))
+    throw new InputError('--destructive: these checks lock the accessory, so they need --reset CMD too');
   const prepared = prepareRun(target, {
     ...(code !== undefined && { code }),
     ...(timeout !== undefined && { timeout }),
     ...(seed !== undefined && { seed }),
+    ...(attempts !== undefined && { attempts }),
+    ...(state !== undefined && { state }),
+    ...(flags.launch !== undefined && { launch: flags.launch }),
+    ...(flags.reset !== undefined && { reset: flags.reset }),
+    ...(flags.restart !== undefined && { restart: flags.restart }),
+    ...(flags.destructive !== undefined && { destructive: flags.destructive }),
+    ...(flags.evidence !== undefined && { evidence: flags.evidence }),
     ...(flags.only !== undefined && { only: flags.only }),
     ...(flags.skip !== undefined && { skip: flags.skip }),
     levels: levelsOf(flags.level ?? []),
@@ -57,6 +77,10 @@ export async function runCommand(target: string, flags: RunFlags): Promise<numbe
     command: commandLine(target, flags),
   });
   const { run, bench, redacted } = prepared;
+  if (flags.dryRun) {
+    console.log(planText(run));
+    return 0;
+  }
   const write = reportWriter(flags, prepared);
   // Before the first contact: a path that cannot be written must not cost the accessory a run.
   write(() => run.report(), true);
@@ -79,21 +103,50 @@ export async function runCommand(target: string, flags: RunFlags): Promise<numbe
 
   const guarded = guard(run);
   try {
-    await run.survey();
+    await prepared.begin();
   } catch (error) {
     guarded.release();
-    if (!(error instanceof Unreachable)) throw error;
-    const meaning = `nothing answered at ${target}: ${error.message}`;
+    if (!(error instanceof Unreachable || error instanceof HookFailed)) throw error;
+    const meaning =
+      error instanceof HookFailed ? error.message : `nothing answered at ${target}: ${error.message}`;
     console.error(`hapspec: ${meaning}`);
     run.unreachable(error.message);
     return finish(run.report({ code: 3, meaning }));
   }
   await Promise.race([executeUnderMocha(run, [observer]), guarded.failed]);
   // A harness that has failed may hang; the accessory is still owed an attempt to leave it as it was found.
-  await Promise.race([run.restore(), bench.clock.sleep(2 * bench.options.patience.answer)]);
+  await Promise.race([prepared.end(), bench.clock.sleep(3 * bench.options.patience.answer)]);
   guarded.release();
   if (guarded.error !== undefined) console.error(`hapspec: the harness failed: ${guarded.error}`);
   return finish(run.report());
+}
+
+/** The plan in order with what each check costs, what is left out, and the price. */
+function planText(run: Run): string {
+  const lines: string[] = [];
+  for (const { entry, reported, leftOut } of run.plan) {
+    if (leftOut !== undefined || entry.kind === 'watch') continue;
+    const { from, costs = {} } = entry.spec;
+    const price = Object.entries(costs).map(([name, count]) => `${count} ${name}`);
+    lines.push(
+      `${entry.id.padEnd(44)} ${from.padEnd(9)} ${price.join(', ')}${reported ? '' : '  (for the watches)'}`,
+    );
+  }
+  const watches = run.plan.filter(({ entry }) => entry.kind === 'watch').map(({ entry }) => entry.id);
+  if (watches.length > 0) lines.push('', `watching: ${watches.join(', ')}`);
+  const out = run.plan.filter(({ leftOut }) => leftOut !== undefined);
+  if (out.length > 0)
+    lines.push(
+      '',
+      'left out:',
+      ...out.map(({ entry, leftOut }) => `  ${entry.id}: ${leftOut!.reason}: ${leftOut!.message}`),
+    );
+  const { m2, m4, m6, verifies, attempts } = run.estimate;
+  lines.push(
+    '',
+    `price: ${m2} M2, ${m4} M4, ${m6} M6, ${verifies} verifies, ${attempts} failed attempts, on an accessory that conforms`,
+  );
+  return lines.join('\n');
 }
 
 /** Writes the reports asked for: now when forced, else not more often than the interval. */
@@ -122,7 +175,12 @@ function guard(run: Run): { failed: Promise<void>; readonly error: string | unde
     error ??= thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
     fail();
   };
-  const onSignal = (): void => run.interrupt();
+  const onSignal = (): void => {
+    // The second time there is no waiting: what is in the accessory is in the key store for the next run.
+    if (run.over) process.exit(5);
+    run.interrupt();
+    console.error('hapspec: interrupted: leaving the accessory as it was found (once more to stop at once)');
+  };
   process.on('uncaughtException', onError);
   process.on('unhandledRejection', onError);
   process.on('SIGINT', onSignal);
@@ -150,6 +208,10 @@ function commandLine(target: string, flags: RunFlags): string {
   for (const level of flags.level ?? []) words.push('--level', level);
   if (flags.timeout !== undefined) words.push('--timeout', flags.timeout);
   if (flags.strict) words.push('--strict');
+  if (flags.attempts !== undefined) words.push('--attempts', flags.attempts);
+  for (const hook of ['launch', 'reset', 'restart'] as const)
+    if (flags[hook] !== undefined) words.push(`--${hook}`, `'${flags[hook]}'`);
+  if (flags.destructive) words.push('--destructive');
   if (flags.seed !== undefined) words.push('--seed', flags.seed);
   return words.join(' ');
 }

@@ -89,6 +89,8 @@ export function readSetupM2(m2: TlvMessage): SetupM2 {
 /** The controller's side of one Pair Setup exchange: messages out, messages in, no socket. */
 export class PairSetupController {
   private srp: ClientSession | undefined;
+  /** The sub-TLV of the last M5 before it was sealed. */
+  lastSub: readonly TlvItem[] = [];
 
   constructor(
     /** Setup code with dashes. */
@@ -142,6 +144,7 @@ export class PairSetupController {
       options.signature?.({ x, K, identity }) ??
       sign(identity.ltsk, signedInfo(x, identity.id, identity.ltpk));
     const sub = applyEdit(identityItems(identity.id, identity.ltpk, signature), options.sub);
+    this.lastSub = sub;
     const key = options.key ?? deriveKey('Pair-Setup-Encrypt', K);
     return sealedMessage(5, seal(key, labelNonce(options.label ?? 'PS-Msg05'), encodeTlv(sub)));
   }

@@ -58,6 +58,8 @@ export class PairVerifyController {
   private accessoryKey: Bytes | undefined;
   private accessorySignature: Bytes | undefined;
   private shared: Bytes | undefined;
+  /** The sub-TLV of the last M3 before it was sealed. */
+  lastSub: readonly TlvItem[] = [];
 
   constructor(
     readonly identity: Identity,
@@ -149,6 +151,7 @@ export class PairVerifyController {
       options.signature?.({ identity, own, accessory, accessorySignature: this.accessorySignature }) ??
       sign(identity.ltsk, signedInfo(own, identity.id, accessory));
     const sub = applyEdit(proofItems(identity.id, signature), options.sub);
+    this.lastSub = sub;
     const key = options.key ?? deriveKey('Pair-Verify-Encrypt', shared);
     return sealedMessage(3, seal(key, labelNonce(options.label ?? 'PV-Msg03'), encodeTlv(sub)));
   }

@@ -1,5 +1,6 @@
 /** What a run leaves behind: console, JUnit, JSON; redacted, escaped, written whole. */
 export * from './console.js';
+export * from './evidence.js';
 export * from './files.js';
 export * from './json.js';
 export * from './junit.js';

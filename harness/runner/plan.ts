@@ -125,7 +125,7 @@ function estimate(entries: readonly PlanEntry[]): Estimate {
     // The sign of life asked for afterwards.
     if (risky && (costs.m2 ?? 0) < 2) total.verifies++;
     // The way from one state to the other: a whole Pair Setup, or a session that removes its own pairing.
-    if (from === 'paired' && !paired) (total.m2++, total.m4++, total.m6++);
+    if (from === 'paired' && !paired) for (const key of ['m2', 'm4', 'm6'] as const) total[key]++;
     if (from === 'unpaired' && paired) total.verifies++;
     paired =
       leaves === 'paired' || (from === 'paired' && leaves !== 'unpaired') || (from === 'any' && paired);

@@ -1,3 +1,4 @@
+import { type Identity, equal } from '../protocol/index.js';
 import { type Bench, Blocked, HookFailed } from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
 import type { Case, Check, Watch } from './check.js';
@@ -22,6 +23,8 @@ export interface RunOptions extends RunEnvironment {
   readonly attempts?: number;
   /** Checks that can lock the accessory are allowed (`--destructive`). */
   readonly destructive?: boolean;
+  /** Identities `hapspec pair` put into the accessory to stay. */
+  readonly kept?: readonly Identity[];
   /** Gets the wire record of each check when it has run. */
   readonly evidence?: (id: string, events: readonly TraceEvent[]) => void;
 }
@@ -43,6 +46,8 @@ export class Run {
   /** Failures by silence, by requirement. */
   private readonly silences = new Map<string, number>();
   private foundAs: Bench['state'] = 'unknown';
+  /** The pairing `hapspec pair` made, to be made again at the end. */
+  private keptIdentity: Identity | undefined;
   private aftermath = { clean: true, message: 'the accessory was not touched' };
 
   constructor(readonly options: RunOptions) {
@@ -72,10 +77,12 @@ export class Run {
     };
   }
 
-  /** First contact. @throws Unreachable */
+  /** First contact; takes back what an earlier run left. @throws Unreachable */
   async survey(): Promise<void> {
-    await this.options.bench.survey();
-    this.foundAs = this.options.bench.state;
+    const { bench, kept = [] } = this.options;
+    await bench.survey();
+    this.foundAs = bench.state;
+    this.keptIdentity = bench.recovered.find((identity) => kept.some(({ id }) => equal(id, identity.id)));
   }
 
   /** No further check starts; those left are reported as not run. */
@@ -256,7 +263,7 @@ export class Run {
 
   /** Leaves the accessory as it was found. */
   async restore(): Promise<void> {
-    this.aftermath = await this.options.bench.restore(this.foundAs);
+    this.aftermath = await this.options.bench.restore(this.foundAs, this.keptIdentity);
   }
 
   price(): Price {

@@ -14,7 +14,8 @@ import {
 } from '../protocol/index.js';
 import { type Clock, type Dialer, type Patience, Trace, Unreachable } from '../wire/index.js';
 import { Controller } from './controller.js';
-import { Blocked, HookFailed, StepFailed } from './errors.js';
+import { Blocked, StepFailed } from './errors.js';
+import { HookFailed } from './hooks.js';
 import { Link } from './link.js';
 import { type Outcome, describeOutcome } from './outcome.js';
 import { type Profile, hapProfile } from './profile.js';
@@ -55,6 +56,8 @@ export interface Memory {
   /** M6 (or a reply to Add) says it is in the accessory. */
   confirmed(identity: Identity, accessory: Peer | undefined): void;
   forget(identity: Identity): void;
+  /** Identities of earlier runs that may still be in the accessory, the most promising first. */
+  identities(): readonly { readonly identity: Identity }[];
   /** Failed attempts since the last reset, over runs. */
   readonly attempts: number;
   spend(attempts: number): void;
@@ -82,6 +85,10 @@ export interface Spent {
 
 /** The requirement behind every return to the unpaired state. */
 const UNPAIRING = 'PAIRINGS-19';
+/** How long an accessory may take to boot, and to answer a first request (ms). */
+const COME_BACK = 60_000;
+const READY_ANSWER = 2_000;
+const goneFor = `did not answer within ${COME_BACK / 1000} s`;
 /** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
 const BUSY_PATIENCE = 5_000;
 
@@ -100,6 +107,8 @@ export class Bench {
   readonly broken = new Map<string, string>();
   /** Every identity that left in an M5 or Add, also in one that had to be refused: it may be in the accessory. */
   readonly sentIdentities: Identity[] = [];
+  /** Identities found in the accessory and removed, of this run or an earlier one. */
+  readonly recovered: Identity[] = [];
   /** Secret keys made in this run, for redaction. */
   readonly keys: Uint8Array[] = [];
   /** The accessory did something forbidden in this run: what M1 says about its pairings is not trusted alone. */
@@ -159,11 +168,12 @@ export class Bench {
   }
 
   /**
-   * First look: is anyone there, paired or not? An accessory that answers nothing at all is Unreachable; one that
-   * answers something else but not M1 is for the checks to judge.
+   * First look: is anyone there, paired or not? What an earlier run left behind is taken back. An accessory that
+   * answers nothing at all is Unreachable; one that answers something else but not M1 is for the checks to judge.
+   * @returns true when a pairing of an earlier run was found and removed.
    * @throws Unreachable
    */
-  async survey(): Promise<void> {
+  async survey(): Promise<boolean> {
     const m1 = await this.probe();
     if (m1.kind === 'close' || m1.kind === 'reset' || m1.kind === 'silence') {
       const link = await this.open();
@@ -175,6 +185,19 @@ export class Bench {
           `it accepts connections and answers nothing (Pair Setup M1: ${describeOutcome(m1)}; GET /accessories: ${describeOutcome(other)}). Is this the accessory's HAP port?`,
         );
     }
+    const { memory } = this.options;
+    const left = memory?.identities() ?? [];
+    if (left.length === 0) return false;
+    if (this.state === 'unpaired') {
+      // Nothing of them got in, or somebody has reset the accessory since.
+      for (const { identity } of left) memory?.forget(identity);
+      return false;
+    }
+    this.sentIdentities.push(...left.map(({ identity }) => identity).reverse());
+    this.keys.push(...left.map(({ identity }) => identity.ltsk));
+    if (this.state === 'foreign') this.state = 'unknown';
+    await this.settle();
+    return (this.state as KnownState) === 'unpaired';
   }
 
   /** Pair Setup M1 on a fresh connection, closed again; tells the pairing state when the answer does. */
@@ -235,6 +258,8 @@ export class Bench {
     if (reset === undefined) throw new Blocked('a factory reset is needed: give --reset CMD');
     await this.closeLinks();
     await reset();
+    if (!(await this.ready(COME_BACK)))
+      throw new HookFailed('reset', `ended, and the accessory ${goneFor}`, '');
     this.spent.resets++;
     this.localAttempts = 0;
     this.options.memory?.wasReset();
@@ -245,11 +270,12 @@ export class Bench {
     const after = this.state as KnownState;
     if (after === 'foreign')
       throw new HookFailed(
-        '--reset',
-        'the accessory came back paired: the command does not restore the factory state',
+        'reset',
+        'ended, and the accessory came back paired: that is no factory reset',
+        '',
       );
     if (after === 'unknown')
-      throw new HookFailed('--reset', `afterwards M1 was answered by ${describeOutcome(outcome)}`);
+      throw new HookFailed('reset', `ended, and M1 was then answered by ${describeOutcome(outcome)}`, '');
   }
 
   /** Power-cycles the accessory by the hook. @throws Blocked without one; HookFailed */
@@ -258,6 +284,25 @@ export class Bench {
     if (restart === undefined) throw new Blocked('a restart is needed: give --restart CMD');
     await this.closeLinks();
     await restart();
+    if (!(await this.ready(COME_BACK)))
+      throw new HookFailed('restart', `ended, and the accessory ${goneFor}`, '');
+  }
+
+  /** Waits until the accessory answers a request on a fresh connection, `wait` ms at most. */
+  async ready(wait: number): Promise<boolean> {
+    const deadline = this.clock.now() + wait;
+    for (;;) {
+      try {
+        const link = await this.open();
+        const outcome = await link.request({ method: 'GET', path: '/accessories' }, READY_ANSWER);
+        await this.closeLinks();
+        if (outcome.kind === 'reply') return true;
+      } catch (error) {
+        if (!(error instanceof Unreachable)) throw error;
+      }
+      if (this.clock.now() >= deadline) return false;
+      await this.clock.sleep(250);
+    }
   }
 
   unpaired(): void {
@@ -324,6 +369,7 @@ export class Bench {
       try {
         if ((await this.removeSelf(identity)) !== false) {
           this.forget(identity);
+          this.recovered.push(identity);
           return true;
         }
       } catch (error) {
@@ -378,12 +424,20 @@ export class Bench {
   /**
    * Leaves the accessory as it was found. Never throws: the answer goes into the report's first line.
    */
-  async restore(foundAs: KnownState): Promise<{ clean: boolean; message: string }> {
+  async restore(foundAs: KnownState, kept?: Identity): Promise<{ clean: boolean; message: string }> {
     try {
       await this.closeLinks();
       if (this.state === 'ours') await this.unpair();
       else if (this.state === 'unknown') await this.settle();
       if (this.misbehaved) while (await this.recover());
+      if (this.state === 'unpaired') for (const identity of [...this.sentIdentities]) this.forget(identity);
+      if (this.state === 'unpaired' && kept !== undefined) {
+        const setup = await this.controller('pairing as found').pairSetup({ identity: kept });
+        await setup.m3();
+        await setup.m5();
+        await this.closeLinks();
+        return { clean: true, message: 'the accessory is paired by "hapspec pair" again, as it was found' };
+      }
       if (this.state === 'unpaired' || this.state === foundAs)
         return {
           clean: true,
@@ -398,13 +452,18 @@ export class Bench {
         return { clean: true, message: 'nothing was stored in the accessory by this run' };
       return {
         clean: false,
-        message: `NOT AS FOUND: the accessory may hold a pairing of this run, and it could not be removed (${error.message}). A factory reset of the accessory clears it.`,
+        message: `NOT AS FOUND: the accessory may hold a pairing of this run, and it could not be removed (${error.message}). ${recovery(this.options.memory)}`,
       };
     }
     return {
       clean: false,
-      message:
-        'NOT AS FOUND: the accessory answers Unavailable and no key of this run opens it. A factory reset of the accessory clears it.',
+      message: `NOT AS FOUND: the accessory answers Unavailable and no key of this run opens it. ${recovery(this.options.memory)}`,
     };
   }
+}
+
+function recovery(memory: Memory | undefined): string {
+  return memory === undefined
+    ? 'A factory reset of the accessory clears it.'
+    : 'Its keys are kept: the next run or "hapspec unpair" tries again; a factory reset of the accessory clears it too.';
 }

@@ -288,6 +288,7 @@ export class PairSetup {
   async sendM5(options: M5Options = {}, edit?: Edit, wait = this.controller.judgedWait): Promise<Outcome> {
     const { bench } = this.controller;
     const items = applyEdit(this.machine.m5(options), edit);
+    this.link.inside('sub-TLV of M5', this.machine.lastSub);
     bench.remember(this.identity, 'pair-setup');
     bench.spent.m6++;
     // Until M6 is read the accessory may or may not hold this pairing.
@@ -299,6 +300,7 @@ export class PairSetup {
   readM6(outcome: Outcome & Reply): SetupM6 {
     const { bench } = this.controller;
     const m6 = this.machine.readM6(outcome.tlv!);
+    if (m6.items !== undefined) this.link.inside('sub-TLV of M6', m6.items.items);
     for (const { requirement, what, fatal } of m6.findings) if (fatal) bench.broken.set(requirement, what);
     bench.paired(this.identity, m6.accessory);
     bench.emit('setup-m6', { reply: outcome, m6 });
@@ -338,6 +340,7 @@ export class PairVerify {
     const outcome = await this.exchange(applyEdit(this.machine.m1(), edit), wait);
     if (outcome.kind === 'reply' && outcome.tlv?.state === 2 && outcome.tlv.error === undefined) {
       this.m2 = this.machine.readM2(outcome.tlv);
+      if (this.m2.items !== undefined) this.link.inside('sub-TLV of Pair Verify M2', this.m2.items.items);
       if (!this.housekeeping) this.controller.bench.emit('verify-m2', { reply: outcome, m2: this.m2 });
     }
     return outcome;
@@ -354,7 +357,9 @@ export class PairVerify {
 
   /** M3, by the rule or with departures, judged. */
   sendM3(options: VerifyM3Options = {}, edit?: Edit, wait = this.controller.judgedWait): Promise<Outcome> {
-    return this.exchange(applyEdit(this.machine.m3(options), edit), wait);
+    const items = applyEdit(this.machine.m3(options), edit);
+    this.link.inside('sub-TLV of Pair Verify M3', this.machine.lastSub);
+    return this.exchange(items, wait);
   }
 
   /** M3 to M4 as a step, and the switch to frames. */

@@ -14,15 +14,3 @@ export class StepFailed extends Error {
 export class Blocked extends Error {
   override name = 'Blocked';
 }
-
-/** A hook did not do what it is for. The message names it and keeps the end of its output. */
-export class HookFailed extends Error {
-  override name = 'HookFailed';
-  constructor(
-    /** `--reset`, `--restart`, `--launch`. */
-    readonly hook: string,
-    what: string,
-  ) {
-    super(`${hook} failed: ${what}`);
-  }
-}

@@ -91,8 +91,12 @@ export class Link {
 
   /** Sends a request, in frames when secured, and waits for what comes of it. */
   async request(request: HttpRequest, wait: number): Promise<Outcome> {
-    this.said(`${request.method} ${request.path}  ${describeBody(request)}`);
+    const items = requestItems(request)?.items;
+    const line = `${request.method} ${request.path}  ${describeBody(request)}`;
+    this.trace.record(this.number, { kind: 'said', line, sealed: this.secured, ...(items && { items }) });
     const bytes = this.encode(request);
+    if (this.secure !== undefined)
+      this.trace.record(this.number, { kind: 'opened', bytes, line: 'plaintext of the frames sent' });
     this.send(this.secure === undefined ? bytes : concat(...this.secure.seal(bytes)));
     return this.outcome(wait, request.path);
   }
@@ -106,6 +110,11 @@ export class Link {
   /** A line of the decoded exchange for what raw sends do. */
   said(line: string): void {
     this.trace.record(this.number, { kind: 'said', line, sealed: this.secured });
+  }
+
+  /** A sub-TLV, as it was before sealing or after opening. */
+  inside(line: string, items: readonly TlvItem[]): void {
+    this.trace.record(this.number, { kind: 'inside', bytes: encodeTlv(items), line, items });
   }
 
   note(line: string): void {
@@ -190,13 +199,18 @@ export class Link {
       if (frame.plaintext === undefined)
         return `a frame of ${frame.length} bytes that does not open with counter ${frame.counter}`;
       parts.push(frame.plaintext);
+      this.trace.record(this.number, {
+        kind: 'opened',
+        bytes: frame.plaintext,
+        line: `frame ${frame.counter} received, ${frame.length} bytes`,
+      });
     }
     return concat(...parts);
   }
 
   private reply(http: HttpMessage, sealed: boolean, elapsed: number, path: string): Outcome {
     const tlv = isPairingBody(http, this.profile) ? decodeTlv(http.body) : undefined;
-    this.heard(`${http.status}  ${describeResponse(http, tlv)}`, sealed, elapsed);
+    this.heard(`${http.status}  ${describeResponse(http, tlv)}`, sealed, elapsed, tlv?.items);
     const outcome = {
       kind: 'reply',
       http,
@@ -210,9 +224,9 @@ export class Link {
     return outcome;
   }
 
-  private heard(line: string, sealed: boolean, elapsed?: number): void {
+  private heard(line: string, sealed: boolean, elapsed?: number, items?: readonly TlvItem[]): void {
     const time = elapsed === undefined ? '' : `  (${Math.round(elapsed)} ms)`;
-    this.trace.record(this.number, { kind: 'heard', line: line + time, sealed });
+    this.trace.record(this.number, { kind: 'heard', line: line + time, sealed, ...(items && { items }) });
   }
 
   private ended(kind: 'close' | 'reset'): void {
@@ -258,11 +272,14 @@ export class Link {
   }
 }
 
+function requestItems(request: HttpRequest): TlvMessage | undefined {
+  const type = request.headers?.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? '';
+  return request.body === undefined || /json/.test(type) ? undefined : decodeTlv(request.body);
+}
+
 function describeBody(request: HttpRequest): string {
   if (request.body === undefined) return '';
-  const type = request.headers?.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? '';
-  if (/json/.test(type)) return text(request.body.subarray(0, 120));
-  return decodeTlv(request.body).toString();
+  return requestItems(request)?.toString() ?? text(request.body.subarray(0, 120));
 }
 
 function describeResponse(http: HttpMessage, tlv: TlvMessage | undefined): string {

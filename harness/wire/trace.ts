@@ -1,4 +1,4 @@
-import type { Bytes } from '../protocol/index.js';
+import type { Bytes, TlvItem } from '../protocol/index.js';
 
 /** One thing that happened on the wire, in order. Times are clock milliseconds. */
 export type TraceEvent = {
@@ -13,7 +13,20 @@ export type TraceEvent = {
   /** Raw bytes, as they went through the socket. */
   | { readonly kind: 'sent' | 'received'; readonly bytes: Bytes }
   /** A message understood: one line for people, and whether it travelled sealed. */
-  | { readonly kind: 'said' | 'heard'; readonly line: string; readonly sealed: boolean }
+  | {
+      readonly kind: 'said' | 'heard';
+      readonly line: string;
+      readonly sealed: boolean;
+      /** The items of a pairing message. */
+      readonly items?: readonly TlvItem[];
+    }
+  /** What frames held, or a sub-TLV after it was opened. */
+  | {
+      readonly kind: 'opened' | 'inside';
+      readonly bytes: Bytes;
+      readonly line: string;
+      readonly items?: readonly TlvItem[];
+    }
   /** A remark of the harness: a retry, a departure from the rule, a decision. */
   | { readonly kind: 'note'; readonly line: string }
 );

@@ -1,0 +1,150 @@
+import { randomBytes } from 'node:crypto';
+import { DEFAULT_STATE, withKept } from '../conformance.js';
+import { InputError, Permission, aint, hex, parseSetupCode, seededRandom, text } from '../protocol/index.js';
+import { printable } from '../report/index.js';
+import {
+  type AccessoryState,
+  Bench,
+  Blocked,
+  StepFailed,
+  benchFor,
+  openState,
+  parseAddress,
+} from '../target/index.js';
+import { Unreachable, defaultPatience } from '../wire/index.js';
+
+export interface PairingFlags {
+  readonly code?: string;
+  readonly state?: string;
+  readonly timeout?: string;
+  readonly json?: boolean;
+}
+
+/** One accessory with what is kept about it: leftovers of runs, and the pairing that was made to stay. */
+interface Kept {
+  readonly bench: Bench;
+  readonly state: AccessoryState;
+  readonly kept: AccessoryState;
+}
+
+function open(target: string, flags: PairingFlags): Kept {
+  const address = parseAddress(target);
+  if (address.kind === 'embedded')
+    throw new InputError(`target "${target}": an embedded accessory ends with its run`);
+  const dir = flags.state ?? process.env['HAPSPEC_STATE'] ?? DEFAULT_STATE;
+  const code = flags.code ?? process.env['HAPSPEC_CODE'];
+  if (flags.timeout !== undefined && !/^\d{1,6}$/.test(flags.timeout))
+    throw new InputError(`--timeout: expected a whole number, got "${flags.timeout}"`);
+  const answer = aint(Number(flags.timeout ?? defaultPatience.answer), '--timeout', 100, 600_000);
+  const state = openState(dir, target);
+  const kept = openState(dir, `${target} kept`);
+  const bench = benchFor(address, {
+    code: code === undefined || code === '' ? undefined : parseSetupCode(code),
+    // Not from a seed: this pairing stays, and its key must not follow from anything printed.
+    random: seededRandom(randomBytes(16).toString('hex')),
+    patience: { ...defaultPatience, answer },
+    memory: withKept(state, undefined),
+  });
+  return { bench, state, kept };
+}
+
+/** Runs a command under the accessory's lock; what the accessory or the network does wrong is a message and a code. */
+async function locked({ bench, state, kept }: Kept, action: () => Promise<number>): Promise<number> {
+  state.lock();
+  try {
+    return await action();
+  } catch (error) {
+    if (error instanceof Unreachable) {
+      console.error(`hapspec: nothing answered: ${error.message}`);
+      return 3;
+    }
+    if (!(error instanceof StepFailed || error instanceof Blocked)) throw error;
+    console.error(`hapspec: ${printable(error.message)}`);
+    return 1;
+  } finally {
+    await bench.closeLinks();
+    state.release();
+    kept.release();
+  }
+}
+
+/** `hapspec pair`: a pairing that stays, its key in the state folder. */
+export async function pairCommand(target: string, flags: PairingFlags): Promise<number> {
+  const opened = open(target, flags);
+  const { bench, kept } = opened;
+  if (bench.options.code === undefined)
+    throw new InputError('setup code: pairing needs it: give --code XXX-XX-XXX or set HAPSPEC_CODE');
+  return locked(opened, async () => {
+    await bench.survey();
+    if (bench.state !== 'unpaired')
+      throw new Blocked('the accessory is paired already: see "hapspec pairings" and "hapspec unpair"');
+    const controller = bench.controller('pair');
+    const identity = controller.newIdentity();
+    kept.remember(identity, 'pair-setup');
+    const setup = await controller.pairSetup({ identity });
+    await setup.m3();
+    const { accessory, findings } = await setup.m5();
+    kept.confirmed(identity, accessory);
+    opened.state.forget(identity);
+    const fatal = findings.find((finding) => finding.fatal);
+    if (fatal !== undefined) throw new StepFailed(fatal.requirement, fatal.what);
+    console.log(
+      `paired with ${printable(text(accessory!.id))} as ${text(identity.id)}; the key is in ${kept.keysFile}`,
+    );
+    return 0;
+  });
+}
+
+/** `hapspec unpair`: removes whatever this harness has left in the accessory. */
+export async function unpairCommand(target: string, flags: PairingFlags): Promise<number> {
+  const opened = open(target, flags);
+  const { bench, kept } = opened;
+  return locked(opened, async () => {
+    const keys = kept.identities();
+    for (const { identity } of keys) bench.remember(identity, 'pair-setup');
+    await bench.survey();
+    if (bench.state === 'unpaired') {
+      for (const { identity } of keys) kept.forget(identity);
+      const removed = bench.recovered.length;
+      console.log(
+        removed === 0
+          ? 'the accessory is unpaired: nothing to remove'
+          : `removed ${removed} ${removed === 1 ? 'pairing' : 'pairings'}: the accessory is unpaired`,
+      );
+      return 0;
+    }
+    throw new Blocked(
+      'the accessory stays paired, and no key kept here opens it: it is paired with another controller, or needs a factory reset',
+    );
+  });
+}
+
+/** `hapspec pairings`: what List Pairings says. */
+export async function pairingsCommand(target: string, flags: PairingFlags): Promise<number> {
+  const opened = open(target, flags);
+  const { bench, kept } = opened;
+  return locked(opened, async () => {
+    const [key] = kept.identities();
+    if (key === undefined) throw new Blocked('no key for this accessory: "hapspec pair" makes one');
+    bench.state = 'ours';
+    bench.admin = key.identity;
+    bench.accessory = key.accessory;
+    const session = await bench.controller('pairings').session();
+    const { entries, findings } = await session.list();
+    if (flags.json)
+      console.log(
+        JSON.stringify(
+          entries.map(({ id, ltpk, permissions }) => ({ id: text(id), ltpk: hex(ltpk), permissions })),
+          undefined,
+          2,
+        ),
+      );
+    else
+      for (const { id, ltpk, permissions } of entries)
+        console.log(
+          `${printable(text(id)).padEnd(38)} ${(permissions & 1) === Permission.Admin ? 'admin' : 'user '} ${hex(ltpk)}`,
+        );
+    for (const { what } of findings) console.error(`hapspec: ${printable(what)}`);
+    return 0;
+  });
+}

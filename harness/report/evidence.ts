@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { type TlvItem, hex, tlvTypeName } from '../protocol/index.js';
+import type { TraceEvent } from '../wire/index.js';
+import { writeAtomically } from './files.js';
+
+/** Version of the lines below. */
+export const EVIDENCE_SCHEMA = 1;
+
+/** A file name that any system takes; a hash keeps ids apart that differ only in what is replaced. */
+function fileName(id: string): string {
+  const plain = id.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 100);
+  return plain === id
+    ? `${plain}.jsonl`
+    : `${plain}-${createHash('sha256').update(id).digest('hex').slice(0, 6)}.jsonl`;
+}
+
+function decoded(items: readonly TlvItem[]): unknown[] {
+  return items.map(({ type, value }) => ({
+    type,
+    name: tlvTypeName(type),
+    length: value.length,
+    value: hex(value),
+  }));
+}
+
+function lineOf(event: TraceEvent): Record<string, unknown> {
+  const { time, connection, kind } = event;
+  const base = { ms: Math.round(time * 1000) / 1000, connection, kind };
+  switch (event.kind) {
+    case 'sent':
+    case 'received':
+      return { ...base, bytes: hex(event.bytes) };
+    case 'opened':
+    case 'inside':
+      return {
+        ...base,
+        line: event.line,
+        bytes: hex(event.bytes),
+        ...(event.items && { tlv: decoded(event.items) }),
+      };
+    case 'said':
+    case 'heard':
+      return {
+        ...base,
+        line: event.line,
+        sealed: event.sealed,
+        ...(event.items && { tlv: decoded(event.items) }),
+      };
+    case 'silence':
+      return { ...base, waitedMs: Math.round(event.waited) };
+    case 'note':
+      return { ...base, line: event.line };
+    default:
+      return base;
+  }
+}
+
+/**
+ * Writes the wire record of one check: a JSON object a line, the first one says what follows. Bytes are hex, times
+ * milliseconds of the run's clock. `redact` sees every line before it is written.
+ * @returns the path of the file.
+ * @throws InputError when the folder cannot be written.
+ */
+export function writeEvidence(
+  folder: string,
+  check: { readonly id: string; readonly target: string; readonly seed: string },
+  events: readonly TraceEvent[],
+  redact: (text: string) => string,
+): string {
+  const path = join(folder, fileName(check.id));
+  const lines = [
+    { schema: EVIDENCE_SCHEMA, check: check.id, target: check.target, seed: check.seed },
+    ...events.map(lineOf),
+  ];
+  writeAtomically(path, lines.map((line) => redact(JSON.stringify(line))).join('\n') + '\n');
+  return path;
+}

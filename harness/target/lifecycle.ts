@@ -1,0 +1,79 @@
+import type { Bench, Hooks } from './bench.js';
+import { HookFailed, type Launched, launchHook, runHook } from './hooks.js';
+
+/** Shell commands of the user that act on the accessory. */
+export interface Commands {
+  readonly launch?: string;
+  readonly reset?: string;
+  readonly restart?: string;
+}
+
+/** How long a hook may run, and how long a launched accessory may take to answer (ms). */
+const HOOK_DEADLINE = 60_000;
+
+/** The accessory's life as far as the user's commands reach. */
+export class Lifecycle {
+  private launched: Launched | undefined;
+
+  constructor(
+    private readonly commands: Commands,
+    private readonly target: string,
+  ) {}
+
+  private get env(): Readonly<Record<string, string>> {
+    return { HAPSPEC_TARGET: this.target };
+  }
+
+  /** Hooks for a bench; what no command exists for is left out. Without `--restart`, `--launch` serves as one. */
+  get hooks(): Hooks {
+    const { launch, reset, restart } = this.commands;
+    const run = (name: 'reset' | 'restart', command: string) => async (): Promise<void> => {
+      await runHook(name, command, { deadline: HOOK_DEADLINE, env: this.env });
+    };
+    const relaunch = async (): Promise<void> => {
+      await this.launched?.stop();
+      this.spawn(launch!);
+    };
+    return {
+      ...(reset !== undefined && { reset: run('reset', reset) }),
+      ...(restart !== undefined
+        ? { restart: run('restart', restart) }
+        : launch !== undefined && { restart: relaunch }),
+    };
+  }
+
+  private spawn(command: string): Launched {
+    this.launched = launchHook(command, { env: this.env });
+    return this.launched;
+  }
+
+  /** Starts the accessory when there is a command for it, and waits until it answers. @throws HookFailed */
+  async start(bench: Bench): Promise<void> {
+    if (this.commands.launch === undefined) return;
+    const launched = this.spawn(this.commands.launch);
+    let ended: number | null | undefined;
+    void launched.exited.then(({ code }) => (ended = code ?? null));
+    const deadline = bench.clock.now() + HOOK_DEADLINE;
+    while (!(await bench.ready(500))) {
+      if (ended !== undefined)
+        throw new HookFailed(
+          'launch',
+          `ended with ${ended === null ? 'a signal' : `code ${ended}`} before the accessory answered`,
+          launched.output(),
+        );
+      if (bench.clock.now() >= deadline) {
+        await launched.stop();
+        throw new HookFailed(
+          'launch',
+          `runs, and the accessory did not answer within ${HOOK_DEADLINE / 1000} s`,
+          launched.output(),
+        );
+      }
+    }
+  }
+
+  /** Ends what was launched. */
+  async stop(): Promise<void> {
+    await this.launched?.stop();
+  }
+}
