@@ -1,4 +1,5 @@
-import { readFileSync, realpathSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
 import { InputError } from '../protocol/index.js';
 // Not through the target's index: only this one function of it is needed here.
@@ -215,6 +216,11 @@ export function writeExpectations(
     existing.about ??
     'Known deviations of this accessory; every entry needs a reason before the file is taken.';
   const content = { about, expectations: sorted };
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch (error) {
+    throw new InputError(`cannot write ${path}: ${(error as Error).message}`, { cause: error });
+  }
   replaceFile(exists(path) ? realpathSync(path) : path, `${JSON.stringify(content, undefined, 2)}\n`);
 }
 
