@@ -267,15 +267,15 @@ table('anyRefusal', anyRefusal(), [
   ['a success', m4, false],
   ['HTTP 200 without a body', reply({}), false],
   ['HTTP 200 with JSON', reply({ body: new Uint8Array([0x7b, 0x7d]), type: 'application/json' }), false],
-  ...[
-    ['Salt', salt],
-    ['PublicKey', publicKey],
-    ['Proof', proof],
-    ['EncryptedData', tlv(TlvType.EncryptedData, new Uint8Array(40))],
-    ['Permissions', tlv(TlvType.Permissions, 1)],
-  ].flatMap(([name, item]): Row[] => [
-    [`an Error beside ${String(name)}`, reply({ items: [state(4), error(2), item as TlvItem] }), false],
-    [`HTTP 400 with ${String(name)}`, reply({ status: 400, items: [item as TlvItem] }), false],
+  ...Object.entries({
+    Salt: salt,
+    PublicKey: publicKey,
+    Proof: proof,
+    EncryptedData: tlv(TlvType.EncryptedData, new Uint8Array(40)),
+    Permissions: tlv(TlvType.Permissions, 1),
+  }).flatMap(([name, item]): Row[] => [
+    [`an Error beside ${name}`, reply({ items: [state(4), error(2), item] }), false],
+    [`HTTP 400 with ${name}`, reply({ status: 400, items: [item] }), false],
   ]),
   ['plaintext on a secured connection', reply({ status: 400, secured: true }), false],
   ['a sealed HTTP 400', reply({ status: 400, secured: true, sealed: true }), true],
