@@ -4,6 +4,7 @@ import { type AccessoryFlags, accessoryCommand } from './accessory.js';
 import { explainCommand, listCommand } from './list.js';
 import { type PairingFlags, pairCommand, pairingsCommand, unpairCommand } from './pairings.js';
 import { type RunFlags, runCommand } from './run.js';
+import { type SelftestFlags, selftestCommand } from './selftest.js';
 import { version } from '../version.js';
 
 const collect = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
@@ -69,6 +70,14 @@ function program(exit: (code: number) => void): Command {
     .option('--list-faults', 'show all faults')
     .action(async (flags: AccessoryFlags) => exit(await accessoryCommand(flags)));
 
+  hapspec
+    .command('selftest')
+    .description('grade the suite: every check against the faults of the reference accessory')
+    .option('--full', 'the whole matrix: every check against every fault')
+    .option('--seed <N>', 'what everything random derives from', '1')
+    .option('--update <FILE>', 'put the summary between its two marks in this file (with --full)')
+    .action(async (flags: SelftestFlags) => exit(await selftestCommand(flags)));
+
   const keyed = (name: string, about: string): Command =>
     hapspec
       .command(name)
@@ -89,9 +98,19 @@ function program(exit: (code: number) => void): Command {
   return hapspec;
 }
 
+function describe(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
+
 /** Runs the command line and sets the process's exit code: 2 for the user's mistakes, 4 for the harness's own. */
 export async function main(argv: readonly string[]): Promise<void> {
   let code = 0;
+  const failed = (error: unknown): void => {
+    console.error(`hapspec: the harness failed: ${describe(error)}`);
+    process.exit(4);
+  };
+  process.on('uncaughtException', failed);
+  process.on('unhandledRejection', failed);
   try {
     await program((result) => (code = result)).parseAsync([...argv]);
   } catch (error) {
@@ -100,9 +119,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       console.error(`hapspec: ${error.message}`);
       code = 2;
     } else {
-      console.error(
-        `hapspec: the harness failed: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`,
-      );
+      console.error(`hapspec: the harness failed: ${describe(error)}`);
       code = 4;
     }
   }

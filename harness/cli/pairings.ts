@@ -4,7 +4,7 @@ import { InputError, Permission, aint, hex, parseSetupCode, seededRandom, text }
 import { printable } from '../report/index.js';
 import {
   type AccessoryState,
-  Bench,
+  type Bench,
   Blocked,
   StepFailed,
   benchFor,

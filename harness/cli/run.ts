@@ -181,6 +181,13 @@ function guard(run: Run): { failed: Promise<void>; readonly error: string | unde
     run.interrupt();
     console.error('hapspec: interrupted: leaving the accessory as it was found (once more to stop at once)');
   };
+  // The command line's own handlers would end the process before a report is written.
+  const outer = {
+    uncaughtException: process.listeners('uncaughtException'),
+    unhandledRejection: process.listeners('unhandledRejection'),
+  };
+  process.removeAllListeners('uncaughtException');
+  process.removeAllListeners('unhandledRejection');
   process.on('uncaughtException', onError);
   process.on('unhandledRejection', onError);
   process.on('SIGINT', onSignal);
@@ -193,6 +200,8 @@ function guard(run: Run): { failed: Promise<void>; readonly error: string | unde
     release: () => {
       process.removeListener('uncaughtException', onError);
       process.removeListener('unhandledRejection', onError);
+      for (const listener of outer.uncaughtException) process.on('uncaughtException', listener);
+      for (const listener of outer.unhandledRejection) process.on('unhandledRejection', listener);
       process.removeListener('SIGINT', onSignal);
       process.removeListener('SIGTERM', onSignal);
     },

@@ -8,4 +8,5 @@ export * from './execute.js';
 export * from './plan.js';
 export * from './run.js';
 export * from './selection.js';
+export * from './selftest.js';
 export * from './status.js';

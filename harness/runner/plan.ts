@@ -38,16 +38,19 @@ export interface Plan {
   readonly estimate: Estimate;
 }
 
-/** The check that brings a topic about when no selected check does. */
-export const producers: Readonly<Record<Topic, string>> = {
-  'setup-m2': 'PS-M1-01',
-  'setup-m4': 'PS-M3-01',
-  'setup-m6': 'PS-M5-01',
-  'verify-m2': 'PV-M1-01',
-  'verify-m4': 'PV-M3-01',
-  frame: 'PV-M3-01',
-  pairings: 'PAIRINGS-01',
-  'pairing-reply': 'PS-M1-01',
+/** The steps of the plain flow. */
+const flow = ['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M1-01', 'PV-M3-01'] as const;
+
+/** The checks that bring a topic about when no selected check does, the one that matters most first. */
+export const producers: Readonly<Record<Topic, readonly string[]>> = {
+  'setup-m2': ['PS-M1-01'],
+  'setup-m4': ['PS-M3-01'],
+  'setup-m6': ['PS-M5-01'],
+  'verify-m2': ['PV-M1-01'],
+  'verify-m4': ['PV-M3-01'],
+  frame: ['PV-M3-01'],
+  pairings: ['PAIRINGS-01'],
+  'pairing-reply': flow,
 };
 
 /**
@@ -88,7 +91,7 @@ export function makePlan(
   budget: Budget,
 ): Plan {
   const watches = selected.filter((entry): entry is Watch => entry.kind === 'watch');
-  const wanted = new Set(watches.map((watch) => producers[watch.topic]));
+  const wanted = new Set(watches.flatMap((watch) => producers[watch.topic]));
   const checks = suite.filter(
     (entry): entry is Check => entry.kind === 'check' && (selected.includes(entry) || wanted.has(entry.id)),
   );

@@ -86,7 +86,7 @@ export class WatchState {
         failure: undefined,
       };
     if (this.first === undefined) {
-      const producer = producers[this.watch.topic];
+      const producer = producers[this.watch.topic][0]!;
       const broken = bench.broken.get(producer);
       return {
         ...base,

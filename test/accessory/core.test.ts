@@ -389,7 +389,8 @@ describe('accessory: HTTP and frames', () => {
     expect(line.http('GET', '/characteristics?id=1.99').status).to.equal(207);
     for (const path of ['constructor', '__proto__', '/nothing'])
       expect(line.http('GET', path).status, path).to.equal(404);
-    expect(line.http('PUT', '/prepare', utf8('{}')).status).to.equal(404);
+    expect(line.http('PUT', '/prepare', utf8('{}')).status).to.equal(200);
+    expect(line.http('POST', '/resource', utf8('{}')).status).to.equal(200);
   });
 
   it('refuses protected resources without a session', () => {

@@ -210,6 +210,7 @@ const symptoms: Readonly<Record<string, Symptom>> = {
     line.secure = undefined;
     return line.raw(get).messages[0]?.status === 200;
   }),
+  'unverified-all-served': paired(({ line }) => line.http('PUT', '/prepare').status === 200),
   'unverified-get-served': paired(({ line }) => line.http('GET', '/accessories').status === 200),
   'unverified-put-served': paired(({ bench, line, controller, accessory }) => {
     const wish = utf8('{"characteristics":[{"aid":1,"iid":9,"value":true}]}');

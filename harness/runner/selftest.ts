@@ -1,0 +1,124 @@
+import { type Fault, type Latency, twin } from '../accessory/index.js';
+import { memoiseExponentiations, parseSetupCode, seededRandom } from '../protocol/index.js';
+import { embeddedBench } from '../target/index.js';
+import { defaultPatience } from '../wire/index.js';
+import type { Case } from './check.js';
+import type { CheckResult } from './result.js';
+import { Run } from './run.js';
+
+/** One row of the kill matrix: what the suite says about one twin of the reference accessory. */
+export interface Row {
+  /** Undefined for the healthy twin. */
+  readonly fault: string | undefined;
+  /** Requirements the fault violates by its own account. */
+  readonly breaks: readonly string[];
+  /** Ids of the checks that failed. */
+  readonly failed: readonly string[];
+  /** What was neither passed nor skipped nor failed, with its message: a healthy twin must have none. */
+  readonly odd: readonly string[];
+}
+
+/** The grade of the suite (design: every check is killed, every fault is caught, the healthy twin is green). */
+export interface Grade {
+  readonly checks: number;
+  readonly faults: number;
+  /** Pairs of a fault and a check that failed on it. */
+  readonly kills: number;
+  /** Reds of the healthy twin. */
+  readonly healthyReds: readonly string[];
+  /** `fault: requirement` for each requirement a fault names and no check of it failed. */
+  readonly survivors: readonly string[];
+  /** Checks that can be red and that no fault makes fail. */
+  readonly unkilled: readonly string[];
+  readonly passed: boolean;
+}
+
+/** A check that accepts whatever is not forbidden, at a level that only observes, cannot fail. */
+export function canBeRed(entry: Case): boolean {
+  if (entry.requirement.level !== 'VARIES') return true;
+  return entry.kind === 'check' && ((entry.spec.forbid?.length ?? 0) > 0 || entry.spec.risky === true);
+}
+
+/** Runs cases against a twin in memory and in virtual time, seeded. */
+export async function runTwin(
+  suite: readonly Case[],
+  selected: readonly Case[],
+  fault: Fault | undefined,
+  options: { readonly seed: number; readonly latency?: Latency },
+): Promise<readonly CheckResult[]> {
+  memoiseExponentiations(true);
+  const random = seededRandom(options.seed);
+  const bench = embeddedBench(
+    { code: parseSetupCode('031-45-154'), random, patience: defaultPatience },
+    { ...(fault && { behaviour: twin(fault) }), ...(options.latency && { latency: options.latency }) },
+  );
+  const target = fault === undefined ? 'embedded' : `embedded:${fault.name}`;
+  const run = new Run({
+    target,
+    seed: String(options.seed),
+    random,
+    version: '',
+    command: '',
+    strict: false,
+    bench,
+    suite,
+    selected,
+  });
+  await run.survey();
+  for (const entry of run.plan) await run.runEntry(entry);
+  await run.restore();
+  return run.report().results;
+}
+
+/** One row: the whole suite (`full`), or only the checks of the requirements the fault names. */
+export async function matrixRow(
+  suite: readonly Case[],
+  fault: Fault | undefined,
+  options: { readonly seed: number; readonly full: boolean },
+): Promise<Row> {
+  const breaks = fault?.breaks ?? [];
+  const selected =
+    fault === undefined || options.full
+      ? suite
+      : suite.filter(({ requirement }) => breaks.includes(requirement.id));
+  const results = selected.length === 0 ? [] : await runTwin(suite, selected, fault, options);
+  const odd = results
+    .filter(({ status }) => status === 'error' || status === 'warn')
+    .map(({ id, status, message }) => `${id} ${status}: ${message}`);
+  return {
+    fault: fault?.name,
+    breaks,
+    failed: results.filter(({ status }) => status === 'fail').map(({ id }) => id),
+    odd,
+  };
+}
+
+/** Adds the rows up. `suite` is what the rows were made with. */
+export function grade(suite: readonly Case[], rows: readonly Row[]): Grade {
+  const requirementOf = new Map(suite.map(({ id, requirement }) => [id, requirement.id]));
+  const killed = new Set<string>();
+  const survivors: string[] = [];
+  const healthyReds: string[] = [];
+  let kills = 0;
+  for (const { fault, breaks, failed, odd } of rows) {
+    if (fault === undefined) {
+      healthyReds.push(...failed.map((id) => `${id} fail`), ...odd);
+      continue;
+    }
+    kills += failed.length;
+    for (const id of failed) killed.add(id);
+    const requirements = new Set(failed.map((id) => requirementOf.get(id)));
+    for (const requirement of breaks)
+      if (!requirements.has(requirement)) survivors.push(`${fault}: ${requirement}`);
+  }
+  const unkilled = suite.filter((entry) => canBeRed(entry) && !killed.has(entry.id)).map(({ id }) => id);
+  return {
+    checks: suite.length,
+    faults: rows.filter(({ fault }) => fault !== undefined).length,
+    kills,
+    healthyReds,
+    survivors,
+    unkilled,
+    passed: healthyReds.length === 0 && survivors.length === 0 && unkilled.length === 0,
+  };
+}
