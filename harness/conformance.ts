@@ -2,13 +2,14 @@ import { randomInt } from 'node:crypto';
 import { suite } from '../suites/index.js';
 import { InputError, type SetupCode, aint, parseSetupCode, seededRandom } from './protocol/index.js';
 import { codeForms, redactReport, redactor, writeEvidence } from './report/index.js';
-import { type Case, type Level, Run, type RunReport, select } from './runner/index.js';
+import { type Case, type Level, Run, type RunReport, loadExpectations, select } from './runner/index.js';
 import {
   type AccessoryState,
   type Bench,
   EMBEDDED_CODE,
   Lifecycle,
   type Memory,
+  addressKey,
   benchFor,
   openState,
   parseAddress,
@@ -40,6 +41,10 @@ export interface ConformanceOptions {
   readonly launch?: string;
   readonly reset?: string;
   readonly restart?: string;
+  /** File of known deviations. */
+  readonly expectations?: string;
+  /** Milliseconds between two connections. */
+  readonly pace?: number;
   /** Folder for the wire record of each check. */
   readonly evidence?: string;
   /** The command line for the report, without secrets. */
@@ -117,14 +122,18 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
   const code = codeOf(options.code, selected, address.kind === 'embedded');
   const random = seededRandom(seed);
   const kept =
-    address.kind === 'tcp' ? openState(options.state ?? DEFAULT_STATE, `${target} kept`) : undefined;
-  const state = address.kind === 'tcp' ? openState(options.state ?? DEFAULT_STATE, target) : undefined;
+    address.kind === 'tcp'
+      ? openState(options.state ?? DEFAULT_STATE, `${addressKey(address)} kept`)
+      : undefined;
+  const state =
+    address.kind === 'tcp' ? openState(options.state ?? DEFAULT_STATE, addressKey(address)) : undefined;
   const life = new Lifecycle(options, target);
   const bench = benchFor(address, {
     code,
     random,
     patience: patienceOf(timeout),
     hooks: life.hooks,
+    pace: aint(options.pace ?? 0, 'pace', 0, 60_000),
     ...(state && { memory: withKept(state, kept) }),
   });
   const codes = [
@@ -143,7 +152,8 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
     selected,
     ...(options.attempts !== undefined && { attempts: aint(options.attempts, 'attempts', 0, 95) }),
     ...(options.destructive !== undefined && { destructive: options.destructive }),
-    ...(kept && { kept: kept.identities().map(({ identity }) => identity) }),
+    ...(options.expectations !== undefined && { expectations: loadExpectations(options.expectations) }),
+    ...(kept && { kept: () => kept.identities().map(({ identity }) => identity) }),
     ...(options.evidence !== undefined && {
       evidence: (id: string, events: readonly TraceEvent[]) =>
         void writeEvidence(
@@ -159,11 +169,14 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
     bench,
     begin: async () => {
       state?.lock();
+      // Taking the lock also reads what "hapspec pair" has written since.
+      kept?.lock();
       try {
         await life.start(bench);
         await run.survey();
       } catch (error) {
         await life.stop();
+        kept?.release();
         state?.release();
         throw error;
       }
@@ -173,6 +186,7 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
         await run.restore();
       } finally {
         await life.stop();
+        kept?.release();
         state?.release();
       }
     },
@@ -188,7 +202,10 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
 export async function conformance(target: string, options: ConformanceOptions = {}): Promise<RunReport> {
   const { run, begin, end, redacted } = prepareRun(target, options);
   await begin();
-  for (const entry of run.plan) await run.runEntry(entry);
-  await end();
+  try {
+    for (const entry of run.plan) await run.runEntry(entry);
+  } finally {
+    await end();
+  }
   return redacted(run.report());
 }

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { InputError } from '../protocol/index.js';
 import { type AccessoryFlags, accessoryCommand } from './accessory.js';
+import { loadConfig, mergeConfig } from './config.js';
 import { explainCommand, listCommand } from './list.js';
 import { type PairingFlags, pairCommand, pairingsCommand, unpairCommand } from './pairings.js';
 import { type RunFlags, runCommand } from './run.js';
@@ -21,7 +22,7 @@ function program(exit: (code: number) => void): Command {
   hapspec
     .command('run')
     .description('run the suite against an accessory')
-    .argument('[TARGET]', 'HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, or embedded[:FAULT]', 'embedded')
+    .argument('[TARGET]', 'HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, or embedded[:FAULT] (default embedded)')
     .option(
       '--code <XXX-XX-XXX>',
       'setup code: XXX-XX-XXX, 8 digits or an X-HM:// payload (env HAPSPEC_CODE)',
@@ -40,9 +41,22 @@ function program(exit: (code: number) => void): Command {
     .option('--restart <CMD>', 'shell command that power-cycles the accessory')
     .option('--attempts <N>', 'failed attempts the run may spend between resets (default 30)')
     .option('--destructive', 'allow checks that can lock the accessory; they need --reset too')
+    .option('--pace <MS>', 'pause between connections')
+    .option('--expectations <FILE>', 'known deviations; stale, unknown and expired entries are red')
+    .option('--write-expectations', 'write what deviates in this run to that file')
+    .option('--config <FILE>', 'options from this file (else hapspec.config.js or .json, found upward)')
     .option('--evidence <DIR>', 'write the wire record of each check, decoded and decrypted')
     .option('--dry-run', 'show the plan and its price, leave the accessory alone')
-    .action(async (target: string, flags: RunFlags) => exit(await runCommand(target, flags)));
+    .action(
+      async (argument: string | undefined, { config: path, ...flags }: RunFlags & { config?: string }) => {
+        const config = await loadConfig({ cwd: process.cwd(), ...(path !== undefined && { path }) });
+        const { target = 'embedded', ...merged } = mergeConfig(config?.values ?? {}, {
+          ...flags,
+          target: argument,
+        });
+        exit(await runCommand(target, merged));
+      },
+    );
 
   hapspec
     .command('list')

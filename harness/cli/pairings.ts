@@ -7,6 +7,7 @@ import {
   type Bench,
   Blocked,
   StepFailed,
+  addressKey,
   benchFor,
   openState,
   parseAddress,
@@ -36,8 +37,8 @@ function open(target: string, flags: PairingFlags): Kept {
   if (flags.timeout !== undefined && !/^\d{1,6}$/.test(flags.timeout))
     throw new InputError(`--timeout: expected a whole number, got "${flags.timeout}"`);
   const answer = aint(Number(flags.timeout ?? defaultPatience.answer), '--timeout', 100, 600_000);
-  const state = openState(dir, target);
-  const kept = openState(dir, `${target} kept`);
+  const state = openState(dir, addressKey(address));
+  const kept = openState(dir, `${addressKey(address)} kept`);
   const bench = benchFor(address, {
     code: code === undefined || code === '' ? undefined : parseSetupCode(code),
     // Not from a seed: this pairing stays, and its key must not follow from anything printed.
@@ -51,6 +52,7 @@ function open(target: string, flags: PairingFlags): Kept {
 /** Runs a command under the accessory's lock; what the accessory or the network does wrong is a message and a code. */
 async function locked({ bench, state, kept }: Kept, action: () => Promise<number>): Promise<number> {
   state.lock();
+  kept.lock();
   try {
     return await action();
   } catch (error) {

@@ -7,7 +7,9 @@ import {
   type RunObserver,
   type RunReport,
   executeUnderMocha,
+  writeExpectations,
 } from '../runner/index.js';
+import { suite } from '../../suites/index.js';
 import { HookFailed } from '../target/index.js';
 import { Unreachable } from '../wire/index.js';
 import { version } from '../version.js';
@@ -20,14 +22,17 @@ export interface RunFlags {
   readonly only?: readonly string[];
   readonly skip?: readonly string[];
   readonly level?: readonly string[];
-  readonly timeout?: string;
-  readonly seed?: string;
+  readonly timeout?: string | number;
+  readonly seed?: string | number;
   readonly strict?: boolean;
   readonly state?: string;
   readonly launch?: string;
   readonly reset?: string;
   readonly restart?: string;
-  readonly attempts?: string;
+  readonly attempts?: string | number;
+  readonly pace?: string | number;
+  readonly expectations?: string;
+  readonly writeExpectations?: boolean;
   readonly destructive?: boolean;
   readonly dryRun?: boolean;
   readonly evidence?: string;
@@ -36,8 +41,8 @@ export interface RunFlags {
 /** Reports are written at most this often while a run goes on (real milliseconds), and once at its end. */
 const REPORT_INTERVAL = 250;
 
-function number(text: string | undefined, option: string): number | undefined {
-  if (text === undefined) return undefined;
+function number(text: string | number | undefined, option: string): number | undefined {
+  if (text === undefined || typeof text === 'number') return text;
   if (!/^\d{1,15}$/.test(text)) throw new InputError(`${option}: expected a whole number, got "${text}"`);
   return Number(text);
 }
@@ -56,6 +61,11 @@ export async function runCommand(target: string, flags: RunFlags): Promise<numbe
   const timeout = number(flags.timeout, '--timeout');
   const seed = number(flags.seed, '--seed');
   const attempts = number(flags.attempts, '--attempts');
+  const pace = number(flags.pace, '--pace');
+  if (flags.writeExpectations && flags.expectations === undefined)
+    throw new InputError('--write-expectations: say where: --expectations FILE');
+  // A file that is to be written from this run may not be there yet, or not be complete.
+  const expectations = flags.writeExpectations ? undefined : flags.expectations;
   const state = flags.state ?? process.env['HAPSPEC_STATE'];
   if (flags.destructive && flags.reset === undefined && !target.startsWith('embedded'))
     throw new InputError('--destructive: these checks lock the accessory, so they need --reset CMD too');
@@ -65,6 +75,8 @@ export async function runCommand(target: string, flags: RunFlags): Promise<numbe
     ...(seed !== undefined && { seed }),
     ...(attempts !== undefined && { attempts }),
     ...(state !== undefined && { state }),
+    ...(pace !== undefined && { pace }),
+    ...(expectations !== undefined && { expectations }),
     ...(flags.launch !== undefined && { launch: flags.launch }),
     ...(flags.reset !== undefined && { reset: flags.reset }),
     ...(flags.restart !== undefined && { restart: flags.restart }),
@@ -118,6 +130,10 @@ export async function runCommand(target: string, flags: RunFlags): Promise<numbe
   await Promise.race([prepared.end(), bench.clock.sleep(3 * bench.options.patience.answer)]);
   guarded.release();
   if (guarded.error !== undefined) console.error(`hapspec: the harness failed: ${guarded.error}`);
+  if (flags.writeExpectations) {
+    writeExpectations(flags.expectations!, redacted({ ...run.report(), results: run.seen }).results, suite);
+    console.log(`known deviations written to ${flags.expectations}: give each its reason`);
+  }
   return finish(run.report());
 }
 
@@ -215,12 +231,12 @@ function commandLine(target: string, flags: RunFlags): string {
   for (const pattern of flags.only ?? []) words.push('--only', `'${pattern}'`);
   for (const pattern of flags.skip ?? []) words.push('--skip', `'${pattern}'`);
   for (const level of flags.level ?? []) words.push('--level', level);
-  if (flags.timeout !== undefined) words.push('--timeout', flags.timeout);
+  if (flags.timeout !== undefined) words.push('--timeout', String(flags.timeout));
   if (flags.strict) words.push('--strict');
-  if (flags.attempts !== undefined) words.push('--attempts', flags.attempts);
+  if (flags.attempts !== undefined) words.push('--attempts', String(flags.attempts));
   for (const hook of ['launch', 'reset', 'restart'] as const)
     if (flags[hook] !== undefined) words.push(`--${hook}`, `'${flags[hook]}'`);
   if (flags.destructive) words.push('--destructive');
-  if (flags.seed !== undefined) words.push('--seed', flags.seed);
+  if (flags.seed !== undefined) words.push('--seed', String(flags.seed));
   return words.join(' ');
 }

@@ -5,6 +5,7 @@ export * from './judge.js';
 export * from './mount.js';
 export * from './result.js';
 export * from './execute.js';
+export * from './expectations.js';
 export * from './plan.js';
 export * from './run.js';
 export * from './selection.js';

@@ -3,6 +3,7 @@ import { type Bench, Blocked, HookFailed } from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
 import type { Case, Check, Watch } from './check.js';
 import { type RunEnvironment, header, messageOf, runCheck, signOfLife } from './execute.js';
+import { type Expectations, applyExpectations } from './expectations.js';
 import { type Estimate, type PlanEntry, makePlan } from './plan.js';
 import type { CheckResult, Price, RunReport } from './result.js';
 import { exitOf } from './status.js';
@@ -24,7 +25,9 @@ export interface RunOptions extends RunEnvironment {
   /** Checks that can lock the accessory are allowed (`--destructive`). */
   readonly destructive?: boolean;
   /** Identities `hapspec pair` put into the accessory to stay. */
-  readonly kept?: readonly Identity[];
+  readonly kept?: () => readonly Identity[];
+  /** Known deviations of this accessory. */
+  readonly expectations?: Expectations;
   /** Gets the wire record of each check when it has run. */
   readonly evidence?: (id: string, events: readonly TraceEvent[]) => void;
 }
@@ -79,10 +82,10 @@ export class Run {
 
   /** First contact; takes back what an earlier run left. @throws Unreachable */
   async survey(): Promise<void> {
-    const { bench, kept = [] } = this.options;
+    const { bench, kept = () => [] } = this.options;
     await bench.survey();
     this.foundAs = bench.state;
-    this.keptIdentity = bench.recovered.find((identity) => kept.some(({ id }) => equal(id, identity.id)));
+    this.keptIdentity = bench.recovered.find((identity) => kept().some(({ id }) => equal(id, identity.id)));
   }
 
   /** No further check starts; those left are reported as not run. */
@@ -119,7 +122,17 @@ export class Run {
       evidence?.(entry.id, bench.trace.since(this.mark));
     }
     if (reported) this.results.set(entry.id, result);
-    return result;
+    return this.excused(result);
+  }
+
+  /** The result as the known deviations leave it. */
+  private excused(result: CheckResult): CheckResult {
+    const { expectations, suite } = this.options;
+    if (expectations === undefined) return result;
+    return (
+      applyExpectations(expectations, [result], suite, new Date()).find(({ id }) => id === result.id) ??
+      result
+    );
   }
 
   private async runPlanned(check: Check): Promise<CheckResult> {
@@ -136,7 +149,8 @@ export class Run {
     if (blocked !== undefined) return blocked;
     let result = await runCheck(check, this.options.bench, this.options);
     if (result.died) result = await this.afterDeath(check, result);
-    else if (result.status === 'fail') result = await this.confirm(check, result);
+    // What is known to fail is not worth another look.
+    else if (this.excused(result).status === 'fail') result = await this.confirm(check, result);
     if (result.status === 'fail' && result.message.includes('silence: no answer'))
       this.silences.set(check.requirement.id, silent + 1);
     return result;
@@ -275,13 +289,21 @@ export class Run {
     };
   }
 
+  /** The results as they were seen, before known deviations are taken into account. */
+  get seen(): readonly CheckResult[] {
+    const { suite } = this.options;
+    return this.plan
+      .filter(({ reported }) => reported)
+      .sort((a, b) => suite.indexOf(a.entry) - suite.indexOf(b.entry))
+      .map(({ entry }) => this.results.get(entry.id) ?? this.notRun(entry));
+  }
+
   /** The report as it stands; what has not run is in it as such. */
   report(exit?: RunReport['exit']): RunReport {
-    const { bench, target, seed, strict, command, version } = this.options;
-    const results = this.plan
-      .filter(({ reported }) => reported)
-      .sort((a, b) => this.options.suite.indexOf(a.entry) - this.options.suite.indexOf(b.entry))
-      .map(({ entry }) => this.results.get(entry.id) ?? this.notRun(entry));
+    const { bench, target, seed, strict, command, version, expectations, suite } = this.options;
+    const { seen } = this;
+    const results =
+      expectations === undefined ? seen : applyExpectations(expectations, seen, suite, new Date());
     const accessory: Record<string, string> = {
       profile: bench.profile.name,
       'found as': this.foundAs === 'ours' ? 'unpaired' : this.foundAs,

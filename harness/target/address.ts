@@ -7,6 +7,14 @@ export type Address =
 
 const forms = 'expected HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, or embedded[:FAULT]';
 
+/** One name for an address, however it was typed: what is kept about an accessory must be found again. */
+export function addressKey(address: Address): string {
+  if (address.kind === 'embedded') return 'embedded';
+  const host = address.host.toLowerCase();
+  const loopback = host === 'localhost' || host === '::1' ? '127.0.0.1' : host;
+  return `${loopback}:${address.port}`;
+}
+
 /** Reads a TARGET. @throws InputError that names it and lists the forms taken. */
 export function parseAddress(target: string): Address {
   if (target === 'embedded') return { kind: 'embedded', fault: undefined };

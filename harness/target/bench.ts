@@ -37,6 +37,8 @@ export interface BenchOptions {
   /** Gives an embedded accessory the randomness of one check, so that no check depends on its neighbours. */
   readonly reseed?: (label: string) => void;
   readonly hooks?: Hooks;
+  /** Milliseconds between two connections, for accessories that need time to breathe. */
+  readonly pace?: number;
   /** Survives the process: keys that may be in the accessory, attempts spent. */
   readonly memory?: Memory;
 }
@@ -120,6 +122,7 @@ export class Bench {
 
   private links: Link[] = [];
   private connections = 0;
+  private lastOpened = -Infinity;
   private localAttempts = 0;
 
   constructor(readonly options: BenchOptions) {
@@ -140,7 +143,10 @@ export class Bench {
 
   /** @throws Unreachable when no connection comes about within the time for an answer. */
   async open(): Promise<Link> {
-    const { dialer, patience, host = 'accessory.local' } = this.options;
+    const { dialer, patience, host = 'accessory.local', pace = 0 } = this.options;
+    const due = this.lastOpened + pace;
+    if (this.clock.now() < due) await this.clock.sleep(due - this.clock.now());
+    this.lastOpened = this.clock.now();
     const connection = await dialer.connect(this.clock.now() + patience.answer);
     const link: Link = new Link(
       ++this.connections,

@@ -22,6 +22,8 @@ export interface ConnectOptions {
   readonly patience: Patience;
   readonly hooks?: Hooks;
   readonly memory?: Memory;
+  /** Milliseconds between two connections. */
+  readonly pace?: number;
 }
 
 /** A bench for an address. @throws InputError when an embedded fault does not exist. */
@@ -37,6 +39,7 @@ export function benchFor(address: Address, options: ConnectOptions): Bench {
       host: `${host}:${address.port}`,
       ...(options.hooks && { hooks: options.hooks }),
       ...(options.memory && { memory: options.memory }),
+      ...(options.pace !== undefined && { pace: options.pace }),
     });
   }
   const code = options.code ?? EMBEDDED_CODE;

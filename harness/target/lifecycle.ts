@@ -55,7 +55,8 @@ export class Lifecycle {
     void launched.exited.then(({ code }) => (ended = code ?? null));
     const deadline = bench.clock.now() + HOOK_DEADLINE;
     while (!(await bench.ready(500))) {
-      if (ended !== undefined)
+      // Code 0 is a command that puts the accessory into the background.
+      if (ended !== undefined && ended !== 0)
         throw new HookFailed(
           'launch',
           `ended with ${ended === null ? 'a signal' : `code ${ended}`} before the accessory answered`,
