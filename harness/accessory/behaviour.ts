@@ -276,6 +276,11 @@ export interface Behaviour {
   beforeSending(reply: Reply): readonly TlvItem[];
   encode(step: Step | undefined, items: readonly TlvItem[]): Bytes;
 
+  /** Media type of a pairing reply. */
+  contentType(step: Step | undefined): string;
+  /** False when this request stops the whole accessory: no answer to anyone until it is restarted. */
+  survives(request: PairingRequest): boolean;
+
   // HTTP and the secured session (seed 001)
 
   /** Who the request is served for; undefined answers 470. */
@@ -298,6 +303,8 @@ function isAdmin(pairing: Pairing): boolean {
 /** The accessory as the protocol wants it. */
 export const healthy: Behaviour = {
   isMalformed: ({ message }) => message.defect !== undefined,
+  contentType: () => 'application/pairing+tlv8',
+  survives: () => true,
   stateOf: ({ message }) => (message.all(TlvType.State).length === 1 ? message.state : undefined),
 
   refusesSetup({ paired, failedAttempts, busy }) {

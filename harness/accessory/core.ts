@@ -11,7 +11,15 @@ import {
   equal,
 } from '../protocol/index.js';
 import { type HttpMessage, HttpReader, encodeMessage, header } from '../wire/index.js';
-import { type Behaviour, type Pairing, type Reply, type Requester, type Step, healthy } from './behaviour.js';
+import {
+  type Behaviour,
+  type Endpoint,
+  type Pairing,
+  type Reply,
+  type Requester,
+  type Step,
+  healthy,
+} from './behaviour.js';
 import { Database, HapStatus, json } from './database.js';
 import { Device } from './device.js';
 import { PairSetup } from './pair-setup.js';
@@ -80,7 +88,6 @@ interface Session {
   open: boolean;
 }
 
-const TLV = 'application/pairing+tlv8';
 const JSON_TYPE = 'application/hap+json';
 
 const reasons: Readonly<Record<number, string>> = {
@@ -116,6 +123,8 @@ export class Accessory {
   private readonly latency: Latency;
   private readonly sessions = new Map<number, Session>();
   private last = 0;
+  /** Stopped by a request it did not survive. */
+  private dead = false;
 
   /** @throws InputError when the store holds something unreadable. */
   constructor(options: AccessoryOptions) {
@@ -175,12 +184,20 @@ export class Accessory {
   receive(connection: number, bytes: Bytes, now: number): Reaction[] {
     const session = this.sessions.get(connection);
     if (session === undefined) return [];
+    if (this.dead) return this.stop();
     const out: Reaction[] = [];
     if (session.secured === undefined) this.receivePlain(session, bytes, now, out);
     else if (this.device.behaviour.takesAsPlaintext(bytes)) this.receiveInjected(session, bytes, now, out);
     else this.receiveFrames(session, session.secured, bytes, now, out);
     session.heard = now;
-    return out;
+    // Whatever it still wanted to say dies with it.
+    return this.dead ? this.stop() : out;
+  }
+
+  private stop(): Reaction[] {
+    const open = [...this.sessions.values()];
+    for (const session of open) this.end(session);
+    return open.map(({ number }) => ({ connection: number, kind: 'reset' }));
   }
 
   private receivePlain(session: Session, bytes: Bytes, now: number, out: Reaction[]): void {
@@ -310,6 +327,10 @@ export class Accessory {
   ): Response | undefined {
     if (request.method !== 'POST') return { status: 405 };
     const message = decodeTlv(request.body);
+    if (!this.device.behaviour.survives({ endpoint: path.slice(1) as Endpoint, message })) {
+      this.dead = true;
+      return undefined;
+    }
     if (path === '/pair-setup')
       return this.finish(this.setup.handle(session.number, message, this.setupIsBusy(session, now)));
     if (path === '/pair-verify') {
@@ -349,7 +370,12 @@ export class Accessory {
     const { step } = reply;
     const status = behaviour.status(reply);
     if (status !== 200) return { status, step };
-    return { status, step, contentType: TLV, body: behaviour.encode(step, behaviour.beforeSending(reply)) };
+    return {
+      status,
+      step,
+      contentType: behaviour.contentType(step),
+      body: behaviour.encode(step, behaviour.beforeSending(reply)),
+    };
   }
 
   private secure(session: Session, { requester, keys }: Verified): void {

@@ -8,6 +8,7 @@ import {
   concat,
   equal,
   fromInteger,
+  hex,
   openIgnoringTag,
   proofEquals,
   setupM4,
@@ -39,6 +40,27 @@ const m1: readonly Fault[] = [
     { breaks: ['PS-M1-01'], story: 'an exception in the M1 handler becomes HTTP 500' },
     (ok) => ({
       status: (reply) => (reply.step === 'setup-m2' ? 500 : ok.status(reply)),
+    }),
+  ),
+  fault(
+    'missing-state-stops-it',
+    { breaks: ['PS-M1-06'], fieldBug: 26, story: 'an exception about the missing State ends the process' },
+    (ok) => ({
+      survives: (request) =>
+        ok.survives(request) && !(request.endpoint === 'pair-setup' && !request.message.has(TlvType.State)),
+    }),
+  ),
+  fault(
+    'public-key-from-hex-text',
+    { breaks: ['PS-M3-01'], fieldBug: 7, story: 'B is sent as the hex text of the number, 0x included' },
+    (ok) => ({
+      beforeSending: (reply) => {
+        const items = ok.beforeSending(reply);
+        const B = items.find(({ type }) => type === TlvType.PublicKey)?.value;
+        return reply.step !== 'setup-m2' || B === undefined
+          ? items
+          : withItem(items, tlv(TlvType.PublicKey, utf8(`0x${hex(B)}`).subarray(0, Length.srpPublicKey)));
+      },
     }),
   ),
   fault('salt-15-bytes', { breaks: ['PS-M1-02'], story: 'the salt is drawn one byte short' }, () => ({
@@ -343,4 +365,51 @@ const sequence: readonly Fault[] = [
   ),
 ];
 
-export const pairSetupFaults: readonly Fault[] = [...m1, ...m3, ...m5, ...sequence];
+const fieldBugs: readonly Fault[] = [
+  fault(
+    'm4-without-state',
+    { breaks: ['TLV-06', 'PS-M3-01'], fieldBug: 32, story: 'M4 is written without its State' },
+    (ok) => ({
+      beforeSending: (reply) =>
+        reply.step === 'setup-m4' && succeeds(reply)
+          ? withoutItem(ok.beforeSending(reply), TlvType.State)
+          : ok.beforeSending(reply),
+    }),
+  ),
+  fault(
+    'm4-empty',
+    {
+      breaks: ['PS-M3-01'],
+      fieldBug: 34,
+      story: 'M3 is answered before there is anything to answer: an empty body',
+    },
+    (ok) => ({
+      beforeSending: (reply) => (reply.step === 'setup-m4' && succeeds(reply) ? [] : ok.beforeSending(reply)),
+    }),
+  ),
+  fault(
+    'short-proof-stops-it',
+    {
+      breaks: ['PS-M3-06'],
+      fieldBug: 19,
+      story: 'a short Proof is copied 64 bytes long, past the end of the request',
+    },
+    (ok) => ({
+      survives: (request) => {
+        const proof = request.endpoint === 'pair-setup' ? request.message.get(TlvType.Proof) : undefined;
+        return ok.survives(request) && (proof === undefined || proof.length >= Length.proof);
+      },
+    }),
+  ),
+  fault(
+    'm5-always-refused',
+    {
+      breaks: ['PS-M5-01'],
+      fieldBug: 76,
+      story: 'the cipher refuses the length of the nonce, so nothing ever opens',
+    },
+    (ok) => ({ openSealed: (data) => (data.step === 'setup-m5' ? undefined : ok.openSealed(data)) }),
+  ),
+];
+
+export const pairSetupFaults: readonly Fault[] = [...m1, ...m3, ...m5, ...sequence, ...fieldBugs];

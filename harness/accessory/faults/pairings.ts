@@ -19,6 +19,17 @@ function removesAnother({ endpoint, message, requester }: PairingRequest): boole
 
 export const pairingsFaults: readonly Fault[] = [
   fault(
+    'list-wrong-content-type',
+    {
+      breaks: ['PAIRINGS-01'],
+      fieldBug: 97,
+      story: 'replies of /pairings carry the media type of the database',
+    },
+    (ok) => ({
+      contentType: (step) => (step === 'pairings-list' ? 'application/hap+json' : ok.contentType(step)),
+    }),
+  ),
+  fault(
     'list-without-permissions',
     { breaks: ['PAIRINGS-01'], fieldBug: 35, story: 'list entries hold Identifier and PublicKey only' },
     (ok) => ({
