@@ -1,3 +1,4 @@
+import './last-resort.js';
 import { Command, CommanderError } from 'commander';
 import { InputError } from '../protocol/index.js';
 import { type AccessoryFlags, accessoryCommand } from './accessory.js';
@@ -119,12 +120,6 @@ function describe(error: unknown): string {
 /** Runs the command line and sets the process's exit code: 2 for the user's mistakes, 4 for the harness's own. */
 export async function main(argv: readonly string[]): Promise<void> {
   let code = 0;
-  const failed = (error: unknown): void => {
-    console.error(`hapspec: the harness failed: ${describe(error)}`);
-    process.exit(4);
-  };
-  process.on('uncaughtException', failed);
-  process.on('unhandledRejection', failed);
   try {
     await program((result) => (code = result)).parseAsync([...argv]);
   } catch (error) {

@@ -10,7 +10,7 @@ import {
   writeExpectations,
 } from '../runner/index.js';
 import { suite } from '../../suites/index.js';
-import { HookFailed } from '../target/index.js';
+import { type Bench, HookFailed } from '../target/index.js';
 import { Unreachable } from '../wire/index.js';
 import { version } from '../version.js';
 
@@ -127,7 +127,7 @@ export async function runCommand(target: string, flags: RunFlags): Promise<numbe
   }
   await Promise.race([executeUnderMocha(run, [observer]), guarded.failed]);
   // A harness that has failed may hang; the accessory is still owed an attempt to leave it as it was found.
-  await Promise.race([prepared.end(), bench.clock.sleep(3 * bench.options.patience.answer)]);
+  await within(prepared.end(), bench, 3 * bench.options.patience.answer);
   guarded.release();
   if (guarded.error !== undefined) console.error(`hapspec: the harness failed: ${guarded.error}`);
   if (flags.writeExpectations) {
@@ -135,6 +135,14 @@ export async function runCommand(target: string, flags: RunFlags): Promise<numbe
     console.log(`known deviations written to ${flags.expectations}: give each its reason`);
   }
   return finish(run.report());
+}
+
+/** Waits for work, `milliseconds` at most; the timer does not outlive it, or it would keep the process alive. */
+async function within(work: Promise<void>, { clock }: Bench, milliseconds: number): Promise<void> {
+  let cancel: () => void = () => undefined;
+  const late = new Promise<void>((resolve) => (cancel = clock.at(clock.now() + milliseconds, resolve)));
+  await Promise.race([work, late]);
+  cancel();
 }
 
 /** The plan in order with what each check costs, what is left out, and the price. */

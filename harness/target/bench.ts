@@ -341,6 +341,9 @@ export class Bench {
 
   /** Finds out the pairing state by M1, and takes back what a stimulus of ours left behind. */
   private async settle(): Promise<void> {
+    // An M1 that is not answered costs the whole patience, each time.
+    const dead = this.broken.get('PS-M1-01');
+    if (dead !== undefined) throw new StepFailed('PS-M1-01', dead);
     const deadline = this.clock.now() + BUSY_PATIENCE;
     for (;;) {
       const outcome = await this.probe();

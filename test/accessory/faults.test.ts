@@ -33,6 +33,9 @@ const blocking = [
   'list-unanswered',
   'closes-after-each-response',
   'closes-after-m4',
+  'public-key-from-hex-text',
+  'm4-empty',
+  'm5-always-refused',
 ];
 
 function ordinaryFlow(behaviour: Behaviour): void {
