@@ -203,7 +203,10 @@ export class Bench {
     this.keys.push(...left.map(({ identity }) => identity.ltsk));
     if (this.state === 'foreign') this.state = 'unknown';
     await this.settle();
-    return (this.state as KnownState) === 'unpaired';
+    if ((this.state as KnownState) !== 'unpaired') return false;
+    // It is free: what was not needed to open it opens nothing any more.
+    for (const identity of [...this.sentIdentities]) this.forget(identity);
+    return true;
   }
 
   /** Pair Setup M1 on a fresh connection, closed again; tells the pairing state when the answer does. */
