@@ -1,0 +1,102 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Accessory, type AccessoryOptions, startServer } from '../../harness/accessory/index.js';
+import {
+  type TlvMessage,
+  decodeTlv,
+  encodeTlv,
+  parseSetupCode,
+  seededRandom,
+  setupM1,
+} from '../../harness/protocol/index.js';
+import { HttpReader, TcpDialer, encodeRequest } from '../../harness/wire/index.js';
+
+export const CODE = '031-45-154';
+
+/** The long lane: everything there is, for minutes. */
+export const slow = process.env['HAPSPEC_SLOW'] === '1';
+
+/** A reference accessory of this process on loopback, so that a test can look inside. */
+export interface Reference {
+  readonly accessory: Accessory;
+  readonly port: number;
+  readonly target: string;
+  close(): Promise<void>;
+}
+
+export async function reference(
+  seed: string,
+  options: Partial<Pick<AccessoryOptions, 'latency' | 'behaviour' | 'store'>> = {},
+): Promise<Reference> {
+  const accessory = new Accessory({ code: parseSetupCode(CODE), random: seededRandom(seed), ...options });
+  const { port, close } = await startServer({ accessory, host: '127.0.0.1', port: 0 });
+  return { accessory, port, target: `127.0.0.1:${port}`, close };
+}
+
+/** What answers a Pair Setup M1 this test writes itself, past all that the harness believes about the accessory. */
+export async function answerToM1(port: number): Promise<TlvMessage> {
+  const dialer = new TcpDialer('127.0.0.1', port);
+  const connection = await dialer.connect(dialer.clock.now() + 3_000);
+  const headers: [string, string][] = [
+    ['Host', `127.0.0.1:${port}`],
+    ['Content-Type', 'application/pairing+tlv8'],
+  ];
+  connection.write(
+    encodeRequest({ method: 'POST', path: '/pair-setup', headers, body: encodeTlv(setupM1()) }),
+  );
+  const reader = new HttpReader('response');
+  try {
+    for (;;) {
+      const progress = reader.next();
+      if (progress.kind === 'message') return decodeTlv(progress.message.body);
+      const event = await connection.next(dialer.clock.now() + 3_000);
+      if (event.kind !== 'data') throw new Error(`M1 was answered by ${event.kind}`);
+      reader.feed(event.bytes);
+    }
+  } finally {
+    connection.close();
+  }
+}
+
+/** True when the accessory gives M2: it is paired with nobody, and anybody may pair. */
+export async function pairable(port: number): Promise<boolean> {
+  return (await answerToM1(port)).typeNames().toSorted().join(' ') === 'PublicKey Salt State';
+}
+
+/** A folder for one test file, with folders for single runs in it. */
+export class Folder {
+  readonly path = mkdtempSync(join(tmpdir(), 'hapspec-care-'));
+  private count = 0;
+
+  /** A path that does not exist yet. */
+  fresh(): string {
+    return join(this.path, String(++this.count));
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+/** Names of the files that keep something of an accessory: a lock, a ledger, keys. */
+export function kept(state: string): string[] {
+  return readdirSync(state)
+    .filter((name) => name !== '.gitignore')
+    .sort();
+}
+
+/** Runs a task for each item, so many at a time, in the order given. */
+export async function inParallel<T>(
+  width: number,
+  items: readonly T[],
+  task: (item: T) => Promise<void>,
+): Promise<void> {
+  const rest = items[Symbol.iterator]();
+  // One iterator shared by all: each takes the next when it is done with its last.
+  await Promise.all(
+    Array.from({ length: width }, async () => {
+      for (const item of rest) await task(item);
+    }),
+  );
+}
