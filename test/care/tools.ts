@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Accessory, type AccessoryOptions, startServer } from '../../harness/accessory/index.js';
@@ -10,7 +10,9 @@ import {
   seededRandom,
   setupM1,
 } from '../../harness/protocol/index.js';
+import type { RunReport } from '../../harness/runner/index.js';
 import { HttpReader, TcpDialer, encodeRequest } from '../../harness/wire/index.js';
+import { elements, parseStrictly } from '../report/xml.js';
 
 export const CODE = '031-45-154';
 
@@ -99,4 +101,16 @@ export async function inParallel<T>(
       for (const item of rest) await task(item);
     }),
   );
+}
+
+/** Both reports of a run, read as strictly as can be; ids sorted. */
+export function readReports(
+  junit: string,
+  json: string,
+): { readonly report: RunReport; readonly testcases: readonly string[] } {
+  const document = parseStrictly(readFileSync(junit, 'utf8'));
+  const testcases = elements(document, 'testcase').map(
+    (testcase) => testcase.getAttribute('name')!.split(' ')[0]!,
+  );
+  return { report: JSON.parse(readFileSync(json, 'utf8')) as RunReport, testcases: testcases.sort() };
 }

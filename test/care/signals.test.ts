@@ -1,0 +1,173 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import type { Latency } from '../../harness/accessory/index.js';
+import { seededRandom } from '../../harness/protocol/index.js';
+import { openState } from '../../harness/target/index.js';
+import { suite } from '../../suites/index.js';
+import { endChildren, hapspec, startHapspec } from '../cli/process.js';
+import { CODE, Folder, inParallel, kept, pairable, readReports, reference, slow } from './tools.js';
+
+const MOMENTS = slow ? 25 : 3;
+/** So that no run is over before its signal comes. */
+const unhurried: Latency = Object.fromEntries(
+  (['setup-m2', 'setup-m4', 'setup-m6', 'verify-m2', 'verify-m4'] as const).map((step) => [step, 40]),
+);
+
+const folder = new Folder();
+const ids = suite.map(({ id }) => id).sort();
+
+describe('care: signals and locks', function () {
+  this.timeout(slow ? 300_000 : 60_000);
+  after(() => {
+    endChildren();
+    folder.remove();
+  });
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    it(`${signal} at ${MOMENTS} random moments of a run → 5, reports complete, the accessory as it was`, async () => {
+      const random = seededRandom(`moments of ${signal}`);
+      const moments = Array.from({ length: MOMENTS }, () => 20 + random.below(3_000));
+      const passed: number[] = [];
+      await inParallel(2, moments, async (delay) => {
+        const at = `${signal} after ${delay} ms`;
+        const { accessory, port, target, close } = await reference(at, { latency: unhurried });
+        const state = folder.fresh();
+        const [junit, json] = [`${state}.xml`, `${state}.json`];
+        try {
+          const child = startHapspec([
+            ...['run', target, '--code', CODE, '--state', state, '--timeout', '3000'],
+            ...['--junit', junit, '--json', json],
+          ]);
+          await child.said(target);
+          await sleep(delay);
+          const start = performance.now();
+          child.process.kill(signal);
+          const { code, stdout, stderr } = await child.ended;
+          expect(code, `${at}\n${stdout}${stderr}`).to.equal(5);
+          expect(performance.now() - start, `${at}: ms to the end`).to.be.lessThan(10_000);
+          expect(stderr, at).to.match(/^hapspec: interrupted: .*\n$/);
+          expect(accessory.pairings, `pairings after ${at}`).to.deep.equal([]);
+          expect(await pairable(port), `pairable after ${at}`).to.equal(true);
+          expect(openState(state, target).identities(), `keys after ${at}`).to.deep.equal([]);
+          expect(
+            kept(state).filter((name) => !name.endsWith('.ledger.json')),
+            `files after ${at}`,
+          ).to.deep.equal([]);
+          const { report, testcases } = readReports(junit, json);
+          expect(testcases, `JUnit after ${at}`).to.deep.equal(ids);
+          expect(report.results.map(({ id }) => id).sort(), `JSON after ${at}`).to.deep.equal(ids);
+          expect(report.exit.code, at).to.equal(5);
+          expect(report.aftermath.clean, at).to.equal(true);
+          for (const { id, status, reason, message } of report.results) {
+            const verdict = `${id} after ${at}: ${message}`;
+            if (status !== 'pass') expect([status, reason], verdict).to.deep.equal(['error', 'not-run']);
+          }
+          passed.push(report.results.filter(({ status }) => status === 'pass').length);
+        } finally {
+          await close();
+        }
+      });
+      console.log(`${signal}: ${passed.toSorted((a, b) => a - b).join(', ')} of ${ids.length} had passed`);
+      expect(new Set(passed).size, 'different moments').to.be.greaterThan(1);
+    });
+
+  it('a second SIGINT ends the run at once, and the next run cleans up', async () => {
+    const { accessory, port, target, close } = await reference('twice', { latency: { 'verify-m2': 2_000 } });
+    const state = folder.fresh();
+    const [junit, json] = [`${state}.xml`, `${state}.json`];
+    try {
+      const child = startHapspec([
+        ...['run', target, '--code', CODE, '--state', state, '--junit', junit, '--json', json],
+      ]);
+      await child.said(' PS-M5-01 ');
+      await sleep(300);
+      child.process.kill('SIGINT');
+      await sleep(200);
+      expect(child.process.exitCode, 'after the first').to.equal(null);
+      const start = performance.now();
+      child.process.kill('SIGINT');
+      const { code } = await child.ended;
+      expect(performance.now() - start, 'ms to the end').to.be.lessThan(1_000);
+      expect(code).to.equal(5);
+      expect(accessory.pairings, 'pairings left').to.have.length(1);
+      expect(openState(state, target).identities(), 'keys kept').to.have.length(1);
+      expect(kept(state).filter((name) => name.endsWith('.lock'))).to.deep.equal([]);
+      const { report, testcases } = readReports(junit, json);
+      expect(testcases).to.deep.equal(ids);
+      expect(report.results).to.have.length(ids.length);
+
+      const next = await hapspec(['run', target, '--state', state, '--only', 'PS-M1-01']);
+      expect(next.code, next.stdout + next.stderr).to.equal(0);
+      expect(accessory.pairings).to.deep.equal([]);
+      expect(await pairable(port)).to.equal(true);
+      expect(openState(state, target).identities()).to.deep.equal([]);
+    } finally {
+      await close();
+    }
+  });
+
+  it('two runs on one accessory: the second is refused with the pid of the first, which goes on', async () => {
+    const { accessory, port, target, close } = await reference('two runs');
+    // One is told by the environment, the others by the option: it is the same folder.
+    const state = folder.fresh();
+    const first = startHapspec(
+      [
+        ...['run', target, '--code', CODE, '--timeout', '60000'],
+        ...['--only', 'PS-M1-01', '--only', 'PAIRINGS-12'],
+      ],
+      { HAPSPEC_STATE: state },
+    );
+    try {
+      await first.said(' PS-M1-01 ');
+      // Held where it is until the others have had their answer.
+      first.process.kill('SIGSTOP');
+      const lock = kept(state).find((name) => name.endsWith('.lock') && !name.includes('kept'));
+      expect(lock, 'the folder of HAPSPEC_STATE').to.not.equal(undefined);
+      const commands = [
+        ['run', target, '--only', 'PS-M1-01'],
+        ['run', `hap://localhost:${port}`, '--only', 'PS-M1-01'],
+        ['pair', target, '--code', CODE],
+        ['unpair', target],
+        ['pairings', target],
+      ];
+      const seconds = await Promise.all(commands.map((words) => hapspec([...words, '--state', state])));
+      first.process.kill('SIGCONT');
+      for (const [i, { code, stderr, stdout }] of seconds.entries()) {
+        const command = commands[i]!.join(' ');
+        expect(code, `${command}\n${stdout}`).to.equal(2);
+        expect(stderr, command).to.match(
+          /^hapspec: another run \(pid \d+, since \S+\) is using this accessory: wait for it, or delete \S+ if it is not running\n$/,
+        );
+        expect(stderr, command).to.include(`(pid ${first.process.pid},`);
+        expect(stderr, command).to.include(join(state, lock!));
+      }
+      const ended = await first.ended;
+      expect(ended.code, ended.stdout + ended.stderr).to.equal(0);
+      expect(accessory.pairings).to.deep.equal([]);
+      const later = await hapspec(['run', target, '--only', 'PS-M1-01'], { HAPSPEC_STATE: state });
+      expect(later.code, later.stderr).to.equal(0);
+    } finally {
+      await close();
+    }
+  });
+
+  it('the lock of a killed run is no hindrance, and names nobody', async () => {
+    const { target, close } = await reference('killed lock', { latency: unhurried });
+    const state = folder.fresh();
+    try {
+      const child = startHapspec(['run', target, '--code', CODE, '--state', state]);
+      await child.said(' PS-M1-01 ');
+      child.process.kill('SIGKILL');
+      await child.ended;
+      const lock = kept(state).find((name) => name.endsWith('.lock'))!;
+      expect(readFileSync(join(state, lock), 'utf8')).to.include(`"pid":${child.process.pid}`);
+      const next = await hapspec(['run', target, '--state', state, '--only', 'PS-M1-01']);
+      expect([next.code, next.stderr], next.stdout).to.deep.equal([0, '']);
+      expect(kept(state).filter((name) => name.endsWith('.lock'))).to.deep.equal([]);
+    } finally {
+      await close();
+    }
+  });
+});
