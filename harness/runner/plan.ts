@@ -134,6 +134,13 @@ function estimate(entries: readonly PlanEntry[]): Estimate {
       leaves === 'paired' || (from === 'paired' && leaves !== 'unpaired') || (from === 'any' && paired);
     for (const key of ['m2', 'm4', 'm6', 'verifies', 'attempts'] as const) total[key] += costs[key] ?? 0;
   }
+  // The plain flow at the end, and the way out.
+  const sanity = entries.filter(({ entry }) => entry.kind === 'check' && entry.spec.sanity).length;
+  if (sanity === 5) {
+    if (!paired) for (const key of ['m2', 'm4', 'm6'] as const) total[key]++;
+    total.verifies++;
+    paired = true;
+  }
   if (paired) total.verifies++;
   return total;
 }

@@ -1,8 +1,8 @@
 import { type Identity, equal } from '../protocol/index.js';
-import { type Bench, Blocked, HookFailed } from '../target/index.js';
+import { type Bench, Blocked, HookFailed, StepFailed, answered, describeOutcome } from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
 import type { Case, Check, Watch } from './check.js';
-import { type RunEnvironment, header, messageOf, runCheck, signOfLife } from './execute.js';
+import { type RunEnvironment, failure, header, messageOf, runCheck, signOfLife } from './execute.js';
 import { type Expectations, applyExpectations } from './expectations.js';
 import { type Estimate, type PlanEntry, makePlan } from './plan.js';
 import type { CheckResult, Price, RunReport } from './result.js';
@@ -46,6 +46,8 @@ export class Run {
   private interrupted = false;
   private harnessError: string | undefined;
   private down: string | undefined;
+  /** Set when the plain flow no longer worked at the end. */
+  private closing: CheckResult | undefined;
   /** Failures by silence, by requirement. */
   private readonly silences = new Map<string, number>();
   private foundAs: Bench['state'] = 'unknown';
@@ -277,7 +279,47 @@ export class Run {
 
   /** Leaves the accessory as it was found. */
   async restore(): Promise<void> {
+    await this.closingFlow();
     this.aftermath = await this.options.bench.restore(this.foundAs, this.keptIdentity);
+  }
+
+  /**
+   * The plain flow once more when it worked at the start: an accessory that some stimulus broke for good must not
+   * leave the run green. A pairing that a check has just made counts as its first half.
+   */
+  private async closingFlow(): Promise<void> {
+    const { bench } = this.options;
+    const sanity = this.plan.filter(({ entry }) => entry.kind === 'check' && entry.spec.sanity);
+    const worked = sanity.every(({ entry }) => this.results.get(entry.id)?.status === 'pass');
+    const more = this.plan.some(({ entry }) => entry.kind === 'check' && !entry.spec.sanity);
+    if (sanity.length < 5 || !worked || !more || this.over || this.down !== undefined) return;
+    const last = sanity.at(-1)!.entry;
+    const mark = bench.trace.mark();
+    try {
+      const controller = bench.controller('closing flow');
+      if (bench.state !== 'ours') {
+        await bench.ensure('unpaired');
+        await controller.pair();
+      }
+      const session = await controller.session();
+      const outcome = await session.get('/accessories');
+      if (!answered(200).matches(outcome)) throw new StepFailed('PV-M3-01', describeOutcome(outcome));
+    } catch (error) {
+      const expected = error instanceof StepFailed || error instanceof Blocked || error instanceof HookFailed;
+      if (!expected && !(error instanceof Unreachable)) throw error;
+      const message = `the plain flow worked at the start and does not at the end: ${error.message}`;
+      this.closing = {
+        ...this.blank(last),
+        id: 'sanity/last',
+        title: 'The plain flow works at the end as it did at the start',
+        chapter: 'sanity.last',
+        status: 'error',
+        reason: 'setup',
+        message,
+        failure: failure(last, this.options, [], message, bench.trace.since(mark)),
+      };
+    }
+    await bench.closeLinks();
   }
 
   price(): Price {
@@ -301,7 +343,7 @@ export class Run {
   /** The report as it stands; what has not run is in it as such. */
   report(exit?: RunReport['exit']): RunReport {
     const { bench, target, seed, strict, command, version, expectations, suite } = this.options;
-    const { seen } = this;
+    const seen = this.closing === undefined ? this.seen : [...this.seen, this.closing];
     const results =
       expectations === undefined ? seen : applyExpectations(expectations, seen, suite, new Date());
     const accessory: Record<string, string> = {

@@ -459,12 +459,14 @@ export class Bench {
               : 'the accessory is unpaired, as it was found',
         };
     } catch (error) {
-      if (!(error instanceof StepFailed || error instanceof Unreachable)) throw error;
+      const expected = [StepFailed, Unreachable, HookFailed, Blocked].some((kind) => error instanceof kind);
+      if (!expected) throw error;
+      const why = (error as Error).message;
       if (this.sentIdentities.length === 0 || this.state === 'unpaired')
         return { clean: true, message: 'nothing was stored in the accessory by this run' };
       return {
         clean: false,
-        message: `NOT AS FOUND: the accessory may hold a pairing of this run, and it could not be removed (${error.message}). ${recovery(this.options.memory)}`,
+        message: `NOT AS FOUND: the accessory may hold a pairing of this run, and it could not be removed (${why}). ${recovery(this.options.memory)}`,
       };
     }
     return {

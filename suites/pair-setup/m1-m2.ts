@@ -79,7 +79,7 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
       {
         from: 'unpaired',
         risky: true,
-        costs: { m2: 2 },
+        costs: { m2: 2, verifies: 1 },
         allow: [anyRefusal()],
         forbid: [success('setup-m2')],
       },

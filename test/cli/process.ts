@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const bin = fileURLToPath(new URL('../../../bin/hapspec.js', import.meta.url));
@@ -23,6 +26,11 @@ export interface Child {
 
 const children = new Set<ChildProcess>();
 
+/** Keys and ledgers of the runs of this process; each run its own, because ports come back and ledgers add up. */
+const states = mkdtempSync(join(tmpdir(), 'hapspec-states-'));
+let runs = 0;
+process.once('exit', () => rmSync(states, { recursive: true, force: true }));
+
 /** Ends every child still running, by the process that was started here. For `after`. */
 export function endChildren(): void {
   for (const child of children) child.kill('SIGKILL');
@@ -38,7 +46,7 @@ export function start(
     ([name]) => !/^(HAPSPEC_|NODE_OPTIONS$|FORCE_COLOR$)/.test(name),
   );
   const child = spawn(process.execPath, [script, ...args], {
-    env: { ...Object.fromEntries(inherited), ...env },
+    env: { ...Object.fromEntries(inherited), HAPSPEC_STATE: join(states, String(++runs)), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.add(child);

@@ -1,0 +1,82 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { type Fault, faults, findFault, healthy } from '../../harness/accessory/index.js';
+import { summary } from '../../harness/cli/selftest.js';
+import { type Row, grade, matrixRow } from '../../harness/runner/index.js';
+import { suite } from '../../suites/index.js';
+
+const seed = 1;
+
+/** The rows of a small matrix: the healthy twin and the faults given, against the cases given. */
+async function rows(cases: typeof suite, twins: readonly Fault[]): Promise<Row[]> {
+  const made: Row[] = [];
+  for (const fault of [undefined, ...twins]) made.push(await matrixRow(cases, fault, { seed, full: false }));
+  return made;
+}
+
+const small = suite.filter(({ requirement }) =>
+  ['PS-M1-01', 'PS-M3-01', 'PS-M3-04'].includes(requirement.id),
+);
+const twins = ['m2-http-500', 'm3-unanswered', 'accepts-any-proof'].map(findFault);
+
+describe('runner: selftest', () => {
+  it('passes when every fault is caught, every check is killed and the healthy twin is green', async () => {
+    const graded = grade(
+      small,
+      await rows(
+        small,
+        twins.map((fault) => ({ ...fault, breaks: fault.breaks.slice(0, 1) })),
+      ),
+    );
+    expect(graded.survivors).to.deep.equal([]);
+    expect(graded.unkilled).to.deep.equal([]);
+    expect(graded.healthyReds).to.deep.equal([]);
+    expect(graded.passed).to.equal(true);
+    expect(graded.kills).to.be.at.least(3);
+  });
+
+  it('fails on a fault that nobody kills', async () => {
+    const harmless: Fault = {
+      name: 'harmless',
+      breaks: ['PS-M3-04'],
+      story: 'nothing is wrong',
+      change: () => ({}),
+    };
+    const graded = grade(small, await rows(small, [...twins, harmless]));
+    expect(graded.survivors).to.include('harmless: PS-M3-04');
+    expect(graded.passed).to.equal(false);
+  });
+
+  it('fails on a check that nothing kills', async () => {
+    const graded = grade(small, await rows(small, twins.slice(0, 2)));
+    expect(graded.unkilled).to.deep.equal(['PS-M3-04']);
+    expect(graded.passed).to.equal(false);
+  });
+
+  it('fails on a red healthy twin', async () => {
+    const [row] = await rows(small, []);
+    const sick = await matrixRow(small, { ...findFault('accepts-any-proof') }, { seed, full: true });
+    const graded = grade(small, [{ ...row!, failed: sick.failed }, ...(await rows(small, twins)).slice(1)]);
+    expect(graded.healthyReds).to.deep.equal(['PS-M3-04 fail']);
+    expect(graded.passed).to.equal(false);
+  });
+
+  it('counts a warning of the healthy twin as a red too', () => {
+    const row: Row = { fault: undefined, breaks: [], failed: [], odd: ['PS-M3-04 warn: tolerated'] };
+    expect(grade([], [row]).passed).to.equal(false);
+  });
+
+  it('has a change in every fault that is one of the behaviour', () => {
+    for (const fault of faults)
+      for (const member of Object.keys(fault.change(healthy)))
+        expect(healthy, fault.name).to.have.property(member);
+  });
+
+  it('is in the README with the numbers of today', () => {
+    const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
+    const kills = Number(/\((\d+) kills/.exec(readme)?.[1]);
+    const empty = { healthyReds: [], survivors: [], unkilled: [], passed: true };
+    const today = summary({ checks: suite.length, faults: faults.length, kills, ...empty });
+    expect(readme, 'run: npx hapspec selftest --full --update README.md').to.include(today);
+  });
+});
