@@ -1,5 +1,6 @@
 import {
   type Bytes,
+  type CheckSpec,
   type Identity,
   answered,
   chapter,
@@ -33,6 +34,16 @@ const wrongSignatures: Record<string, (parts: Parts) => Bytes> = {
   'replay-of-the-accessory': ({ accessorySignature }) => accessorySignature!,
 };
 
+/** A known controller that cannot prove it is the one. */
+const wrongSignature: CheckSpec = {
+  from: 'paired',
+  needs: ['PV-M3-01'],
+  costs: { verifies: 1 },
+  allow: [tlvError(4, 'Authentication')],
+  tolerate: [otherError(4)],
+  forbid: [success('verify-m4')],
+};
+
 export default chapter('pair-verify.m3-m4', ({ check }) => [
   check(
     'PV-M3-01',
@@ -64,39 +75,17 @@ export default chapter('pair-verify.m3-m4', ({ check }) => [
   ),
 
   ...Object.entries(wrongSignatures).map(([name, signature]) =>
-    check(
-      `PV-M3-03/${name}`,
-      {
-        from: 'paired',
-        needs: ['PV-M3-01'],
-        costs: { verifies: 1 },
-        allow: [tlvError(4, 'Authentication')],
-        tolerate: [otherError(4)],
-        forbid: [success('verify-m4')],
-      },
-      async ({ controller, expect, random }) => {
-        const other = controllerIdentity(random);
-        const oldKey = random.bytes(32);
-        const verify = await controller.pairVerify();
-        expect(
-          await verify.sendM3({ signature: (parts) => signature({ ...parts, other, oldKey }) }),
-        ).to.be.allowed();
-      },
-    ),
-  ),
-  check(
-    'PV-M3-03/bit-flipped',
-    {
-      from: 'paired',
-      needs: ['PV-M3-01'],
-      costs: { verifies: 1 },
-      allow: [tlvError(4, 'Authentication')],
-      tolerate: [otherError(4)],
-      forbid: [success('verify-m4')],
-    },
-    async ({ controller, expect, random }) => {
+    check(`PV-M3-03/${name}`, wrongSignature, async ({ controller, expect, random }) => {
+      const other = controllerIdentity(random);
+      const oldKey = random.bytes(32);
       const verify = await controller.pairVerify();
-      expect(await verify.sendM3({ sub: flip('Signature', random.below(500)) })).to.be.allowed();
-    },
+      expect(
+        await verify.sendM3({ signature: (parts) => signature({ ...parts, other, oldKey }) }),
+      ).to.be.allowed();
+    }),
   ),
+  check('PV-M3-03/bit-flipped', wrongSignature, async ({ controller, expect, random }) => {
+    const verify = await controller.pairVerify();
+    expect(await verify.sendM3({ sub: flip('Signature', random.below(500)) })).to.be.allowed();
+  }),
 ]);

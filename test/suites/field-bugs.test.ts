@@ -32,6 +32,10 @@ describe('suites: field bugs', () => {
 
   it('knows the rows the faults name', () => {
     for (const { name, fieldBug } of faults)
-      if (fieldBug !== undefined) expect(rows.some(({ row }) => row === fieldBug), name).to.equal(true);
+      if (fieldBug !== undefined)
+        expect(
+          rows.some(({ row }) => row === fieldBug),
+          name,
+        ).to.equal(true);
   });
 });
