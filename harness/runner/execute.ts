@@ -87,7 +87,12 @@ export async function runCheck(
   }
   const bodyEvents = bench.trace.since(mark);
   await bench.closeLinks();
-  const alive = (check.spec.risky ?? false) || thrown === 'unreachable' ? await signOfLife(bench) : undefined;
+  const alive =
+    (check.spec.risky ?? false) || thrown === 'unreachable'
+      ? await signOfLife(bench)
+      : thrown !== undefined && bodyEvents.some(({ kind }) => brokenOff.has(kind))
+        ? await reachable(bench)
+        : undefined;
   const facts = {
     level: check.requirement.level,
     thrown,
@@ -185,6 +190,21 @@ export async function signOfLife(bench: Bench): Promise<boolean> {
     const outcome = await verify.sendM1();
     await bench.closeLinks();
     return outcome.kind === 'reply';
+  } catch (error) {
+    if (error instanceof Unreachable) return false;
+    throw error;
+  }
+}
+
+/** What the last words of an accessory that goes down look like, and those of one that refuses. */
+const brokenOff: ReadonlySet<TraceEvent['kind']> = new Set(['close', 'reset', 'silence']);
+
+/** Anything takes connections there: an accessory that has gone down under a check has not failed it. */
+async function reachable(bench: Bench): Promise<boolean> {
+  try {
+    await bench.open();
+    await bench.closeLinks();
+    return true;
   } catch (error) {
     if (error instanceof Unreachable) return false;
     throw error;

@@ -194,7 +194,9 @@ export class Run {
     while (runs.length < 3 && fails() < 2 && runs.length - fails() < 2 && !this.over) {
       if (cost > 0 && bench.attemptsSpent + cost > this.limit) break;
       bench.broken.delete(check.id);
-      runs.push(await runCheck(check, bench, this.options));
+      const again = await runCheck(check, bench, this.options);
+      if (again.died) return this.afterDeath(check, first);
+      runs.push(again);
     }
     if (fails() >= 2 || runs.length === 1) return { ...first, attempts: runs.length };
     bench.broken.delete(check.id);
