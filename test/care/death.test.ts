@@ -1,0 +1,197 @@
+import { existsSync, rmSync } from 'node:fs';
+import { expect } from 'chai';
+import { TlvType, decodeTlv, text } from '../../harness/protocol/index.js';
+import type { CheckResult, RunReport } from '../../harness/runner/index.js';
+import { openState } from '../../harness/target/index.js';
+import { endChildren, hapspec } from '../cli/process.js';
+import { word } from '../runner/bench.js';
+import { Mortal } from './mortal.js';
+import { CODE, Folder, inParallel, pairable, readReports, slow } from './tools.js';
+
+const folder = new Folder();
+/** Long enough for a busy machine, far below a hang. */
+const BOUND = 30_000;
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stderr: string;
+  readonly report: RunReport;
+  readonly state: string;
+  /** Everything that is neither passed nor skipped nor not run. */
+  readonly notable: readonly CheckResult[];
+}
+
+/** A run of the command with both reports, in bounded time; the reports are complete whatever happened. */
+async function run(mortal: Mortal, more: readonly string[] = []): Promise<Outcome> {
+  const state = folder.fresh();
+  const [junit, json] = [`${state}.xml`, `${state}.json`];
+  const start = performance.now();
+  const { code, stdout, stderr } = await hapspec([
+    ...['run', mortal.target, '--code', CODE, '--state', state, '--seed', '3', '--timeout', '1500'],
+    ...['--junit', junit, '--json', json, ...more],
+  ]);
+  expect(performance.now() - start, 'ms for the whole run').to.be.lessThan(BOUND);
+  const { report, testcases } = readReports(junit, json);
+  expect(report.exit.code, stdout + stderr).to.equal(code);
+  expect(testcases, 'JUnit').to.deep.equal(report.results.map(({ id }) => id).sort());
+  const notable = report.results.filter(
+    ({ status, reason }) => status !== 'pass' && status !== 'skip' && reason !== 'not-run',
+  );
+  return { code, stderr, report, state, notable };
+}
+
+const count = ({ results }: RunReport, what: string): number =>
+  results.filter((result) => word(result) === what).length;
+
+/** True for a Pair Setup M3 with a proof of one byte. */
+function shortProof(message: Uint8Array): boolean {
+  const request = text(message);
+  const body = message.subarray(request.indexOf('\r\n\r\n') + 4);
+  return request.startsWith('POST /pair-setup') && decodeTlv(body).get(TlvType.Proof)?.length === 1;
+}
+
+/**
+ * A `--restart` that asks this test to power-cycle the accessory and waits until it has.
+ * @returns the option, and what ends the watch.
+ */
+function restartable(mortal: Mortal): { readonly option: readonly string[]; readonly stop: () => number } {
+  const file = `${folder.fresh()}.restart`;
+  let asked = 0;
+  const timer = setInterval(() => {
+    if (!existsSync(file)) return;
+    asked++;
+    rmSync(file);
+    void mortal.boot();
+  }, 20);
+  return {
+    option: ['--restart', `touch '${file}'; while [ -e '${file}' ]; do sleep 0.05; done`],
+    stop: () => {
+      clearInterval(timer);
+      return asked;
+    },
+  };
+}
+
+async function withMortal(name: string, task: (mortal: Mortal) => Promise<void>): Promise<void> {
+  const mortal = await Mortal.start(name);
+  try {
+    await task(mortal);
+  } finally {
+    await mortal.close();
+  }
+}
+
+describe('care: an accessory that dies', function () {
+  this.timeout(slow ? 600_000 : 60_000);
+  after(() => {
+    endChildren();
+    folder.remove();
+  });
+
+  it('at the very first message → 3', () =>
+    withMortal('first', async (mortal) => {
+      mortal.fatal = () => true;
+      const { code, stderr, report } = await run(mortal);
+      expect(code).to.equal(3);
+      expect(stderr).to.match(/^hapspec: nothing answered at /);
+      expect(count(report, 'error not-run')).to.equal(report.results.length);
+    }));
+
+  it('at some message, for good: one check is inconclusive, the rest did not run, 5', async () => {
+    const last = slow ? Array.from({ length: 120 }, (_, i) => 2 + 3 * i) : [2, 3, 4, 5, 8, 20, 60, 200];
+    const blamed: string[] = [];
+    await inParallel(2, last, (n) =>
+      withMortal(`message ${n}`, async (mortal) => {
+        mortal.fatal = (_, heard) => heard === n;
+        const { code, report, notable, state } = await run(mortal);
+        expect(mortal.deaths, `${n}: deaths`).to.equal(1);
+        expect(
+          notable.map((result) => `${result.id} ${word(result)}`),
+          `message ${n}`,
+        ).to.have.length(1);
+        expect(word(notable[0]!), `message ${n}`).to.equal('error unreachable');
+        expect(notable[0]!.message, `message ${n}`).to.match(
+          /^the accessory stopped answering after this and does not come back: --restart CMD would tell/,
+        );
+        expect(code, `message ${n}`).to.equal(5);
+        blamed.push(`${n} ${notable[0]!.id}`);
+        // What may be in there is said, and its key is kept.
+        if (mortal.accessory.pairings.length === 0) return;
+        expect(report.aftermath, `message ${n}`).to.include({ clean: false });
+        expect(report.aftermath.message, `message ${n}`).to.include('hapspec unpair');
+        await mortal.boot();
+        const { code: unpaired } = await hapspec(['unpair', mortal.target, '--state', state]);
+        expect(unpaired, `unpair after message ${n}`).to.equal(0);
+        expect(mortal.accessory.pairings, `pairings after message ${n}`).to.deep.equal([]);
+      }),
+    );
+    console.log(`the accessory died for good at message: ${blamed.join(', ')}`);
+  });
+
+  it('at some message, with --restart: that check is flaky, the run goes on, 5', async () => {
+    const last = slow ? Array.from({ length: 40 }, (_, i) => 2 + 3 * i) : [2, 3, 8, 30];
+    const only = ['PS-M1-*', 'PS-M3-*', 'PAIRINGS-*', 'PV-*'].flatMap((pattern) => ['--only', pattern]);
+    await inParallel(2, last, (n) =>
+      withMortal(`message ${n}`, async (mortal) => {
+        mortal.fatal = (_, heard) => heard === n;
+        const { option, stop } = restartable(mortal);
+        const { code, report, notable, state } = await run(mortal, [...only, ...option]).finally(stop);
+        expect(stop(), `message ${n}: restarts`).to.equal(1);
+        expect(
+          notable.map((result) => `${result.id} ${word(result)}`),
+          `message ${n}`,
+        ).to.have.length(1);
+        expect(word(notable[0]!), `message ${n}`).to.equal('error flaky');
+        expect(notable[0]!.message).to.match(/^the accessory stopped answering once, and not when/);
+        expect(count(report, 'pass'), `message ${n}`).to.equal(report.results.length - 1);
+        expect([code, report.aftermath.clean], `message ${n}`).to.deep.equal([5, true]);
+        expect(mortal.accessory.pairings, `message ${n}`).to.deep.equal([]);
+        expect(openState(state, mortal.target).identities(), `message ${n}`).to.deep.equal([]);
+      }),
+    );
+  });
+
+  it('at some message, and comes back by itself in time: flaky as well, 5', async () => {
+    const only = ['PS-M1-*', 'PS-M3-*', 'PAIRINGS-*', 'PV-*'].flatMap((pattern) => ['--only', pattern]);
+    await inParallel(2, [4, 9, 31], (n) =>
+      withMortal(`message ${n}`, async (mortal) => {
+        mortal.fatal = (_, heard) => heard === n;
+        mortal.revivesAfter = 700;
+        const { code, report, notable } = await run(mortal, only);
+        expect(notable.map(word), `message ${n}: ${notable[0]?.id}`).to.deep.equal(['error flaky']);
+        expect(count(report, 'pass'), `message ${n}`).to.equal(report.results.length - 1);
+        expect([code, report.aftermath.clean], `message ${n}`).to.deep.equal([5, true]);
+        expect(mortal.accessory.pairings, `message ${n}`).to.deep.equal([]);
+      }),
+    );
+  });
+
+  it('of one stimulus, each time, with --restart: that check fails, the run goes on, 1', () =>
+    withMortal('stimulus', async (mortal) => {
+      mortal.fatal = shortProof;
+      const { option, stop } = restartable(mortal);
+      const { code, report, notable } = await run(mortal, ['--only', 'PS-M3-*', ...option]).finally(stop);
+      expect(notable.map((result) => `${result.id} ${word(result)}`)).to.deep.equal([
+        'PS-M3-06/1-bytes fail forbidden',
+      ]);
+      expect(notable[0]!.message).to.match(/^the accessory stops answering after this, each time: /);
+      expect(count(report, 'pass')).to.equal(report.results.length - 1);
+      expect([mortal.deaths, stop()], 'deaths and restarts').to.deep.equal([2, 2]);
+      expect([code, report.aftermath.clean]).to.deep.equal([1, true]);
+      expect(await pairable(mortal.port)).to.equal(true);
+    }));
+
+  it('of one stimulus, without --restart: that check is inconclusive, the rest did not run, 5', () =>
+    withMortal('stimulus', async (mortal) => {
+      mortal.fatal = shortProof;
+      const { code, report, notable } = await run(mortal, ['--only', 'PS-M3-*', '--only', 'HTTP-*']);
+      expect(notable.map((result) => `${result.id} ${word(result)}`)).to.deep.equal([
+        'PS-M3-06/1-bytes error unreachable',
+      ]);
+      expect(mortal.deaths).to.equal(1);
+      expect(count(report, 'error not-run'), 'not run').to.be.greaterThan(4);
+      for (const { reason, message } of report.results)
+        if (reason === 'not-run') expect(message).to.include('it stopped answering after PS-M3-06/1-bytes');
+      expect(code).to.equal(5);
+    }));
+});
