@@ -1,0 +1,137 @@
+import { expect } from 'chai';
+import { type Behaviour, healthy, latencies } from '../../harness/accessory/index.js';
+import {
+  TlvType,
+  memoiseExponentiations,
+  parseSetupCode,
+  seededRandom,
+  tlv,
+} from '../../harness/protocol/index.js';
+import type { CheckResult } from '../../harness/runner/index.js';
+import { type Bench, benchFor, embeddedBench, parseAddress, success } from '../../harness/target/index.js';
+import { defaultPatience } from '../../harness/wire/index.js';
+import { suite } from '../../suites/index.js';
+import { casesOf, execute, newRun, runCases, word } from '../runner/bench.js';
+import { CODE, reference, slow } from './tools.js';
+
+const code = parseSetupCode(CODE);
+const SEEDS = slow ? 50 : 5;
+
+/** The healthy twin in virtual time, on a board or behind a network. */
+function twin(seed: string, options: Parameters<typeof embeddedBench>[1]): Bench {
+  return embeddedBench({ code, random: seededRandom(seed), patience: defaultPatience }, options);
+}
+
+/** Ids and words of what did not pass. */
+const notPassed = (results: readonly CheckResult[]): readonly string[] =>
+  results
+    .filter(({ status }) => status !== 'pass')
+    .map((result) => `${result.id} ${word(result)}: ${result.message}`);
+
+describe('care: price and patience', function () {
+  this.timeout(slow ? 600_000 : 60_000);
+  before(() => memoiseExponentiations(true));
+  after(() => memoiseExponentiations(false));
+
+  it('on a slow board the run takes little longer than the accessory itself, and no more than planned', async () => {
+    const run = newRun({ bench: twin('1', { latency: latencies['esp32']! }) });
+    const { results, price } = await execute(run);
+    expect(notPassed(results)).to.deep.equal([]);
+    const { estimate } = run;
+    const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+    console.log(
+      `esp32: ${seconds(price.wallMs)}, of it ${seconds(price.accessoryMs)} the accessory's; ` +
+        `planned ${JSON.stringify(estimate)}, paid ${JSON.stringify(price)}`,
+    );
+    expect(price.accessoryMs, 'ms of the accessory').to.be.greaterThan(60_000);
+    expect(price.wallMs / price.accessoryMs, 'times of the accessory').to.be.at.most(1.2);
+    for (const what of ['m2', 'm4', 'm6', 'attempts'] as const)
+      expect(price[what], what).to.equal(estimate[what]);
+    expect(price.verifies, 'verifies').to.be.at.most(estimate.verifies);
+    expect(price.resets, 'resets').to.equal(0);
+  });
+
+  it('the price of every selection of one check is the planned one', async () => {
+    const checks = suite.filter((entry) => entry.kind === 'check');
+    const sample = slow ? checks : checks.filter((_, i) => i % 5 === 0);
+    for (const check of sample) {
+      const run = newRun({ bench: twin('1', {}), selected: [check] });
+      const { price } = await execute(run);
+      const paid = { m2: price.m2, m4: price.m4, m6: price.m6, attempts: price.attempts };
+      const { verifies, ...planned } = run.estimate;
+      expect(paid, check.id).to.deep.equal(planned);
+      expect(price.verifies, `${check.id}: verifies`).to.be.at.most(verifies);
+    }
+  });
+
+  it(`a slow and uneven network makes nothing fail, whatever the seed (${SEEDS})`, async () => {
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const random = seededRandom(`network ${seed}`);
+      const network = { latency: () => random.below(301) };
+      const run = newRun({ seed: String(seed), bench: twin(String(seed), { network }) });
+      const { results, exit, aftermath } = await execute(run);
+      expect(notPassed(results), `seed ${seed}`).to.deep.equal([]);
+      expect([exit.code, aftermath.clean], `seed ${seed}`).to.deep.equal([0, true]);
+    }
+  });
+
+  /** M1 over TCP as one check, against an accessory that answers it with State=4 at the times `wrong` says. */
+  async function repeated(wrong: (time: number) => boolean): Promise<{
+    readonly result: CheckResult;
+    readonly exit: number;
+    readonly times: number;
+  }> {
+    let [times, badMoment] = [0, false];
+    const behaviour: Behaviour = {
+      ...healthy,
+      beforeSending: (reply) => {
+        const items = healthy.beforeSending(reply);
+        if (!badMoment || reply.step !== 'setup-m2') return items;
+        badMoment = false;
+        return items.map((item) => (item.type === TlvType.State ? tlv(TlvType.State, 4) : item));
+      },
+    };
+    const { target, close } = await reference('flaky', { behaviour });
+    const cases = casesOf(({ check }) => [
+      check('X-01', { from: 'unpaired', allow: [success('setup-m2')] }, async ({ controller, expect }) => {
+        const setup = await controller.setup();
+        badMoment = wrong(++times);
+        expect(await setup.sendM1()).to.be.allowed();
+      }),
+    ]);
+    try {
+      const bench = benchFor(parseAddress(target), {
+        code,
+        random: seededRandom('flaky'),
+        patience: { answer: 1_000, silence: 300, close: 300 },
+      });
+      const { report, of } = await runCases(cases, { bench, target });
+      return { result: of('X-01'), exit: report.exit.code, times };
+    } finally {
+      await close();
+    }
+  }
+
+  it('a check that fails now and then is inconclusive, never passed; one that fails two times of three fails', async () => {
+    const rows: readonly (readonly [about: string, wrong: readonly boolean[], seen: string, exit: number])[] =
+      [
+        ['never', [false], 'pass', 0],
+        ['the first time', [true, false, false], 'error flaky', 5],
+        ['the first and the second time', [true, true], 'fail must', 1],
+        ['the first and the third time', [true, false, true], 'fail must', 1],
+      ];
+    for (const [about, wrong, seen, exit] of rows) {
+      const outcome = await repeated((time) => wrong[time - 1]!);
+      expect([word(outcome.result), outcome.exit, outcome.times], about).to.deep.equal([
+        seen,
+        exit,
+        wrong.length,
+      ]);
+      expect(outcome.result.attempts, `${about}: attempts`).to.equal(
+        wrong.length === 1 ? undefined : wrong.length,
+      );
+      if (seen === 'error flaky')
+        expect(outcome.result.message).to.match(/^failed 1 of 3 times: HTTP 200: State=4 /);
+    }
+  });
+});
