@@ -15,6 +15,7 @@ import {
   TlvType,
   controlKeys,
   counterNonce,
+  decodeTlv,
   encodeTlv,
   equal,
   isIllegalA,
@@ -68,6 +69,8 @@ export interface SetupRequest {
   readonly busy: boolean;
   /** The M1. */
   readonly message: TlvMessage;
+  /** It came through a verified session. */
+  readonly secured: boolean;
 }
 
 /** Where an exchange stands: the last message we sent in it. */
@@ -125,6 +128,8 @@ export interface Reply {
   readonly controllerProof?: Bytes;
   /** Pair Verify M4: whether the identifier belongs to a pairing. */
   readonly known?: boolean;
+  /** What is answered. */
+  readonly request: TlvMessage;
   readonly random: Random;
 }
 
@@ -187,6 +192,8 @@ export interface RemoveRequest {
 export interface Behaviour {
   // Reading requests
 
+  /** The body of a pairing request, or of a sub-TLV that opened, as items. */
+  decode(body: Bytes): TlvMessage;
   /** True when the body must be refused with 400 before anything in it counts. */
   isMalformed(request: PairingRequest): boolean;
   /** The State of a request, or undefined when it is to be refused: exactly one item of one byte. */
@@ -208,14 +215,23 @@ export interface Behaviour {
   readonly convention: SrpConvention;
   /** The salt of one exchange, 16 bytes (seed 002 §2.4). */
   drawSalt(random: Random): Bytes;
+  /** The secret b of one exchange, 32 bytes (seed 002 §2.4 step 3). */
+  drawExponent(random: Random): Bytes;
   /** True for an A that makes S independent of the code (seed 002 §2.6 step 1). */
   refusesPublicKey(A: Bytes): boolean;
   /** The whole check of the controller's proof, its length of 64 bytes included. */
   proofMatches(claim: ProofClaim): boolean;
   /** Failed attempts after one more. */
   countsFailure(failedAttempts: number): number;
-  /** K for an M5 and M6, or undefined when no right proof came before (seed 002 §2.7). */
-  secretForM5(exchange: { after: Progress; secret: Bytes | undefined }): Bytes | undefined;
+  /**
+   * K for an M5 and M6, or undefined when no right proof came before (seed 002 §2.7). `flags` is what the M1 of the
+   * exchange held.
+   */
+  secretForM5(exchange: {
+    after: Progress;
+    secret: Bytes | undefined;
+    flags: Bytes | undefined;
+  }): Bytes | undefined;
   /** False to answer M6 although M5 did not open. */
   refusesUnopenedM5(exchange: { after: Progress }): boolean;
   /** False to answer M6 and keep nothing. */
@@ -268,6 +284,8 @@ export interface Behaviour {
 
   // Replies
 
+  /** Milliseconds the accessory works on a reply before it goes out. */
+  takes(step: Step): number;
   /** False to stay silent. */
   answers(reply: Reply): boolean;
   /** The HTTP status; anything but 200 goes out without a body. */
@@ -302,6 +320,7 @@ function isAdmin(pairing: Pairing): boolean {
 
 /** The accessory as the protocol wants it. */
 export const healthy: Behaviour = {
+  decode: decodeTlv,
   isMalformed: ({ message }) => message.defect !== undefined,
   contentType: () => 'application/pairing+tlv8',
   survives: () => true,
@@ -317,6 +336,7 @@ export const healthy: Behaviour = {
   password: (code) => code.dashed,
   convention: srpConventions.adk,
   drawSalt: (random) => random.bytes(Length.salt),
+  drawExponent: (random) => random.bytes(32),
   refusesPublicKey: isIllegalA,
   proofMatches: ({ expected, received }) =>
     received.length === Length.proof && proofEquals(expected, received),
@@ -350,6 +370,7 @@ export const healthy: Behaviour = {
   dropsEverything: (pairings) => !pairings.some(isAdmin),
   endsRemovedSessions: true,
 
+  takes: () => 0,
   answers: () => true,
   status: (reply) => reply.status,
   beforeSending: (reply) => reply.items,

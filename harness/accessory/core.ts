@@ -7,7 +7,6 @@ import {
   type SessionKeys,
   type SetupCode,
   concat,
-  decodeTlv,
   equal,
 } from '../protocol/index.js';
 import { type HttpMessage, HttpReader, encodeMessage, header } from '../wire/index.js';
@@ -326,13 +325,15 @@ export class Accessory {
     now: number,
   ): Response | undefined {
     if (request.method !== 'POST') return { status: 405 };
-    const message = decodeTlv(request.body);
+    const message = this.device.behaviour.decode(request.body);
     if (!this.device.behaviour.survives({ endpoint: path.slice(1) as Endpoint, message })) {
       this.dead = true;
       return undefined;
     }
-    if (path === '/pair-setup')
-      return this.finish(this.setup.handle(session.number, message, this.setupIsBusy(session, now)));
+    if (path === '/pair-setup') {
+      const situation = { busy: this.setupIsBusy(session, now), secured: session.secured !== undefined };
+      return this.finish(this.setup.handle(session.number, message, situation));
+    }
     if (path === '/pair-verify') {
       // A second Pair Verify inside a session would have to switch keys in the middle of it.
       if (session.secured !== undefined) return { status: 400 };
@@ -394,8 +395,9 @@ export class Accessory {
   private send(session: Session, response: Response, sealed: boolean, out: Reaction[]): void {
     const message = encodeResponse(response);
     const bytes = sealed && session.secured ? this.seal(session.secured, message) : message;
-    const delay = response.step === undefined ? undefined : this.latency[response.step];
-    out.push({ connection: session.number, kind: 'send', bytes, ...(delay !== undefined && { delay }) });
+    const { step } = response;
+    const delay = step === undefined ? 0 : (this.latency[step] ?? this.device.behaviour.takes(step));
+    out.push({ connection: session.number, kind: 'send', bytes, ...(delay > 0 && { delay }) });
   }
 
   private seal({ encoder }: Secured, message: Bytes): Bytes {

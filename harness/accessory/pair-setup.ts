@@ -6,7 +6,6 @@ import {
   type TlvItem,
   type TlvMessage,
   TlvType,
-  decodeTlv,
   deriveKey,
   encodeTlv,
   identityItems,
@@ -33,6 +32,16 @@ interface Exchange {
   readonly srp: SrpServer;
   /** K, once the controller has proved the code. */
   secret: Bytes | undefined;
+  /** Flags of its M1, as they came. */
+  readonly flags: Bytes | undefined;
+}
+
+/** What an M1 meets. */
+interface Situation {
+  /** Another connection still holds Pair Setup. */
+  readonly busy: boolean;
+  /** The connection is a verified session. */
+  readonly secured: boolean;
 }
 
 /** Pair Setup (seed 002 §2): one exchange at a time for the whole accessory, bound to the connection that began it. */
@@ -51,17 +60,17 @@ export class PairSetup {
     if (this.exchange?.connection === connection) this.exchange = undefined;
   }
 
-  /** `busy` tells whether another connection still holds Pair Setup. */
-  handle(connection: number, message: TlvMessage, busy: boolean): Reply {
+  handle(connection: number, message: TlvMessage, situation: Situation): Reply {
     const { behaviour, random } = this.device;
     const request: PairingRequest = { endpoint: 'pair-setup', message };
     const after: Progress = this.exchange?.connection === connection ? this.exchange.after : 'nothing';
+    const context = { after, request: message, random } as const;
     const state = behaviour.isMalformed(request) ? undefined : behaviour.stateOf(request);
-    if (state === 1) return this.m2({ step: 'setup-m2', after, random }, connection, message, busy);
-    if (state === 3) return this.m4({ step: 'setup-m4', after, random }, connection, message);
-    if (state === 5) return this.m6({ step: 'setup-m6', after, random }, connection, message);
+    if (state === 1) return this.m2({ step: 'setup-m2', ...context }, connection, message, situation);
+    if (state === 3) return this.m4({ step: 'setup-m4', ...context }, connection, message);
+    if (state === 5) return this.m6({ step: 'setup-m6', ...context }, connection, message);
     this.drop(connection);
-    return refusal({ step: undefined, after, random });
+    return refusal({ step: undefined, ...context });
   }
 
   /** Whatever is wrong ends the exchange: a second guess needs a new M1, and so a new B. */
@@ -71,7 +80,7 @@ export class PairSetup {
     return exchange;
   }
 
-  private m2(context: ReplyContext, connection: number, message: TlvMessage, busy: boolean): Reply {
+  private m2(context: ReplyContext, connection: number, message: TlvMessage, situation: Situation): Reply {
     const { device } = this;
     const { behaviour, random } = device;
     this.drop(connection);
@@ -79,7 +88,7 @@ export class PairSetup {
     const error = behaviour.refusesSetup({
       paired: device.pairings.length > 0,
       failedAttempts,
-      busy,
+      ...situation,
       message,
     });
     if (error !== undefined) return failure(context, 2, error);
@@ -90,8 +99,8 @@ export class PairSetup {
     if (message.has(TlvType.Flags) && single(message, TlvType.Flags, 0, 4) === undefined)
       return refusal(context);
     const verifier = makeVerifier(behaviour.password(device.code), behaviour.drawSalt(random));
-    const srp = new SrpServer(verifier, toInteger(random.bytes(32)), behaviour.convention);
-    this.exchange = { connection, after: 'm2', srp, secret: undefined };
+    const srp = new SrpServer(verifier, toInteger(behaviour.drawExponent(random)), behaviour.convention);
+    this.exchange = { connection, after: 'm2', srp, secret: undefined, flags: message.get(TlvType.Flags) };
     return answer(context, setupM2(srp.B, verifier.salt));
   }
 
@@ -122,7 +131,12 @@ export class PairSetup {
   private m6(context: ReplyContext, connection: number, message: TlvMessage): Reply {
     const { device } = this;
     const { behaviour } = device;
-    const secret = behaviour.secretForM5({ after: context.after, secret: this.take(connection)?.secret });
+    const exchange = this.take(connection);
+    const secret = behaviour.secretForM5({
+      after: context.after,
+      secret: exchange?.secret,
+      flags: exchange?.flags,
+    });
     const sealed = single(message, TlvType.EncryptedData, 0, Infinity);
     if (secret === undefined || sealed === undefined) return refusal(context);
     const key = deriveKey('Pair-Setup-Encrypt', secret);
@@ -131,7 +145,7 @@ export class PairSetup {
       return behaviour.refusesUnopenedM5(context)
         ? failure(context, 6, TlvError.Authentication)
         : answer(context, this.sealedM6(secret, key));
-    const sub = decodeTlv(plain);
+    const sub = behaviour.decode(plain);
     const id = single(sub, TlvType.Identifier, 1, MAX_IDENTIFIER);
     const ltpk = single(sub, TlvType.PublicKey, Length.ltpk);
     const signature = single(sub, TlvType.Signature, Length.signature);

@@ -5,7 +5,6 @@ import {
   TlvError,
   type TlvMessage,
   TlvType,
-  decodeTlv,
   deriveKey,
   encodeTlv,
   ephemeralKeys,
@@ -50,10 +49,11 @@ export class PairVerify {
     // Every message ends the exchange as it stood: M1 starts a new one, M3 is its last.
     this.exchange = undefined;
     const after = exchange === undefined ? 'nothing' : 'm2';
+    const context = { after, request: message, random } as const;
     const state = behaviour.isMalformed(request) ? undefined : behaviour.stateOf(request);
-    if (state === 1) return { reply: this.m2({ step: 'verify-m2', after, random }, message) };
-    if (state === 3) return this.m4({ step: 'verify-m4', after, random }, message, exchange);
-    return { reply: refusal({ step: undefined, after, random }) };
+    if (state === 1) return { reply: this.m2({ step: 'verify-m2', ...context }, message) };
+    if (state === 3) return this.m4({ step: 'verify-m4', ...context }, message, exchange);
+    return { reply: refusal({ step: undefined, ...context }) };
   }
 
   private m2(context: ReplyContext, message: TlvMessage): Reply {
@@ -87,7 +87,7 @@ export class PairVerify {
     const { own, controller, shared } = exchange;
     const key = deriveKey('Pair-Verify-Encrypt', shared);
     const plain = behaviour.openSealed({ step, key, nonce: labelNonce('PV-Msg03'), sealed });
-    const sub = plain && decodeTlv(plain);
+    const sub = plain && behaviour.decode(plain);
     const id = sub && single(sub, TlvType.Identifier, 1, MAX_IDENTIFIER);
     const signature = sub && single(sub, TlvType.Signature, Length.signature);
     if (sub?.defect !== undefined || id === undefined || signature === undefined)

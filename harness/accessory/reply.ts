@@ -5,6 +5,7 @@ import type { Progress, Reply, Step } from './behaviour.js';
 export interface ReplyContext {
   readonly step: Step | undefined;
   readonly after: Progress;
+  readonly request: TlvMessage;
   readonly random: Random;
 }
 

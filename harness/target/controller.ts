@@ -151,6 +151,12 @@ export class Controller {
     return link.post(path, items, this.judgedWait);
   }
 
+  /** Any bytes in the place of Pair Verify M1, judged. */
+  postToVerify(link: Link, body: Bytes): Promise<Outcome> {
+    this.bench.spent.verifies++;
+    return link.postBytes(this.profile.paths.verify, body, this.judgedWait);
+  }
+
   /** M1 on a fresh connection: true when it is answered by M2, false when by Unavailable. @throws StepFailed otherwise. */
   async isUnpaired(): Promise<boolean> {
     await this.bench.closeLinks();
@@ -222,13 +228,17 @@ export class PairSetup {
    * M1, edited when asked, judged. A Busy left by a connection of ours the accessory has not let go of yet is waited
    * out, unless the check is about Busy.
    */
-  async sendM1(edit?: Edit, wait = this.controller.judgedWait, waitOutBusy = true): Promise<Outcome> {
+  sendM1(edit?: Edit, wait = this.controller.judgedWait, waitOutBusy = true): Promise<Outcome> {
+    return this.sendM1Bytes(encodeTlv(applyEdit(this.machine.m1(), edit)), wait, waitOutBusy);
+  }
+
+  /** Any bytes in the place of M1, judged. */
+  async sendM1Bytes(body: Bytes, wait = this.controller.judgedWait, waitOutBusy = true): Promise<Outcome> {
     const { bench } = this.controller;
-    const items = applyEdit(this.machine.m1(), edit);
     const deadline = bench.clock.now() + BUSY_PATIENCE;
     for (;;) {
       bench.spent.m2++;
-      const outcome = await this.exchange(items, wait);
+      const outcome = await this.link.postBytes(this.controller.profile.paths.setup, body, wait);
       const tlv = outcome.kind === 'reply' ? outcome.tlv : undefined;
       if (waitOutBusy && tlv?.error === TlvError.Busy && bench.clock.now() < deadline) {
         await bench.clock.sleep(250);
