@@ -196,15 +196,23 @@ export async function signOfLife(bench: Bench): Promise<boolean> {
   }
 }
 
-/** What the last words of an accessory that goes down look like, and those of one that refuses. */
+/** How an accessory that goes down is met, and one that refuses. */
 const brokenOff: ReadonlySet<TraceEvent['kind']> = new Set(['close', 'reset', 'silence']);
 
-/** Anything takes connections there: an accessory that has gone down under a check has not failed it. */
+/**
+ * Somebody is there: connections are taken, and not only met by silence. An accessory that has gone down under a
+ * check has not failed it.
+ */
 async function reachable(bench: Bench): Promise<boolean> {
   try {
-    await bench.open();
+    const link = await bench.open();
+    // Costs an accessory nothing, and whatever it does with it shows that it runs.
+    const { kind } = await link.request(
+      { method: 'GET', path: '/accessories' },
+      bench.options.patience.answer,
+    );
     await bench.closeLinks();
-    return true;
+    return kind !== 'silence' || (await signOfLife(bench));
   } catch (error) {
     if (error instanceof Unreachable) return false;
     throw error;
