@@ -11,6 +11,8 @@ import { CODE, Folder, inParallel, pairable, readReports, slow } from './tools.j
 const folder = new Folder();
 /** Long enough for a busy machine, far below a hang. */
 const BOUND = 30_000;
+/** These runs wait more than they compute. */
+const WIDTH = 4;
 
 interface Outcome {
   readonly code: number | null;
@@ -100,7 +102,7 @@ describe('care: an accessory that dies', function () {
   it('at some message, for good: one check is inconclusive, the rest did not run, 5', async () => {
     const last = slow ? Array.from({ length: 120 }, (_, i) => 2 + 3 * i) : [2, 3, 4, 5, 8, 20, 60, 200];
     const blamed: string[] = [];
-    await inParallel(2, last, (n) =>
+    await inParallel(WIDTH, last, (n) =>
       withMortal(`message ${n}`, async (mortal) => {
         mortal.fatal = (_, heard) => heard === n;
         const { code, report, notable, state } = await run(mortal);
@@ -128,10 +130,26 @@ describe('care: an accessory that dies', function () {
     console.log(`the accessory died for good at message: ${blamed.join(', ')}`);
   });
 
+  it('that hangs at some message and answers nothing more: inconclusive as well, and soon', async () => {
+    await inParallel(WIDTH, slow ? Array.from({ length: 60 }, (_, i) => 2 + 3 * i) : [3, 4, 20, 60], (n) =>
+      withMortal(`hang ${n}`, async (mortal) => {
+        mortal.manner = 'hang';
+        mortal.fatal = (_, heard) => heard === n;
+        const { code, notable } = await run(mortal);
+        expect(
+          notable.map((result) => `${result.id} ${word(result)}`),
+          `message ${n}`,
+        ).to.have.length(1);
+        expect(word(notable[0]!), `message ${n}`).to.equal('error unreachable');
+        expect(code, `message ${n}`).to.equal(5);
+      }),
+    );
+  });
+
   it('at some message, with --restart: that check is flaky, the run goes on, 5', async () => {
     const last = slow ? Array.from({ length: 40 }, (_, i) => 2 + 3 * i) : [2, 3, 8, 30];
     const only = ['PS-M1-*', 'PS-M3-*', 'PAIRINGS-*', 'PV-*'].flatMap((pattern) => ['--only', pattern]);
-    await inParallel(2, last, (n) =>
+    await inParallel(WIDTH, last, (n) =>
       withMortal(`message ${n}`, async (mortal) => {
         mortal.fatal = (_, heard) => heard === n;
         const { option, stop } = restartable(mortal);
@@ -153,7 +171,7 @@ describe('care: an accessory that dies', function () {
 
   it('at some message, and comes back by itself in time: flaky as well, 5', async () => {
     const only = ['PS-M1-*', 'PS-M3-*', 'PAIRINGS-*', 'PV-*'].flatMap((pattern) => ['--only', pattern]);
-    await inParallel(2, [4, 9, 31], (n) =>
+    await inParallel(WIDTH, [4, 9, 31], (n) =>
       withMortal(`message ${n}`, async (mortal) => {
         mortal.fatal = (_, heard) => heard === n;
         mortal.revivesAfter = 700;

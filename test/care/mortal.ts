@@ -14,6 +14,8 @@ export class Mortal {
   heard = 0;
   /** Decides for each message whether it is the last. */
   fatal: (message: Bytes, heard: number) => boolean = () => false;
+  /** How it goes down: the port closed and connections reset, or everything taken and nothing answered any more. */
+  manner: 'crash' | 'hang' = 'crash';
   /** Milliseconds after which it boots by itself; never unless set. */
   revivesAfter: number | undefined;
   port = 0;
@@ -26,6 +28,7 @@ export class Mortal {
   private door: Server | undefined;
   private timer: NodeJS.Timeout | undefined;
   private over = false;
+  private hangs = false;
 
   private constructor(seed: string) {
     this.random = seededRandom(seed);
@@ -63,6 +66,11 @@ export class Mortal {
   }
 
   die(): void {
+    if (this.manner === 'hang') {
+      this.deaths++;
+      this.hangs = true;
+      return;
+    }
     // The door first: whoever sees the reset and comes back at once must find nobody.
     this.door?.close();
     this.door = undefined;
@@ -88,6 +96,7 @@ export class Mortal {
     this.sockets.add(socket);
     socket.on('data', (message: Buffer) => {
       this.heard++;
+      if (this.hangs) return;
       if (this.door !== undefined && this.fatal(message, this.heard)) this.die();
       else inner.write(message);
     });
