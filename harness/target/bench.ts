@@ -135,9 +135,15 @@ export class Bench {
     this.onHeard?.({ topic, payload });
   }
 
+  /** How often a controller was made under each label. */
+  private readonly labels = new Map<string, number>();
+
   /** The reference controller for one check, with the randomness of its id. */
   controller(label: string, judgedWait = this.options.patience.answer): Controller {
-    this.options.reseed?.(label);
+    const times = (this.labels.get(label) ?? 0) + 1;
+    this.labels.set(label, times);
+    // An embedded accessory that went on from the same seed would send the same B a second time.
+    this.options.reseed?.(times === 1 ? label : `${label}, time ${times}`);
     return new Controller(this, this.options.random.fork(label), judgedWait);
   }
 

@@ -1,16 +1,27 @@
 import {
+  type Bytes,
   Length,
+  Method,
+  type PairSetup,
   PairingFlag,
   TlvType,
+  answered,
   anyRefusal,
+  badRequest,
   chapter,
   drop,
+  fromHex,
   hex,
   insert,
   integerValue,
   isZero,
+  otherError,
+  plaintextReply,
   reject,
+  serverError,
   replace,
+  setupM1,
+  silence,
   success,
   tlv,
   tlvError,
@@ -23,6 +34,66 @@ const flags = {
   split: integerValue(PairingFlag.Split),
   'transient-split': integerValue(PairingFlag.Transient + PairingFlag.Split),
 };
+
+const risky = { from: 'unpaired', risky: true } as const;
+const m2 = success('setup-m2');
+
+/** An M1 that may be served or refused: what it must not do is leave the controller waiting. */
+const eitherWay = {
+  allow: [m2, tlvError(2), badRequest()],
+  tolerate: [anyRefusal()],
+  forbid: [silence(), success('setup-m4')],
+};
+
+/** An M1 that must be served as if what was added to it were not there; to refuse it is the lesser finding. */
+const ignored = { allow: [m2], tolerate: [anyRefusal()], forbid: [silence(), success('setup-m4')] };
+
+/** Little-endian, without leading zero bytes. */
+function bits(...set: readonly number[]): Bytes {
+  const value = new Uint8Array(Math.floor(Math.max(...set) / 8) + 1);
+  for (const bit of set) value[bit >> 3]! |= 1 << (bit & 7);
+  return value;
+}
+
+/** Each ends in a byte or at one, and none is Transient (4) or Split (24). */
+const reservedBits = [0, 3, 5, 7, 8, 16, 23, 25, 31];
+
+const wideFlags: Record<string, Bytes> = {
+  '5-bytes-zero': new Uint8Array(5),
+  '6-bytes-transient': fromHex('100000000000'),
+  '7-bytes-bit-55': fromHex('00000000000080'),
+  '8-bytes-zero': new Uint8Array(8),
+  '8-bytes-transient': fromHex('1000000000000000'),
+  '8-bytes-bit-63': fromHex('0000000000000080'),
+};
+
+/** Items of later messages, none of which has a meaning in M1. */
+const foreignItems = {
+  identifier: tlv(TlvType.Identifier, '7F3C0A52-9B1E-4D6A-8C55-2E0B7A91D3F4'),
+  proof: tlv(TlvType.Proof, new Uint8Array(Length.proof).fill(0x5a)),
+  'encrypted-data': tlv(TlvType.EncryptedData, new Uint8Array(32).fill(0x5a)),
+  error: tlv(TlvType.Error, 2),
+  permissions: tlv(TlvType.Permissions, 1),
+};
+
+/** Computes the SRP session of the M2 that came. */
+function takeM2({ controller, machine, m2: read }: PairSetup): void {
+  controller.accept(read!);
+  machine.answer(read!.salt!, read!.B!);
+}
+
+/** Goes on from M2 to M6 in the regular mode. False when M5 is not accepted in plaintext. */
+async function completes(setup: PairSetup): Promise<boolean> {
+  takeM2(setup);
+  await setup.m3();
+  const outcome = await setup.sendM5();
+  if (outcome.kind !== 'reply' || !success('setup-m6').matches(outcome)) return false;
+  setup.readM6(outcome);
+  return true;
+}
+
+/** Milliseconds that are half of what iOS gives a step. */
+const SLOW = 5_000;
 
 export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
   check(
@@ -114,5 +185,236 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
         await controller.session(open ? { link: setup.link } : {});
       },
     ),
+  ),
+
+  watch('PS-M1-04', 'setup-m2', ({ m2: { B } }, { expect, memory }) => {
+    if (B === undefined) return;
+    expect(memory.get(hex(B)), 'B was sent before in this run, in M2 number').to.equal(undefined);
+    memory.set(hex(B), String(memory.size + 1));
+  }),
+  check(
+    'PS-M1-04/one-connection',
+    { from: 'unpaired', costs: { m2: 2 }, allow: [m2], tolerate: [anyRefusal()] },
+    async ({ controller, expect, observe }) => {
+      const setup = await controller.setup();
+      expect(await setup.sendM1()).to.be.allowed({ allow: [m2] });
+      const first = setup.m2?.B;
+      const outcome = await setup.sendM1();
+      const served = m2.matches(outcome);
+      observe('a second M1 on one connection', served ? 'starts anew' : 'refused');
+      // Whether M1 may come twice is PS-STATE-07's question.
+      if (served) expect(hex(setup.m2!.B!), 'the second B').to.not.equal(hex(first!));
+      else expect(outcome).to.be.allowed({ allow: [anyRefusal()] });
+    },
+  ),
+
+  check('PS-M1-07', { ...risky, costs: { m2: 1 }, ...eitherWay }, async ({ controller, expect, observe }) => {
+    const setup = await controller.setup();
+    const outcome = await setup.sendM1(drop('Method'));
+    expect(outcome).to.be.allowed();
+    observe('M1 without Method', m2.matches(outcome) ? 'served' : 'refused');
+  }),
+
+  ...[2, 3, 4, 5, 6, 7, 99, 255].map((method) =>
+    check(
+      `PS-M1-08/method-${method}`,
+      {
+        ...risky,
+        costs: { m2: 1 },
+        allow: [tlvError(2), badRequest()],
+        tolerate: [m2, anyRefusal()],
+        forbid: [silence(), success('setup-m4')],
+      },
+      async ({ controller, expect, violate }) => {
+        const setup = await controller.setup();
+        const outcome = await setup.sendM1(replace('Method', method));
+        if (outcome.kind === 'reply' && success('pairings-add').matches(outcome) && !m2.matches(outcome))
+          violate(`Method=${method} was served as an operation of /pairings`);
+        expect(outcome).to.be.allowed();
+      },
+    ),
+  ),
+
+  ...[0, 2, 4].map((length) =>
+    check(
+      `PS-M1-09/${length}-bytes`,
+      { ...risky, costs: { m2: 1 }, ...eitherWay },
+      async ({ controller, expect, observe }) => {
+        const setup = await controller.setup();
+        const outcome = await setup.sendM1(replace('Method', new Uint8Array(length)));
+        expect(outcome).to.be.allowed();
+        observe(`Method of ${length} bytes`, m2.matches(outcome) ? 'served' : 'refused');
+      },
+    ),
+  ),
+
+  check(
+    'PS-M1-10',
+    {
+      ...risky,
+      costs: { m2: 2 },
+      allow: [m2, tlvError(2), badRequest(), otherError(2)],
+      tolerate: [anyRefusal()],
+      forbid: [silence()],
+    },
+    async ({ controller, bench, expect, notApplicable, observe }) => {
+      const setup = await controller.setup();
+      const outcome = await setup.sendM1(replace('Method', Method.PairSetupWithAuth));
+      expect(outcome).to.be.allowed();
+      if (!m2.matches(outcome)) {
+        observe('PairSetupWithAuth', 'refused in M2');
+        expect(await controller.isUnpaired(), 'a regular M1 works afterwards').to.equal(true);
+        return;
+      }
+      if (bench.options.code === undefined) notApplicable('what M4 says needs the setup code');
+      takeM2(setup);
+      const m4 = await setup.sendM3();
+      if (m4.kind === 'reply' && m4.tlv?.has(TlvType.EncryptedData))
+        notApplicable('M4 carries EncryptedData: the accessory has MFi hardware');
+      expect(m4, 'M4').to.be.allowed({
+        allow: [tlvError(4), otherError(4), badRequest(), serverError()],
+        tolerate: [success('setup-m4'), anyRefusal()],
+        forbid: [silence()],
+      });
+      observe('PairSetupWithAuth', success('setup-m4').matches(m4) ? 'downgraded' : 'refused in M4');
+      expect(await controller.isUnpaired(), 'a regular M1 works afterwards').to.equal(true);
+    },
+  ),
+
+  ...[1, 2, 3, 4, 5, 6].map((method) =>
+    check(
+      `PS-M1-14/method-${method}`,
+      {
+        from: 'paired',
+        keyless: true,
+        costs: { m2: 1 },
+        allow: [tlvError(2), badRequest()],
+        // Erratum E01: one document exempts PairSetupWithAuth. It still opens a paired accessory to who has its code.
+        tolerate: [anyRefusal(), ...(method === 1 ? [m2] : [])],
+        forbid: [silence(), ...(method === 1 ? [] : [m2])],
+      },
+      async ({ controller, expect, observe }) => {
+        const setup = await controller.setup();
+        const outcome = await setup.sendM1(replace('Method', method));
+        expect(outcome).to.be.allowed();
+        if (m2.matches(outcome))
+          observe('exemption E01', 'PairSetupWithAuth is served on a paired accessory');
+      },
+    ),
+  ),
+
+  check(
+    'PS-M1-15',
+    {
+      from: 'paired',
+      costs: { verifies: 1 },
+      allow: [badRequest(), tlvError(2)],
+      tolerate: [anyRefusal()],
+      forbid: [plaintextReply(), m2, silence()],
+    },
+    async ({ controller, expect }) => {
+      const session = await controller.session();
+      expect(await controller.post(session.link, controller.profile.paths.setup, setupM1())).to.be.allowed();
+      // The session keeps working, unless the accessory closed it.
+      if (await session.link.stillOpen(100))
+        expect(await session.get('/accessories'), 'the session afterwards').to.be.allowed({
+          allow: [answered()],
+        });
+    },
+  ),
+
+  ...[0, 1, 2, 3].map((length) =>
+    check(
+      `PS-M1-16/${length}-bytes`,
+      { ...risky, costs: { m2: 1 }, ...ignored },
+      async ({ controller, expect, warn }) => {
+        const setup = await controller.setup();
+        const outcome = await setup.sendM1(insert(tlv(TlvType.Flags, new Uint8Array(length)), -1));
+        expect(outcome).to.be.allowed();
+        if (outcome.kind === 'reply' && outcome.tlv?.has(TlvType.Flags)) warn('M2 carries Flags');
+      },
+    ),
+  ),
+
+  ...Object.entries(wideFlags).map(([name, value]) =>
+    check(
+      `PS-M1-17/${name}`,
+      { ...risky, costs: { m2: 1 }, ...eitherWay },
+      async ({ controller, bench, expect, observe }) => {
+        const setup = await controller.setup();
+        const outcome = await setup.sendM1(insert(tlv(TlvType.Flags, value), -1));
+        expect(outcome).to.be.allowed();
+        observe('Flags longer than 4 bytes', m2.matches(outcome) ? 'served' : 'refused');
+        if (!m2.matches(outcome) || bench.options.code === undefined) return;
+        observe('mode entered', (await completes(setup)) ? 'regular' : 'not the regular one');
+      },
+    ),
+  ),
+
+  ...reservedBits.map((bit) =>
+    check(
+      `PS-M1-18/bit-${bit}`,
+      { ...risky, costs: { m2: 1 }, ...ignored },
+      async ({ controller, expect, warn }) => {
+        const setup = await controller.setup();
+        const outcome = await setup.sendM1(insert(tlv(TlvType.Flags, bits(bit)), -1));
+        expect(outcome).to.be.allowed();
+        if (outcome.kind === 'reply' && outcome.tlv?.has(TlvType.Flags)) warn('M2 carries Flags');
+      },
+    ),
+  ),
+
+  // One of the values without a flag, and one with all that means nothing, go the whole way.
+  ...Object.entries({ 'PS-M1-16/4-bytes': new Uint8Array(4), 'PS-M1-18/all': bits(...reservedBits) }).map(
+    ([id, value]) =>
+      check(
+        id,
+        { ...risky, leaves: 'paired', costs: { m2: 1, m4: 1, m6: 1 }, ...ignored },
+        async ({ controller, bench, expect, violate }) => {
+          const setup = await controller.setup();
+          const outcome = await setup.sendM1(insert(tlv(TlvType.Flags, value), -1));
+          expect(outcome).to.be.allowed();
+          if (m2.matches(outcome) && bench.options.code !== undefined && !(await completes(setup)))
+            violate('no flag of a mode was set, and the regular setup does not complete');
+        },
+      ),
+  ),
+
+  ...Object.entries(foreignItems).map(([name, item]) =>
+    check(
+      `PS-M1-19/${name}`,
+      { ...risky, costs: { m2: 1 }, ...ignored },
+      async ({ controller, expect, violate }) => {
+        const setup = await controller.setup();
+        const outcome = await setup.sendM1(insert(item, -1));
+        const reply = outcome.kind === 'reply' ? outcome.tlv : undefined;
+        if (reply?.has(TlvType.PublicKey) && reply.has(item.type))
+          violate(`M2 brings back the ${tlvTypeName(item.type)} of M1`);
+        expect(outcome).to.be.allowed();
+      },
+    ),
+  ),
+
+  check(
+    'PS-M1-20',
+    {
+      from: 'unpaired',
+      costs: { m2: 1, m4: 1 },
+      allow: [m2, success('setup-m4')],
+      forbid: [silence()],
+    },
+    async ({ controller, bench, expect, observe, warn }) => {
+      const setup = await controller.setup();
+      const first = await setup.sendM1();
+      expect(first, 'M2').to.be.allowed({ allow: [m2], forbid: [silence()] });
+      observe('milliseconds until M2', String(Math.round(first.elapsed)));
+      if (bench.options.code === undefined) return;
+      takeM2(setup);
+      const second = await setup.sendM3();
+      expect(second, 'M4').to.be.allowed({ allow: [success('setup-m4')], forbid: [silence()] });
+      observe('milliseconds until M4', String(Math.round(second.elapsed)));
+      for (const [name, { elapsed }] of Object.entries({ M2: first, M4: second }))
+        if (elapsed > SLOW) warn(`${name} took ${Math.round(elapsed)} ms; a phone gives up after 10 s`);
+    },
   ),
 ]);

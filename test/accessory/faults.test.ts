@@ -9,6 +9,7 @@ const blocking = [
   'm2-http-500',
   'public-key-zero',
   'public-key-above-n',
+  'fragments-not-joined',
   'code-without-dashes',
   'literal-k-and-u',
   'm3-unanswered',

@@ -5,6 +5,7 @@ import { pairSetupFaults } from './pair-setup.js';
 import { pairVerifyFaults } from './pair-verify.js';
 import { pairingsFaults } from './pairings.js';
 import { sessionFaults } from './session.js';
+import { setupM1Faults } from './setup-m1.js';
 import { tlvFaults } from './tlv.js';
 
 export * from './fault.js';
@@ -12,6 +13,7 @@ export * from './fault.js';
 /** Every fault, by chapter. */
 export const faults: readonly Fault[] = unique([
   ...tlvFaults,
+  ...setupM1Faults,
   ...pairSetupFaults,
   ...pairVerifyFaults,
   ...pairingsFaults,
