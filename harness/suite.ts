@@ -1,5 +1,6 @@
 /** The narrow door: all that a suite file may import. */
 export {
+  type M5Options,
   all,
   drop,
   duplicate,
@@ -34,6 +35,7 @@ export {
   sealedMessage,
   seal,
   labelNonce,
+  lengthBytes,
   encodeTlv,
   integerValue,
   separator,

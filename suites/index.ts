@@ -1,5 +1,6 @@
 import { loadCatalogue, loadCases } from '../harness/suite.js';
 import http from './http/messages.js';
+import errors from './pair-setup/errors.js';
 import m1m2 from './pair-setup/m1-m2.js';
 import m3m4 from './pair-setup/m3-m4.js';
 import m5m6 from './pair-setup/m5-m6.js';
@@ -14,6 +15,6 @@ import encoding from './tlv8/encoding.js';
 /** The catalogue and the chapters in the order of the protocol. Loading stops on any contradiction between them. */
 export const catalogue = loadCatalogue(requirements);
 export const suite = loadCases(
-  [encoding, m1m2, m3m4, m5m6, states, verifyM1m2, verifyM3m4, administration, frames, http],
+  [encoding, m1m2, m3m4, m5m6, errors, states, verifyM1m2, verifyM3m4, administration, frames, http],
   catalogue,
 );

@@ -26,6 +26,10 @@ import {
   srpConventions,
   verifySignature,
 } from '../protocol/index.js';
+import { single } from './reply.js';
+
+/** Longest controller identifier taken; the protocol's own are 36 bytes. */
+export const MAX_IDENTIFIER = 64;
 
 /** The three resources that speak TLV8. */
 export type Endpoint = 'pair-setup' | 'pair-verify' | 'pairings';
@@ -59,6 +63,13 @@ export interface PairingRequest {
   readonly message: TlvMessage;
   /** The controller of the session, on `/pairings`. */
   readonly requester?: Requester;
+}
+
+/** Who a controller says it is in M5. */
+export interface Introduction {
+  readonly id: Bytes;
+  readonly ltpk: Bytes;
+  readonly signature: Bytes;
 }
 
 /** What Pair Setup knows when an M1 asks to begin. */
@@ -232,6 +243,12 @@ export interface Behaviour {
     secret: Bytes | undefined;
     flags: Bytes | undefined;
   }): Bytes | undefined;
+  /** Identifier (1 to 64 bytes), LTPK (32) and Signature (64) of an opened M5, or undefined when it is malformed. */
+  controllerFrom(sub: TlvMessage): Introduction | undefined;
+  /** False to answer M4 to an M3 that lacks something or has it in the wrong size. */
+  readonly refusesMalformedM3: boolean;
+  /** False to answer M6 to an M5 that lacks something or has it in the wrong size. */
+  readonly refusesMalformedM5: boolean;
   /** False to answer M6 although M5 did not open. */
   refusesUnopenedM5(exchange: { after: Progress }): boolean;
   /** False to answer M6 and keep nothing. */
@@ -318,6 +335,15 @@ function isAdmin(pairing: Pairing): boolean {
   return (pairing.permissions & Permission.Admin) !== 0;
 }
 
+function introduction(sub: TlvMessage): Introduction | undefined {
+  const id = single(sub, TlvType.Identifier, 1, MAX_IDENTIFIER);
+  const ltpk = single(sub, TlvType.PublicKey, Length.ltpk);
+  const signature = single(sub, TlvType.Signature, Length.signature);
+  if (sub.defect !== undefined || id === undefined || ltpk === undefined || signature === undefined)
+    return undefined;
+  return { id, ltpk, signature };
+}
+
 /** The accessory as the protocol wants it. */
 export const healthy: Behaviour = {
   decode: decodeTlv,
@@ -341,6 +367,9 @@ export const healthy: Behaviour = {
   proofMatches: ({ expected, received }) =>
     received.length === Length.proof && proofEquals(expected, received),
   countsFailure: (failedAttempts) => failedAttempts + 1,
+  controllerFrom: introduction,
+  refusesMalformedM3: true,
+  refusesMalformedM5: true,
   secretForM5: ({ after, secret }) => (after === 'm4' ? secret : undefined),
   refusesUnopenedM5: () => true,
   storesFirstController: true,

@@ -23,9 +23,6 @@ import type { PairingRequest, Progress, Reply } from './behaviour.js';
 import type { Device } from './device.js';
 import { type ReplyContext, answer, failure, refusal, single } from './reply.js';
 
-/** Longest controller identifier taken; the protocol's own are 36 bytes. */
-export const MAX_IDENTIFIER = 64;
-
 interface Exchange {
   readonly connection: number;
   after: Exclude<Progress, 'nothing'>;
@@ -110,7 +107,11 @@ export class PairSetup {
     const exchange = this.take(connection);
     const A = single(message, TlvType.PublicKey, 1, Length.srpPublicKey);
     const received = single(message, TlvType.Proof, 0, Infinity);
-    if (exchange?.after !== 'm2' || A === undefined || received === undefined) return refusal(context);
+    if (exchange?.after !== 'm2') return refusal(context);
+    if (A === undefined || received === undefined)
+      return behaviour.refusesMalformedM3
+        ? refusal(context)
+        : answer(context, setupM4(device.random.bytes(Length.proof)));
     const session = exchange.srp.session(A);
     const serverProof = session.proveWith(received);
     const facts: ReplyContext & Pick<Reply, 'serverProof' | 'controllerProof'> = {
@@ -138,19 +139,20 @@ export class PairSetup {
       flags: exchange?.flags,
     });
     const sealed = single(message, TlvType.EncryptedData, 0, Infinity);
-    if (secret === undefined || sealed === undefined) return refusal(context);
+    if (secret === undefined || (sealed === undefined && behaviour.refusesMalformedM5))
+      return refusal(context);
     const key = deriveKey('Pair-Setup-Encrypt', secret);
+    if (sealed === undefined) return answer(context, this.sealedM6(secret, key));
     const plain = behaviour.openSealed({ step: 'setup-m5', key, nonce: labelNonce('PS-Msg05'), sealed });
     if (plain === undefined)
       return behaviour.refusesUnopenedM5(context)
         ? failure(context, 6, TlvError.Authentication)
         : answer(context, this.sealedM6(secret, key));
     const sub = behaviour.decode(plain);
-    const id = single(sub, TlvType.Identifier, 1, MAX_IDENTIFIER);
-    const ltpk = single(sub, TlvType.PublicKey, Length.ltpk);
-    const signature = single(sub, TlvType.Signature, Length.signature);
-    if (sub.defect !== undefined || id === undefined || ltpk === undefined || signature === undefined)
-      return refusal(context);
+    const controller = behaviour.controllerFrom(sub);
+    if (controller === undefined)
+      return behaviour.refusesMalformedM5 ? refusal(context) : answer(context, this.sealedM6(secret, key));
+    const { id, ltpk, signature } = controller;
     const info = signedInfo(deriveKey('Pair-Setup-Controller-Sign', secret), id, ltpk);
     if (!behaviour.signatureHolds({ step: 'setup-m5', ltpk, info, signature }))
       return failure(context, 6, TlvError.Authentication);

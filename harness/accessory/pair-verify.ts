@@ -18,7 +18,7 @@ import {
 } from '../protocol/index.js';
 import type { PairingRequest, Reply, Requester } from './behaviour.js';
 import type { Device } from './device.js';
-import { MAX_IDENTIFIER } from './pair-setup.js';
+import { MAX_IDENTIFIER } from './behaviour.js';
 import { type ReplyContext, answer, failure, refusal, single } from './reply.js';
 
 /** A Pair Verify that succeeded: the session begins behind its M4. */

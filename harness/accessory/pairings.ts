@@ -11,7 +11,7 @@ import {
 } from '../protocol/index.js';
 import type { Pairing, PairingRequest, Reply, Requester, Step } from './behaviour.js';
 import type { Device } from './device.js';
-import { MAX_IDENTIFIER } from './pair-setup.js';
+import { MAX_IDENTIFIER } from './behaviour.js';
 import { type ReplyContext, answer, failure, refusal, single } from './reply.js';
 
 const steps: Readonly<Record<number, Step>> = {

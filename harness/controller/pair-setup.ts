@@ -58,6 +58,12 @@ export interface M5Options {
   readonly key?: Bytes;
   /** Nonce label instead of `PS-Msg05`. */
   readonly label?: string;
+  /** The whole 12-byte nonce instead of four zero bytes and the label. */
+  readonly nonce?: Bytes;
+  /** AAD, where there must be none. */
+  readonly aad?: (plaintext: Bytes) => Bytes;
+  /** Plaintext that stands in the place of the sub-TLV. */
+  readonly plaintext?: Bytes;
   /** Stands for K in the derivation of key and ControllerX; for M5 without a finished SRP exchange. */
   readonly secret?: Bytes;
   /** Makes the signature instead of LTSK over ControllerX | id | LTPK. */
@@ -146,7 +152,9 @@ export class PairSetupController {
     const sub = applyEdit(identityItems(identity.id, identity.ltpk, signature), options.sub);
     this.lastSub = sub;
     const key = options.key ?? deriveKey('Pair-Setup-Encrypt', K);
-    return sealedMessage(5, seal(key, labelNonce(options.label ?? 'PS-Msg05'), encodeTlv(sub)));
+    const plaintext = options.plaintext ?? encodeTlv(sub);
+    const nonce = options.nonce ?? labelNonce(options.label ?? 'PS-Msg05');
+    return sealedMessage(5, seal(key, nonce, plaintext, options.aad?.(plaintext)));
   }
 
   /** Opens M6 and checks the accessory's claim to its identity (seed 002 §2.8). */

@@ -50,7 +50,8 @@ export const producers: Readonly<Record<Topic, readonly string[]>> = {
   'verify-m4': ['PV-M3-01'],
   frame: ['PV-M3-01'],
   pairings: ['PAIRINGS-01'],
-  'pairing-reply': flow,
+  // The last one brings an error reply along.
+  'pairing-reply': [...flow, 'PS-M1-13/plain'],
 };
 
 /**

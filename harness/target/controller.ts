@@ -174,6 +174,23 @@ export class Controller {
     }
   }
 
+  /**
+   * True when Pair Verify lets this identity in: an M5 that had to be refused was stored. A Pair Verify costs a
+   * device a fifth of an M1. What the accessory answers otherwise, before or after M3, is some way of not knowing it.
+   */
+  async isStored(identity: Identity): Promise<boolean> {
+    await this.bench.closeLinks();
+    const verify = await this.verify({ as: identity, housekeeping: true });
+    const m2 = await verify.sendM1(undefined, this.stepWait);
+    this.bench.answeredAfresh = m2.kind === 'reply';
+    const m4 =
+      success('verify-m2').matches(m2) && verify.m2?.items !== undefined ? await verify.sendM3() : undefined;
+    await this.bench.closeLinks();
+    if (m4 !== undefined && success('verify-m4').matches(m4)) return true;
+    if (this.bench.state === 'unknown') this.bench.unpaired();
+    return false;
+  }
+
   /** Refuses to build on a requirement already found broken. */
   relyOn(...requirements: readonly string[]): void {
     for (const requirement of requirements) {

@@ -1,12 +1,17 @@
 import {
+  type CheckSpec,
   type Controller,
   Length,
+  TlvType,
+  all,
   anyRefusal,
   chapter,
+  drop,
   reject,
   replace,
   success,
   tlvError,
+  tlvTypeName,
 } from '../../harness/suite.js';
 
 const refused = tlvError(4, 'Authentication');
@@ -26,6 +31,9 @@ async function whyRefused(controller: Controller): Promise<string> {
     return 'the proof is accepted only with k and u over unpadded values';
   return 'wrong setup code, or SRP differs: the proof of the code given was refused with Error=2(Authentication)';
 }
+
+/** An M3 that lacks something. */
+const malformed: CheckSpec = { from: 'unpaired', needs: ['PS-M3-01'], risky: true, ...reject('setup-m4') };
 
 export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
   check(
@@ -62,6 +70,52 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
       expect(await setup.sendM3()).to.be.allowed();
     },
   ),
+
+  check(
+    'PS-M3-05',
+    {
+      from: 'unpaired',
+      costs: { m2: 1, m4: 1, attempts: 1 },
+      allow: [tlvError(4, 'Authentication')],
+      tolerate: [anyRefusal()],
+      forbid: [success('setup-m4')],
+    },
+    async ({ controller, expect }) => {
+      const setup = await controller.pairSetup({ code: 'undashed' });
+      expect(await setup.sendM3()).to.be.allowed();
+    },
+  ),
+
+  check(
+    'PS-M3-08',
+    { ...malformed, costs: { m2: 2, m4: 1, attempts: 1 } },
+    async ({ controller, expect }) => {
+      const setup = await controller.pairSetup();
+      expect(await setup.sendM3(drop('Proof'))).to.be.allowed();
+      expect(await controller.isUnpaired(), 'a new M1 works').to.equal(true);
+    },
+  ),
+
+  check(
+    'PS-M3-09',
+    { ...malformed, costs: { m2: 1, m4: 1, attempts: 1 } },
+    async ({ controller, expect, random }) => {
+      const setup = await controller.pairSetup();
+      expect(await setup.sendM3(all(drop('PublicKey'), replace('Proof', random.bytes(64))))).to.be.allowed();
+    },
+  ),
+
+  watch('PS-M3-18', 'setup-m4', ({ reply }, { expect, violate, warn }) => {
+    const types = new Set(reply.tlv!.items.map(({ type }) => type));
+    expect([...types]).to.include(TlvType.Proof);
+    for (const type of types) {
+      const name = tlvTypeName(type);
+      if (([TlvType.PublicKey, TlvType.Salt, TlvType.Error] as number[]).includes(type))
+        violate(`M4 carries ${name} beside its Proof`);
+      // EncryptedData belongs to PairSetupWithAuth, which no flow of this run asks for.
+      if (!([TlvType.State, TlvType.Proof] as number[]).includes(type)) warn(`M4 carries ${name} too`);
+    }
+  }),
 
   ...[0, 1, 32, 63, 65, 128].map((length) =>
     check(

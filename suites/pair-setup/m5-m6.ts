@@ -1,6 +1,7 @@
 import {
   type Bytes,
   type Identity,
+  type M5Options,
   Permission,
   anyRefusal,
   badRequest,
@@ -8,16 +9,21 @@ import {
   concat,
   controllerIdentity,
   deriveKey,
+  drop,
   flip,
   hex,
+  lengthBytes,
   listPairings,
   readPairings,
+  reject,
   replace,
+  resize,
   sign,
   signedInfo,
   success,
   text,
   tlvError,
+  utf8,
 } from '../../harness/suite.js';
 
 /** A refusal of M5; an odd State or HTTP status is the lesser finding. */
@@ -48,6 +54,21 @@ const damage = {
   }),
 };
 
+const wrongNonces: Record<string, M5Options> = {
+  'ps-msg06': { label: 'PS-Msg06' },
+  'ps-msg04': { label: 'PS-Msg04' },
+  'pv-msg03': { label: 'PV-Msg03' },
+  'label-first': { nonce: concat(utf8('PS-Msg05'), new Uint8Array(4)) },
+};
+
+const incomplete: Record<string, M5Options> = {
+  'without-identifier': { sub: drop('Identifier') },
+  'without-public-key': { sub: drop('PublicKey') },
+  'without-signature': { sub: drop('Signature') },
+  empty: { plaintext: new Uint8Array(0) },
+  'not-tlv': { plaintext: utf8('this is no TLV8 at all') },
+};
+
 type Parts = { x: Bytes; K: Bytes; identity: Identity; other: Identity };
 
 const wrongSignatures: Record<string, (parts: Parts) => Bytes> = {
@@ -67,7 +88,12 @@ const wrongSignatures: Record<string, (parts: Parts) => Bytes> = {
   },
 };
 
-const spec = { from: 'unpaired', needs: ['PS-M5-01'], risky: true, costs: { m2: 2, m4: 1, m6: 1 } } as const;
+const spec = {
+  from: 'unpaired',
+  needs: ['PS-M5-01'],
+  risky: true,
+  costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
+} as const;
 
 export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
   check(
@@ -119,7 +145,7 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       const { K, S } = setup.machine.session;
       const sBytes = Uint8Array.from(Buffer.from(S.toString(16).padStart(768, '0'), 'hex'));
       expect(await setup.sendM5({ key: key(K, sBytes) ?? random.bytes(32) })).to.be.allowed();
-      expect(await controller.isUnpaired(), 'nothing was stored').to.equal(true);
+      expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
     }),
   ),
 
@@ -128,7 +154,7 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       const setup = await controller.pairSetup();
       await setup.m3();
       expect(await setup.sendM5({}, edit)).to.be.allowed();
-      expect(await controller.isUnpaired(), 'nothing was stored').to.equal(true);
+      expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
     }),
   ),
 
@@ -138,7 +164,73 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       const setup = await controller.pairSetup();
       await setup.m3();
       expect(await setup.sendM5({ signature: (parts) => signature({ ...parts, other }) })).to.be.allowed();
-      expect(await controller.isUnpaired(), 'nothing was stored').to.equal(true);
+      expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
+    }),
+  ),
+
+  ...[undefined, 0, 1, 8, 15, 16].map((length) =>
+    check(
+      `PS-M5-04/${length === undefined ? 'missing' : `${length}-bytes`}`,
+      { ...spec, ...reject('setup-m6') },
+      async ({ controller, expect }) => {
+        const setup = await controller.pairSetup();
+        await setup.m3();
+        const edit = length === undefined ? drop('EncryptedData') : resize('EncryptedData', length);
+        expect(await setup.sendM5({}, edit)).to.be.allowed();
+        expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
+      },
+    ),
+  ),
+
+  ...Object.entries(wrongNonces).map(([name, options]) =>
+    check(`PS-M5-07/${name}`, { ...spec, ...refused }, async ({ controller, expect }) => {
+      const setup = await controller.pairSetup();
+      await setup.m3();
+      expect(await setup.sendM5(options)).to.be.allowed();
+      expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
+    }),
+  ),
+
+  check('PS-M5-08', { ...spec, ...refused }, async ({ controller, expect }) => {
+    const setup = await controller.pairSetup();
+    await setup.m3();
+    expect(await setup.sendM5({ aad: (plaintext) => lengthBytes(plaintext.length) })).to.be.allowed();
+    expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
+  }),
+
+  ...Object.entries(incomplete).map(([name, options]) =>
+    check(`PS-M5-09/${name}`, { ...spec, ...reject('setup-m6') }, async ({ controller, expect }) => {
+      const setup = await controller.pairSetup();
+      await setup.m3();
+      expect(await setup.sendM5(options)).to.be.allowed();
+      expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
+    }),
+  ),
+
+  // A key of another size may be stored and never verify: only a reset would free the accessory again.
+  ...[0, 31, 33].map((length) =>
+    check(
+      `PS-M5-11/${length}-bytes`,
+      { ...spec, ...reject('setup-m6'), costs: { m2: 2, m4: 1, m6: 1 }, ifAccepted: 'reset' },
+      async ({ controller, expect }) => {
+        const setup = await controller.pairSetup();
+        await setup.m3();
+        const { identity } = setup;
+        const ltpk = concat(identity.ltpk, Uint8Array.of(0)).subarray(0, length);
+        const signature = ({ x }: { x: Bytes }): Bytes =>
+          sign(identity.ltsk, signedInfo(x, identity.id, ltpk));
+        expect(await setup.sendM5({ signature, sub: replace('PublicKey', ltpk) })).to.be.allowed();
+        expect(await controller.isUnpaired(), 'nothing was stored').to.equal(true);
+      },
+    ),
+  ),
+
+  ...[0, 63, 65].map((length) =>
+    check(`PS-M5-12/${length}-bytes`, { ...spec, ...reject('setup-m6') }, async ({ controller, expect }) => {
+      const setup = await controller.pairSetup();
+      await setup.m3();
+      expect(await setup.sendM5({ sub: resize('Signature', length) })).to.be.allowed();
+      expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
     }),
   ),
 

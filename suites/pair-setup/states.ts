@@ -52,14 +52,60 @@ export default chapter('pair-setup.states', ({ check }) => [
 
   ...Object.entries({ ...assumptions, 'random-key': undefined }).map(([name, assumption]) =>
     check(
+      `PS-STATE-02/${name}`,
+      {
+        from: 'unpaired',
+        needs: ['PS-M5-01'],
+        risky: true,
+        costs: { m6: 1, verifies: 1 },
+        ...reject('setup-m6'),
+      },
+      async ({ controller, expect, random }) => {
+        const setup = await controller.setup();
+        expect(
+          await setup.sendM5(assumption ?? { secret: random.bytes(64), key: random.bytes(32) }),
+        ).to.be.allowed();
+        expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
+      },
+    ),
+  ),
+
+  ...['key-of-the-wrong-code', 'zero-key'].map((name) =>
+    check(
+      `PS-STATE-05/${name}`,
+      {
+        from: 'unpaired',
+        needs: ['PS-M3-01', 'PS-M5-01'],
+        costs: { m2: 1, m4: 1, m6: 1, verifies: 1, attempts: 1 },
+        ...reject('setup-m6'),
+      },
+      async ({ controller, expect }) => {
+        const setup = await controller.pairSetup({ code: 'wrong' });
+        await setup.sendM3();
+        expect(
+          await setup.sendM5(name === 'zero-key' ? { secret: zeroSecret, key: zeroKey } : {}),
+        ).to.be.allowed();
+        expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
+      },
+    ),
+  ),
+
+  ...Object.entries({ ...assumptions, 'random-key': undefined }).map(([name, assumption]) =>
+    check(
       `PS-STATE-03/${name}`,
-      { from: 'unpaired', needs: ['PS-M5-01'], risky: true, costs: { m2: 2, m6: 1 }, ...reject('setup-m6') },
+      {
+        from: 'unpaired',
+        needs: ['PS-M5-01'],
+        risky: true,
+        costs: { m2: 1, m6: 1, verifies: 1 },
+        ...reject('setup-m6'),
+      },
       async ({ controller, expect, random }) => {
         const setup = await controller.pairSetup();
         expect(
           await setup.sendM5(assumption ?? { secret: random.bytes(64), key: random.bytes(32) }),
         ).to.be.allowed();
-        expect(await controller.isUnpaired(), 'nothing was stored').to.equal(true);
+        expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
       },
     ),
   ),

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { faults, findFault, healthy, twin } from '../../harness/accessory/index.js';
 import { memoiseExponentiations, seededRandom } from '../../harness/protocol/index.js';
-import type { Case, RunReport } from '../../harness/runner/index.js';
+import { type RunReport, canBeRed } from '../../harness/runner/index.js';
 import type { Patience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { execute, newRun, tcpBench, wordsById } from '../runner/bench.js';
@@ -29,10 +29,16 @@ const representatives = [
   'list-without-permissions',
 ];
 
+/**
+ * The whole suite where a fault is compared with its twin over TCP, else the checks of what it breaks: the whole
+ * matrix is `hapspec selftest --full`, and part of the slow lane.
+ */
 function embedded(fault: string): Promise<RunReport> {
-  return execute(
-    newRun({ target: fault === HEALTHY ? 'embedded' : `embedded:${fault}`, seed: SEED, patience }),
-  );
+  if (fault === HEALTHY) return execute(newRun({ seed: SEED, patience }));
+  const breaks = findFault(fault).breaks;
+  const whole = slow || representatives.includes(fault);
+  const selected = whole ? suite : suite.filter(({ requirement }) => breaks.includes(requirement.id));
+  return execute(newRun({ target: `embedded:${fault}`, seed: SEED, patience, selected }));
 }
 
 /** The same accessory behind a socket. */
@@ -83,12 +89,6 @@ function failed(report: RunReport): Set<string> {
   return new Set(
     report.results.flatMap(({ status, requirement }) => (status === 'fail' ? [requirement] : [])),
   );
-}
-
-/** A violated MUST is red, and so is a forbidden outcome at any level. */
-function canBeRed(entry: Case): boolean {
-  if (entry.requirement.level === 'MUST') return true;
-  return entry.kind === 'check' && (entry.spec.forbid ?? []).length > 0;
 }
 
 describe('suites: every fault is found', () => {

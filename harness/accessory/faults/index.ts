@@ -6,6 +6,7 @@ import { pairVerifyFaults } from './pair-verify.js';
 import { pairingsFaults } from './pairings.js';
 import { sessionFaults } from './session.js';
 import { setupM1Faults } from './setup-m1.js';
+import { setupM5Faults } from './setup-m5.js';
 import { tlvFaults } from './tlv.js';
 
 export * from './fault.js';
@@ -14,6 +15,7 @@ export * from './fault.js';
 export const faults: readonly Fault[] = unique([
   ...tlvFaults,
   ...setupM1Faults,
+  ...setupM5Faults,
   ...pairSetupFaults,
   ...pairVerifyFaults,
   ...pairingsFaults,

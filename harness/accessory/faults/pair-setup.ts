@@ -161,7 +161,7 @@ function wrongCode(reply: Reply): boolean {
 const m3: readonly Fault[] = [
   fault(
     'code-without-dashes',
-    { breaks: ['PS-M3-01'], story: 'SRP is fed the 8 digits without their dashes' },
+    { breaks: ['PS-M3-01', 'PS-M3-05'], story: 'SRP is fed the 8 digits without their dashes' },
     () => ({ password: (code) => code.digits }),
   ),
   fault(
