@@ -100,7 +100,7 @@ describe('care: an accessory that dies', function () {
     }));
 
   it('at some message, for good: one check is inconclusive, the rest did not run, 5', async () => {
-    const last = slow ? Array.from({ length: 120 }, (_, i) => 2 + 3 * i) : [2, 3, 4, 5, 8, 20, 60, 200];
+    const last = slow ? Array.from({ length: 60 }, (_, i) => 2 + 5 * i) : [2, 3, 4, 5, 8, 20, 60, 200];
     const blamed: string[] = [];
     await inParallel(WIDTH, last, (n) =>
       withMortal(`message ${n}`, async (mortal) => {
@@ -131,7 +131,7 @@ describe('care: an accessory that dies', function () {
   });
 
   it('that hangs at some message and answers nothing more: inconclusive as well, and soon', async () => {
-    await inParallel(WIDTH, slow ? Array.from({ length: 60 }, (_, i) => 2 + 3 * i) : [3, 4, 20, 60], (n) =>
+    await inParallel(WIDTH, slow ? Array.from({ length: 30 }, (_, i) => 2 + 6 * i) : [3, 4, 20, 60], (n) =>
       withMortal(`hang ${n}`, async (mortal) => {
         mortal.manner = 'hang';
         mortal.fatal = (_, heard) => heard === n;
