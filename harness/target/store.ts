@@ -546,7 +546,8 @@ function makeFolder(dir: string): void {
   try {
     const first = mkdirSync(dir, { recursive: true, mode: 0o700 });
     // A crash may have come before the file below; a folder with other things in it is none of ours to hide from git.
-    if (readdirSync(dir).length === 0) replaceFile(join(dir, '.gitignore'), '*\n', 0o600);
+    const others = readdirSync(dir).filter((name) => !/^\.gitignore\.\d+\.tmp$/.test(name));
+    if (others.length === 0) replaceFile(join(dir, '.gitignore'), '*\n', 0o600);
     if (first === undefined) return;
     for (let made = dir; made.length >= first.length; made = dirname(made)) syncFolder(dirname(made));
   } catch (error) {
