@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
@@ -56,6 +58,7 @@ async function expectRescued(port: number, state: string, how: 'run' | 'unpair',
     kept(state).filter((name) => !name.endsWith('.ledger.json')),
     `files after ${at}`,
   ).to.deep.equal([]);
+  expect(existsSync(join(state, '.gitignore')), `keys hidden from git after ${at}`).to.equal(true);
 }
 
 const shorten = (line: string): string =>

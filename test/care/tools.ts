@@ -83,9 +83,12 @@ export class Folder {
 
 /** Names of the files that keep something of an accessory: a lock, a ledger, keys. */
 export function kept(state: string): string[] {
-  return readdirSync(state)
-    .filter((name) => name !== '.gitignore')
-    .sort();
+  return (
+    readdirSync(state)
+      // A kill within the making of the folder leaves one that could be another process's at work.
+      .filter((name) => !/^\.gitignore(\.\d+\.tmp)?$/.test(name))
+      .sort()
+  );
 }
 
 /** Runs a task for each item, so many at a time, in the order given. */
