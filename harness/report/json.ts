@@ -30,6 +30,9 @@ function resultObject(result: CheckResult): CheckResult {
       reproduce: result.failure.reproduce,
     },
     observations: sorted(result.observations),
+    ...(result.leftOut !== undefined && { leftOut: result.leftOut }),
+    ...(result.died !== undefined && { died: result.died }),
+    ...(result.attempts !== undefined && { attempts: result.attempts }),
     startedAt: result.startedAt,
     durationMs: result.durationMs,
   };

@@ -399,6 +399,7 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
     'PS-M1-20',
     {
       from: 'unpaired',
+      needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1 },
       allow: [m2, success('setup-m4')],
       forbid: [silence()],

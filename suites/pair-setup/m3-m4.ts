@@ -15,6 +15,7 @@ import {
 } from '../../harness/suite.js';
 
 const refused = tlvError(4, 'Authentication');
+const WRONG_CODE = 'wrong setup code, or SRP differs';
 
 /**
  * A refused proof of the right code: the commonest first hour of all. Two probes, one failed attempt each, tell the
@@ -29,7 +30,7 @@ async function whyRefused(controller: Controller): Promise<string> {
     return 'the proof is accepted only for the setup code without its dashes';
   if (await accepts({ convention: 'literal' }))
     return 'the proof is accepted only with k and u over unpadded values';
-  return 'wrong setup code, or SRP differs: the proof of the code given was refused with Error=2(Authentication)';
+  return `${WRONG_CODE}: the proof of the code given was refused with Error=2(Authentication)`;
 }
 
 /** An M3 that lacks something. */
@@ -80,7 +81,10 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
       tolerate: [anyRefusal()],
       forbid: [success('setup-m4')],
     },
-    async ({ controller, expect }) => {
+    async ({ controller, bench, expect, notApplicable }) => {
+      // The probes behind a refused right code have tried this form already, and each try is a failed attempt.
+      if (bench.broken.get('PS-M3-01')?.startsWith(WRONG_CODE))
+        notApplicable('PS-M3-01 has tried it: refused');
       const setup = await controller.pairSetup({ code: 'undashed' });
       expect(await setup.sendM3()).to.be.allowed();
     },

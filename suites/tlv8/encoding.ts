@@ -156,7 +156,7 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
   ...Object.entries(orders).map(([name, edit]) =>
     check(
       `TLV-04/${name}`,
-      { from: 'unpaired', costs: { m2: 1, m4: 1 }, allow: [success('setup-m4')] },
+      { from: 'unpaired', needs: ['PS-M3-01'], costs: { m2: 1, m4: 1 }, allow: [success('setup-m4')] },
       async ({ controller, expect }) => {
         const setup = await controller.pairSetup();
         const outcome = await setup.sendM3(edit);
@@ -174,6 +174,7 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
     'TLV-07',
     {
       ...unpaired,
+      needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1, attempts: 1 },
       allow: [success('setup-m4'), tlvError(4), badRequest()],
       tolerate: [anyRefusal()],

@@ -88,7 +88,10 @@ describe('peers: hap-nodejs', function () {
         ...(run === 1 || slow ? [] : shorter),
       ]);
       const report = JSON.parse(readFileSync(json, 'utf8')) as RunReport;
-      const words = Object.fromEntries(report.results.map((result) => [result.id, word(result)]));
+      const planned = report.results.filter(({ leftOut }) => !leftOut);
+      const words = Object.fromEntries(
+        planned.map((result) => [result.id, result.status === 'pass' ? 'pass' : word(result)]),
+      );
       const expected = suite
         .filter(({ id }) => id in words)
         .map((entry) => [

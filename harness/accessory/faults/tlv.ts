@@ -90,7 +90,7 @@ export const tlvFaults: readonly Fault[] = [
   fault(
     'fragments-not-joined',
     {
-      breaks: ['TLV-04', 'PS-M3-01'],
+      breaks: ['PS-M3-01'],
       story: 'every fragment replaces the one before it: 129 bytes of A stay',
     },
     () => ({
