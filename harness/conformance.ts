@@ -172,8 +172,8 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
       // Taking the lock also reads what "hapspec pair" has written since.
       kept?.lock();
       try {
-        await life.start(bench);
-        await run.survey();
+        await life.start(bench, () => run.over);
+        if (!run.over) await run.survey();
       } catch (error) {
         await life.stop();
         kept?.release();

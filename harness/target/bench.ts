@@ -124,6 +124,7 @@ export class Bench {
   private connections = 0;
   private lastOpened = -Infinity;
   private localAttempts = 0;
+  private resetFailed: HookFailed | undefined;
 
   constructor(readonly options: BenchOptions) {
     this.clock = options.dialer.clock;
@@ -271,7 +272,18 @@ export class Bench {
   async factoryReset(): Promise<void> {
     const reset = this.options.hooks?.reset;
     if (reset === undefined) throw new Blocked('a factory reset is needed: give --reset CMD');
+    // A hook that failed once is not called for every check that would need it: each call may cost its deadline.
+    if (this.resetFailed !== undefined) throw this.resetFailed;
     await this.closeLinks();
+    try {
+      await this.resetBy(reset);
+    } catch (error) {
+      if (error instanceof HookFailed) this.resetFailed = error;
+      throw error;
+    }
+  }
+
+  private async resetBy(reset: () => Promise<void>): Promise<void> {
     await reset();
     if (!(await this.ready(COME_BACK)))
       throw new HookFailed('reset', `ended, and the accessory ${goneFor}`, '');

@@ -48,13 +48,14 @@ export class Lifecycle {
   }
 
   /** Starts the accessory when there is a command for it, and waits until it answers. @throws HookFailed */
-  async start(bench: Bench): Promise<void> {
+  async start(bench: Bench, interrupted: () => boolean): Promise<void> {
     if (this.commands.launch === undefined) return;
     const launched = this.spawn(this.commands.launch);
     let ended: number | null | undefined;
     void launched.exited.then(({ code }) => (ended = code ?? null));
     const deadline = bench.clock.now() + HOOK_DEADLINE;
     while (!(await bench.ready(500))) {
+      if (interrupted()) return;
       // Code 0 is a command that puts the accessory into the background.
       if (ended !== undefined && ended !== 0)
         throw new HookFailed(
