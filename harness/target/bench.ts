@@ -290,19 +290,19 @@ export class Bench {
     this.spent.resets++;
     this.localAttempts = 0;
     this.options.memory?.wasReset();
-    for (const identity of [...this.sentIdentities]) this.forget(identity);
     this.broken.delete(UNPAIRING);
     this.state = 'unknown';
     const outcome = await this.probe();
-    const after = this.state as KnownState;
-    if (after === 'foreign')
+    if (outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Unavailable)
       throw new HookFailed(
         'reset',
         'ended, and the accessory came back paired: that is no factory reset',
         '',
       );
-    if (after === 'unknown')
+    if ((this.state as KnownState) !== 'unpaired')
       throw new HookFailed('reset', `ended, and M1 was then answered by ${describeOutcome(outcome)}`, '');
+    // Not before it is seen to be free: a hook that resets nothing must not cost the keys.
+    for (const identity of [...this.sentIdentities]) this.forget(identity);
   }
 
   /** Power-cycles the accessory by the hook. @throws Blocked without one; HookFailed */
@@ -397,7 +397,14 @@ export class Bench {
   private async recover(): Promise<boolean> {
     for (const identity of [...this.sentIdentities].reverse()) {
       try {
-        if ((await this.removeSelf(identity)) !== false) {
+        let removed = await this.removeSelf(identity);
+        if (removed === undefined) {
+          // It closed instead of answering: only a free accessory proves that this key is of no use any more.
+          await this.closeLinks();
+          await this.probe();
+          removed = this.state === 'unpaired';
+        }
+        if (removed) {
           this.forget(identity);
           this.recovered.push(identity);
           return true;

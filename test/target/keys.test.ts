@@ -1,0 +1,62 @@
+import { expect } from 'chai';
+import { Accessory, embed, findFault, healthy, twin } from '../../harness/accessory/index.js';
+import { type Identity, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
+import { Bench, type Hooks, HookFailed, type Memory } from '../../harness/target/index.js';
+import { VirtualClock, defaultPatience } from '../../harness/wire/index.js';
+
+const code = parseSetupCode('031-45-154');
+
+/** A bench on a twin of the reference accessory, with a memory that only counts. */
+function scene(fault?: string, hooks?: Hooks): { bench: Bench; accessory: Accessory; kept: Identity[] } {
+  const random = seededRandom('keys');
+  const behaviour = fault === undefined ? healthy : twin(findFault(fault));
+  const accessory = new Accessory({ code, random: random.fork('accessory'), behaviour });
+  const kept: Identity[] = [];
+  const memory: Memory = {
+    remember: (identity) => void kept.push(identity),
+    confirmed: () => undefined,
+    forget: (identity) => void (kept.includes(identity) && kept.splice(kept.indexOf(identity), 1)),
+    identities: () => [],
+    attempts: 0,
+    spend: () => undefined,
+    wasReset: () => undefined,
+  };
+  const dialer = embed(accessory, new VirtualClock());
+  const options = { dialer, code, random, patience: defaultPatience, memory, ...(hooks && { hooks }) };
+  return { bench: new Bench(options), accessory, kept };
+}
+
+describe('target: no key is forgotten while it may open the accessory', () => {
+  for (const state of ['ours', 'unknown'] as const)
+    it(`when the accessory closes instead of removing the pairing (state ${state})`, async () => {
+      const { bench, accessory, kept } = scene('session-keys-swapped');
+      await bench.survey();
+      await bench.ensure('paired');
+      bench.state = state;
+      expect((await bench.restore('unpaired')).clean).to.equal(false);
+      expect(accessory.pairings).to.have.length(1);
+      expect(kept.map(({ id }) => [...id])).to.deep.equal([[...accessory.pairings[0]!.id]]);
+    });
+
+  it('when a reset hook resets nothing', async () => {
+    const { bench, accessory, kept } = scene(undefined, { reset: () => Promise.resolve() });
+    await bench.survey();
+    await bench.ensure('paired');
+    const failed = await bench.factoryReset().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    expect(failed).to.be.instanceOf(HookFailed);
+    expect((failed as Error).message).to.include('came back paired');
+    expect(accessory.pairings).to.have.length(1);
+    expect(kept).to.have.length(1);
+  });
+
+  it('and it is forgotten once the accessory is free', async () => {
+    const { bench, accessory, kept } = scene();
+    await bench.survey();
+    await bench.ensure('paired');
+    expect((await bench.restore('unpaired')).clean).to.equal(true);
+    expect([accessory.pairings.length, kept.length]).to.deep.equal([0, 0]);
+  });
+});
