@@ -61,6 +61,8 @@ export interface Requester {
 export interface PairingRequest {
   readonly endpoint: Endpoint;
   readonly message: TlvMessage;
+  /** Where Pair Setup stands on this connection. */
+  readonly setup?: Progress;
   /** The controller of the session, on `/pairings`. */
   readonly requester?: Requester;
 }
@@ -76,8 +78,12 @@ export interface Introduction {
 export interface SetupRequest {
   readonly paired: boolean;
   readonly failedAttempts: number;
-  /** Another open connection is in the middle of Pair Setup. */
+  /** Another connection holds Pair Setup, and a second one has to wait. */
   readonly busy: boolean;
+  /** Where an exchange on this connection stands. */
+  readonly after: Progress;
+  /** Wrong proofs that came over this connection. */
+  readonly failedHere: number;
   /** The M1. */
   readonly message: TlvMessage;
   /** It came through a verified session. */
@@ -221,6 +227,23 @@ export interface Behaviour {
   readonly setupMethods: readonly number[];
   /** Milliseconds of silence after which a connection no longer holds Pair Setup. */
   readonly setupPatience: number;
+  /**
+   * A second connection that asks for Pair Setup is told Busy, takes it over, or runs beside the first. The seeds
+   * leave it open (seed 002 §2.4); two controllers may never both succeed.
+   */
+  readonly setupContention: 'busy' | 'take-over' | 'parallel';
+  /** False to go on holding Pair Setup for a connection that has ended. */
+  readonly freesSetupOnClose: boolean;
+  /** True to end the exchange of the first connection when a second one is told Busy. */
+  readonly foreignM1Disturbs: boolean;
+  /** Which of the connections with an exchange an M3 or M5 on `connection` belongs to. */
+  exchangeFor(connection: number, held: readonly number[]): number | undefined;
+  /** False where M3 is out of sequence. */
+  takesM3After(progress: Progress): boolean;
+  /** True to leave the exchange as it stood, so that the controller may try again; otherwise a new M1 is due. */
+  keepsExchangeAfter(event: 'refused-m1' | 'wrong-proof' | 'failed-m5'): boolean;
+  /** The TLV error an M5 is refused with when somebody else has paired since its M1, or undefined to store it too. */
+  refusesLateM5(): number | undefined;
   /** The SRP password, dashes included (erratum E22). */
   password(code: SetupCode): string;
   readonly convention: SrpConvention;
@@ -234,6 +257,10 @@ export interface Behaviour {
   proofMatches(claim: ProofClaim): boolean;
   /** Failed attempts after one more. */
   countsFailure(failedAttempts: number): number;
+  /** Failed attempts after an M3 that was refused before its proof was looked at. */
+  afterMalformedM3(failedAttempts: number): number;
+  /** The TLV error of an M3 with a wrong proof, the failed attempts with it counted. */
+  wrongProofError(failedAttempts: number): number;
   /**
    * K for an M5 and M6, or undefined when no right proof came before (seed 002 §2.7). `flags` is what the M1 of the
    * exchange held.
@@ -359,6 +386,13 @@ export const healthy: Behaviour = {
   },
   setupMethods: [Method.PairSetup],
   setupPatience: 30_000,
+  setupContention: 'busy',
+  freesSetupOnClose: true,
+  foreignM1Disturbs: false,
+  exchangeFor: (connection, held) => (held.includes(connection) ? connection : undefined),
+  takesM3After: (progress) => progress === 'm2',
+  keepsExchangeAfter: () => false,
+  refusesLateM5: () => TlvError.Unavailable,
   password: (code) => code.dashed,
   convention: srpConventions.adk,
   drawSalt: (random) => random.bytes(Length.salt),
@@ -367,6 +401,8 @@ export const healthy: Behaviour = {
   proofMatches: ({ expected, received }) =>
     received.length === Length.proof && proofEquals(expected, received),
   countsFailure: (failedAttempts) => failedAttempts + 1,
+  afterMalformedM3: (failedAttempts) => failedAttempts,
+  wrongProofError: () => TlvError.Authentication,
   controllerFrom: introduction,
   refusesMalformedM3: true,
   refusesMalformedM5: true,

@@ -36,7 +36,12 @@ export type Reaction = {
 );
 
 /** Milliseconds a step takes before its answer goes out; steps left out take no time. */
-export type Latency = Partial<Readonly<Record<Step, number>>>;
+export type Latency = Partial<Readonly<Record<Step, number>>> | ((step: Step) => number);
+
+/** Up to `maximum` milliseconds, another time for each answer. */
+export function randomLatency(random: Random, maximum: number): Latency {
+  return () => random.below(maximum + 1);
+}
 
 /** Latencies measured on real hardware, by name. */
 export const latencies: Readonly<Record<string, Latency>> = {
@@ -326,7 +331,8 @@ export class Accessory {
   ): Response | undefined {
     if (request.method !== 'POST') return { status: 405 };
     const message = this.device.behaviour.decode(request.body);
-    if (!this.device.behaviour.survives({ endpoint: path.slice(1) as Endpoint, message })) {
+    const setup = this.setup.progress(session.number);
+    if (!this.device.behaviour.survives({ endpoint: path.slice(1) as Endpoint, message, setup })) {
       this.dead = true;
       return undefined;
     }
@@ -358,11 +364,15 @@ export class Accessory {
     return behaviour.servesAs({ method, path, verified, sawVerifyM1: session.verify.sawM1, pairings });
   }
 
-  /** True while another open connection holds Pair Setup and has not been silent for too long. */
+  /** True while another connection holds Pair Setup and has not been silent for too long. */
   private setupIsBusy(session: Session, now: number): boolean {
-    const holder = this.setup.holder === undefined ? undefined : this.sessions.get(this.setup.holder);
-    if (holder === undefined || holder === session) return false;
-    return now - holder.heard < this.device.behaviour.setupPatience;
+    const { setupContention, setupPatience } = this.device.behaviour;
+    if (setupContention !== 'busy') return false;
+    return this.setup.holders.some((number) => {
+      if (number === session.number) return false;
+      const holder = this.sessions.get(number);
+      return holder === undefined || now - holder.heard < setupPatience;
+    });
   }
 
   private finish(reply: Reply): Response | undefined {
@@ -396,7 +406,9 @@ export class Accessory {
     const message = encodeResponse(response);
     const bytes = sealed && session.secured ? this.seal(session.secured, message) : message;
     const { step } = response;
-    const delay = step === undefined ? 0 : (this.latency[step] ?? this.device.behaviour.takes(step));
+    const { latency } = this;
+    const given = step === undefined ? 0 : typeof latency === 'function' ? latency(step) : latency[step];
+    const delay = step === undefined ? 0 : (given ?? this.device.behaviour.takes(step));
     out.push({ connection: session.number, kind: 'send', bytes, ...(delay > 0 && { delay }) });
   }
 
@@ -426,7 +438,7 @@ export class Accessory {
   private end(session: Session): Reaction {
     session.open = false;
     this.sessions.delete(session.number);
-    this.setup.drop(session.number);
+    this.setup.closed(session.number);
     return { connection: session.number, kind: 'close' };
   }
 }

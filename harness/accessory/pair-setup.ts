@@ -24,7 +24,6 @@ import type { Device } from './device.js';
 import { type ReplyContext, answer, failure, refusal, single } from './reply.js';
 
 interface Exchange {
-  readonly connection: number;
   after: Exclude<Progress, 'nothing'>;
   readonly srp: SrpServer;
   /** K, once the controller has proved the code. */
@@ -35,32 +34,46 @@ interface Exchange {
 
 /** What an M1 meets. */
 interface Situation {
-  /** Another connection still holds Pair Setup. */
+  /** Another connection holds Pair Setup, and this one has to wait. */
   readonly busy: boolean;
   /** The connection is a verified session. */
   readonly secured: boolean;
 }
 
-/** Pair Setup (seed 002 §2): one exchange at a time for the whole accessory, bound to the connection that began it. */
+/** Pair Setup (seed 002 §2): one exchange at a time unless setups may run side by side, each bound to its connection. */
 export class PairSetup {
-  private exchange: Exchange | undefined;
+  private readonly exchanges = new Map<number, Exchange>();
+  /** Wrong proofs by connection. */
+  private readonly failures = new Map<number, number>();
 
   constructor(private readonly device: Device) {}
 
-  /** The connection that is in the middle of an exchange. */
-  get holder(): number | undefined {
-    return this.exchange?.connection;
+  /** The connections that are in the middle of an exchange. */
+  get holders(): readonly number[] {
+    return [...this.exchanges.keys()];
   }
 
   /** Forgets the exchange of `connection`, if it has one. */
   drop(connection: number): void {
-    if (this.exchange?.connection === connection) this.exchange = undefined;
+    this.exchanges.delete(connection);
+  }
+
+  /** `connection` has ended. */
+  closed(connection: number): void {
+    this.failures.delete(connection);
+    if (this.device.behaviour.freesSetupOnClose) this.drop(connection);
+  }
+
+  /** Where the exchange stands that a message on `connection` belongs to. */
+  progress(connection: number): Progress {
+    const owner = this.device.behaviour.exchangeFor(connection, this.holders);
+    return (owner === undefined ? undefined : this.exchanges.get(owner))?.after ?? 'nothing';
   }
 
   handle(connection: number, message: TlvMessage, situation: Situation): Reply {
     const { behaviour, random } = this.device;
     const request: PairingRequest = { endpoint: 'pair-setup', message };
-    const after: Progress = this.exchange?.connection === connection ? this.exchange.after : 'nothing';
+    const after = this.progress(connection);
     const context = { after, request: message, random } as const;
     const state = behaviour.isMalformed(request) ? undefined : behaviour.stateOf(request);
     if (state === 1) return this.m2({ step: 'setup-m2', ...context }, connection, message, situation);
@@ -72,23 +85,29 @@ export class PairSetup {
 
   /** Whatever is wrong ends the exchange: a second guess needs a new M1, and so a new B. */
   private take(connection: number): Exchange | undefined {
-    const exchange = this.exchange?.connection === connection ? this.exchange : undefined;
-    this.drop(connection);
+    const owner = this.device.behaviour.exchangeFor(connection, this.holders);
+    if (owner === undefined) return undefined;
+    const exchange = this.exchanges.get(owner);
+    this.drop(owner);
     return exchange;
   }
 
   private m2(context: ReplyContext, connection: number, message: TlvMessage, situation: Situation): Reply {
     const { device } = this;
     const { behaviour, random } = device;
-    this.drop(connection);
-    const { failedAttempts } = device;
     const error = behaviour.refusesSetup({
       paired: device.pairings.length > 0,
-      failedAttempts,
+      failedAttempts: device.failedAttempts,
       ...situation,
+      after: context.after,
+      failedHere: this.failures.get(connection) ?? 0,
       message,
     });
-    if (error !== undefined) return failure(context, 2, error);
+    if (error === undefined || !behaviour.keepsExchangeAfter('refused-m1')) this.drop(connection);
+    if (error !== undefined) {
+      if (situation.busy && behaviour.foreignM1Disturbs) this.exchanges.clear();
+      return failure(context, 2, error);
+    }
     if (message.has(TlvType.Method)) {
       const method = single(message, TlvType.Method, 1);
       if (method === undefined || !behaviour.setupMethods.includes(method[0]!)) return refusal(context);
@@ -97,7 +116,13 @@ export class PairSetup {
       return refusal(context);
     const verifier = makeVerifier(behaviour.password(device.code), behaviour.drawSalt(random));
     const srp = new SrpServer(verifier, toInteger(behaviour.drawExponent(random)), behaviour.convention);
-    this.exchange = { connection, after: 'm2', srp, secret: undefined, flags: message.get(TlvType.Flags) };
+    if (behaviour.setupContention !== 'parallel') this.exchanges.clear();
+    this.exchanges.set(connection, {
+      after: 'm2',
+      srp,
+      secret: undefined,
+      flags: message.get(TlvType.Flags),
+    });
     return answer(context, setupM2(srp.B, verifier.salt));
   }
 
@@ -107,11 +132,13 @@ export class PairSetup {
     const exchange = this.take(connection);
     const A = single(message, TlvType.PublicKey, 1, Length.srpPublicKey);
     const received = single(message, TlvType.Proof, 0, Infinity);
-    if (exchange?.after !== 'm2') return refusal(context);
-    if (A === undefined || received === undefined)
+    if (exchange === undefined || !behaviour.takesM3After(exchange.after)) return refusal(context);
+    if (A === undefined || received === undefined) {
+      this.count(behaviour.afterMalformedM3(device.failedAttempts));
       return behaviour.refusesMalformedM3
         ? refusal(context)
         : answer(context, setupM4(device.random.bytes(Length.proof)));
+    }
     const session = exchange.srp.session(A);
     const serverProof = session.proveWith(received);
     const facts: ReplyContext & Pick<Reply, 'serverProof' | 'controllerProof'> = {
@@ -120,13 +147,23 @@ export class PairSetup {
       controllerProof: received,
     };
     if (behaviour.refusesPublicKey(A) || !behaviour.proofMatches({ expected: session.M1, received })) {
-      if (received.length !== Length.proof) return refusal(facts);
-      device.failedAttempts = behaviour.countsFailure(device.failedAttempts);
-      return failure(facts, 4, TlvError.Authentication);
+      if (behaviour.keepsExchangeAfter('wrong-proof')) this.exchanges.set(connection, exchange);
+      if (received.length !== Length.proof) {
+        this.count(behaviour.afterMalformedM3(device.failedAttempts));
+        return refusal(facts);
+      }
+      this.failures.set(connection, (this.failures.get(connection) ?? 0) + 1);
+      this.count(behaviour.countsFailure(device.failedAttempts));
+      return failure(facts, 4, behaviour.wrongProofError(device.failedAttempts));
     }
-    if (device.failedAttempts !== 0) device.failedAttempts = 0;
-    this.exchange = { ...exchange, after: 'm4', secret: session.K };
+    this.count(0);
+    this.exchanges.set(connection, { ...exchange, after: 'm4', secret: session.K });
     return answer(facts, setupM4(serverProof));
+  }
+
+  /** Every change of the counter is stored. */
+  private count(failedAttempts: number): void {
+    if (this.device.failedAttempts !== failedAttempts) this.device.failedAttempts = failedAttempts;
   }
 
   private m6(context: ReplyContext, connection: number, message: TlvMessage): Reply {
@@ -144,6 +181,8 @@ export class PairSetup {
     const key = deriveKey('Pair-Setup-Encrypt', secret);
     if (sealed === undefined) return answer(context, this.sealedM6(secret, key));
     const plain = behaviour.openSealed({ step: 'setup-m5', key, nonce: labelNonce('PS-Msg05'), sealed });
+    if (plain === undefined && exchange !== undefined && behaviour.keepsExchangeAfter('failed-m5'))
+      this.exchanges.set(connection, exchange);
     if (plain === undefined)
       return behaviour.refusesUnopenedM5(context)
         ? failure(context, 6, TlvError.Authentication)
@@ -156,6 +195,8 @@ export class PairSetup {
     const info = signedInfo(deriveKey('Pair-Setup-Controller-Sign', secret), id, ltpk);
     if (!behaviour.signatureHolds({ step: 'setup-m5', ltpk, info, signature }))
       return failure(context, 6, TlvError.Authentication);
+    const late = device.pairings.length > 0 ? behaviour.refusesLateM5() : undefined;
+    if (late !== undefined) return failure(context, 6, late);
     // Stored before M6 goes out: a controller that has M6 may verify at once, also after a power cut.
     if (behaviour.storesFirstController)
       device.put({ id: behaviour.identifierAsStored(id), ltpk, permissions: behaviour.firstPermissions });
