@@ -64,6 +64,8 @@ export {
   anyReply,
   badRequest,
   closed,
+  guess,
+  misplacedError,
   otherError,
   plaintextReply,
   served,
@@ -73,5 +75,6 @@ export {
   tlvError,
   unauthorised,
 } from './target/index.js';
+export { StepFailed } from './target/index.js';
 export { loadCatalogue } from './runner/catalogue.js';
 export { type Alternatives, type CheckSpec, chapter, loadCases, reject } from './runner/check.js';

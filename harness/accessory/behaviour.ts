@@ -80,6 +80,8 @@ export interface SetupRequest {
   readonly failedAttempts: number;
   /** Another connection holds Pair Setup, and a second one has to wait. */
   readonly busy: boolean;
+  /** Another connection held Pair Setup, and has been silent for too long. */
+  readonly abandoned: boolean;
   /** Where an exchange on this connection stands. */
   readonly after: Progress;
   /** Wrong proofs that came over this connection. */
@@ -93,12 +95,22 @@ export interface SetupRequest {
 /** Where an exchange stands: the last message we sent in it. */
 export type Progress = 'nothing' | 'm2' | 'm4';
 
+/** How a connection ended that was in the middle of Pair Setup. */
+export interface ConnectionEnd {
+  readonly after: Progress;
+  /** A request had begun and not ended. */
+  readonly partial: boolean;
+  /** RST instead of FIN. */
+  readonly reset: boolean;
+}
+
 /** A proof of Pair Setup M3 and what it is compared with. */
 export interface ProofClaim {
   /** 64 bytes, computed by us. */
   readonly expected: Bytes;
   /** As it came, of any length. */
   readonly received: Bytes;
+  readonly failedAttempts: number;
 }
 
 /** A signature in Pair Setup M5 or Pair Verify M3 and what it is checked with. */
@@ -132,6 +144,7 @@ export interface SignedParts {
 
 /** A reply to a TLV8 request, as the accessory means it before its last decisions. */
 export interface Reply {
+  readonly endpoint: Endpoint;
   /** undefined when the request was no message of the protocol. */
   readonly step: Step | undefined;
   /** 200, or 400 with an empty body for what is malformed or out of sequence. */
@@ -185,6 +198,8 @@ export type BadFrameAction = 'close' | 'ignore' | 'answer-in-plaintext' | 'close
 export interface SentResponse {
   readonly step: Step | undefined;
   readonly secured: boolean;
+  /** HTTP 4xx or 5xx, or a TLV error. */
+  readonly refused: boolean;
   /** The request carried `Connection: close`. */
   readonly closeRequested: boolean;
 }
@@ -233,7 +248,11 @@ export interface Behaviour {
    */
   readonly setupContention: 'busy' | 'take-over' | 'parallel';
   /** False to go on holding Pair Setup for a connection that has ended. */
-  readonly freesSetupOnClose: boolean;
+  freesSetupOnClose(end: ConnectionEnd): boolean;
+  /** False to go on holding Pair Setup behind M6. */
+  readonly endsSetupWithM6: boolean;
+  /** False to keep the exchange of the M1 before, though a second M1 on the connection was answered. */
+  readonly secondM1Replaces: boolean;
   /** True to end the exchange of the first connection when a second one is told Busy. */
   readonly foreignM1Disturbs: boolean;
   /** Which of the connections with an exchange an M3 or M5 on `connection` belongs to. */
@@ -332,8 +351,10 @@ export interface Behaviour {
   takes(step: Step): number;
   /** False to stay silent. */
   answers(reply: Reply): boolean;
-  /** The HTTP status; anything but 200 goes out without a body. */
+  /** The HTTP status. */
   status(reply: Reply): number;
+  /** True to send the items with this status; otherwise the body stays empty. */
+  sendsBody(reply: Reply, status: number): boolean;
   /** The items of a reply before they are encoded. */
   beforeSending(reply: Reply): readonly TlvItem[];
   encode(step: Step | undefined, items: readonly TlvItem[]): Bytes;
@@ -387,7 +408,9 @@ export const healthy: Behaviour = {
   setupMethods: [Method.PairSetup],
   setupPatience: 30_000,
   setupContention: 'busy',
-  freesSetupOnClose: true,
+  freesSetupOnClose: () => true,
+  endsSetupWithM6: true,
+  secondM1Replaces: true,
   foreignM1Disturbs: false,
   exchangeFor: (connection, held) => (held.includes(connection) ? connection : undefined),
   takesM3After: (progress) => progress === 'm2',
@@ -438,6 +461,7 @@ export const healthy: Behaviour = {
   takes: () => 0,
   answers: () => true,
   status: (reply) => reply.status,
+  sendsBody: (_reply, status) => status === 200,
   beforeSending: (reply) => reply.items,
   encode: (_step, items) => encodeTlv(items),
 

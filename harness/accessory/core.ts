@@ -6,6 +6,7 @@ import {
   type Random,
   type SessionKeys,
   type SetupCode,
+  TlvType,
   concat,
   equal,
 } from '../protocol/index.js';
@@ -69,6 +70,8 @@ interface Response {
   readonly body?: Bytes;
   readonly contentType?: string;
   readonly step?: Step | undefined;
+  /** A pairing request was refused. */
+  readonly refused?: boolean;
   /** The session to begin behind this response. */
   readonly verified?: Verified;
 }
@@ -177,10 +180,10 @@ export class Accessory {
     return number;
   }
 
-  /** The connection has ended, whoever ended it. */
-  closed(connection: number, _now: number): Reaction[] {
+  /** The connection has ended, whoever ended it, by FIN or by RST. */
+  closed(connection: number, _now: number, how: 'close' | 'reset' = 'close'): Reaction[] {
     const session = this.sessions.get(connection);
-    if (session !== undefined) this.end(session);
+    if (session !== undefined) this.end(session, how === 'reset');
     return [];
   }
 
@@ -297,7 +300,12 @@ export class Accessory {
     if (
       session.open &&
       response !== undefined &&
-      behaviour.closesAfter({ step: response.step, secured, closeRequested })
+      behaviour.closesAfter({
+        step: response.step,
+        secured,
+        closeRequested,
+        refused: response.refused ?? response.status >= 400,
+      })
     )
       out.push(this.end(session));
   }
@@ -337,7 +345,7 @@ export class Accessory {
       return undefined;
     }
     if (path === '/pair-setup') {
-      const situation = { busy: this.setupIsBusy(session, now), secured: session.secured !== undefined };
+      const situation = { ...this.setupElsewhere(session, now), secured: session.secured !== undefined };
       return this.finish(this.setup.handle(session.number, message, situation));
     }
     if (path === '/pair-verify') {
@@ -364,15 +372,16 @@ export class Accessory {
     return behaviour.servesAs({ method, path, verified, sawVerifyM1: session.verify.sawM1, pairings });
   }
 
-  /** True while another connection holds Pair Setup and has not been silent for too long. */
-  private setupIsBusy(session: Session, now: number): boolean {
+  /** What another connection that holds Pair Setup means for an M1 on this one. */
+  private setupElsewhere(session: Session, now: number): { busy: boolean; abandoned: boolean } {
     const { setupContention, setupPatience } = this.device.behaviour;
-    if (setupContention !== 'busy') return false;
-    return this.setup.holders.some((number) => {
-      if (number === session.number) return false;
+    const others = this.setup.holders.filter((number) => number !== session.number);
+    if (setupContention !== 'busy') return { busy: false, abandoned: false };
+    const busy = others.some((number) => {
       const holder = this.sessions.get(number);
       return holder === undefined || now - holder.heard < setupPatience;
     });
+    return { busy, abandoned: others.length > 0 && !busy };
   }
 
   private finish(reply: Reply): Response | undefined {
@@ -380,10 +389,12 @@ export class Accessory {
     if (!behaviour.answers(reply)) return undefined;
     const { step } = reply;
     const status = behaviour.status(reply);
-    if (status !== 200) return { status, step };
+    const refused = status !== 200 || reply.items.some(({ type }) => type === TlvType.Error);
+    if (!behaviour.sendsBody(reply, status)) return { status, step, refused };
     return {
       status,
       step,
+      refused,
       contentType: behaviour.contentType(step),
       body: behaviour.encode(step, behaviour.beforeSending(reply)),
     };
@@ -435,10 +446,10 @@ export class Accessory {
     if (ending.includes(current)) out.push(this.end(current));
   }
 
-  private end(session: Session): Reaction {
+  private end(session: Session, reset = false): Reaction {
     session.open = false;
     this.sessions.delete(session.number);
-    this.setup.closed(session.number);
+    this.setup.closed(session.number, { partial: session.plain.pending.length > 0, reset });
     return { connection: session.number, kind: 'close' };
   }
 }

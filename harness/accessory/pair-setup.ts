@@ -19,7 +19,7 @@ import {
   signedInfo,
   toInteger,
 } from '../protocol/index.js';
-import type { PairingRequest, Progress, Reply } from './behaviour.js';
+import type { ConnectionEnd, PairingRequest, Progress, Reply } from './behaviour.js';
 import type { Device } from './device.js';
 import { type ReplyContext, answer, failure, refusal, single } from './reply.js';
 
@@ -36,6 +36,8 @@ interface Exchange {
 interface Situation {
   /** Another connection holds Pair Setup, and this one has to wait. */
   readonly busy: boolean;
+  /** Another connection held Pair Setup, and has been silent for too long. */
+  readonly abandoned: boolean;
   /** The connection is a verified session. */
   readonly secured: boolean;
 }
@@ -59,9 +61,11 @@ export class PairSetup {
   }
 
   /** `connection` has ended. */
-  closed(connection: number): void {
+  closed(connection: number, how: Omit<ConnectionEnd, 'after'>): void {
     this.failures.delete(connection);
-    if (this.device.behaviour.freesSetupOnClose) this.drop(connection);
+    const exchange = this.exchanges.get(connection);
+    if (exchange === undefined) return;
+    if (this.device.behaviour.freesSetupOnClose({ after: exchange.after, ...how })) this.drop(connection);
   }
 
   /** Where the exchange stands that a message on `connection` belongs to. */
@@ -74,7 +78,7 @@ export class PairSetup {
     const { behaviour, random } = this.device;
     const request: PairingRequest = { endpoint: 'pair-setup', message };
     const after = this.progress(connection);
-    const context = { after, request: message, random } as const;
+    const context = { endpoint: 'pair-setup', after, request: message, random } as const;
     const state = behaviour.isMalformed(request) ? undefined : behaviour.stateOf(request);
     if (state === 1) return this.m2({ step: 'setup-m2', ...context }, connection, message, situation);
     if (state === 3) return this.m4({ step: 'setup-m4', ...context }, connection, message);
@@ -103,6 +107,7 @@ export class PairSetup {
       failedHere: this.failures.get(connection) ?? 0,
       message,
     });
+    const before = this.exchanges.get(connection);
     if (error === undefined || !behaviour.keepsExchangeAfter('refused-m1')) this.drop(connection);
     if (error !== undefined) {
       if (situation.busy && behaviour.foreignM1Disturbs) this.exchanges.clear();
@@ -117,12 +122,8 @@ export class PairSetup {
     const verifier = makeVerifier(behaviour.password(device.code), behaviour.drawSalt(random));
     const srp = new SrpServer(verifier, toInteger(behaviour.drawExponent(random)), behaviour.convention);
     if (behaviour.setupContention !== 'parallel') this.exchanges.clear();
-    this.exchanges.set(connection, {
-      after: 'm2',
-      srp,
-      secret: undefined,
-      flags: message.get(TlvType.Flags),
-    });
+    const begun = { after: 'm2', srp, secret: undefined, flags: message.get(TlvType.Flags) } as const;
+    this.exchanges.set(connection, before !== undefined && !behaviour.secondM1Replaces ? before : begun);
     return answer(context, setupM2(srp.B, verifier.salt));
   }
 
@@ -146,7 +147,8 @@ export class PairSetup {
       serverProof,
       controllerProof: received,
     };
-    if (behaviour.refusesPublicKey(A) || !behaviour.proofMatches({ expected: session.M1, received })) {
+    const claim = { expected: session.M1, received, failedAttempts: device.failedAttempts };
+    if (behaviour.refusesPublicKey(A) || !behaviour.proofMatches(claim)) {
       if (behaviour.keepsExchangeAfter('wrong-proof')) this.exchanges.set(connection, exchange);
       if (received.length !== Length.proof) {
         this.count(behaviour.afterMalformedM3(device.failedAttempts));
@@ -197,6 +199,7 @@ export class PairSetup {
       return failure(context, 6, TlvError.Authentication);
     const late = device.pairings.length > 0 ? behaviour.refusesLateM5() : undefined;
     if (late !== undefined) return failure(context, 6, late);
+    if (exchange !== undefined && !behaviour.endsSetupWithM6) this.exchanges.set(connection, exchange);
     // Stored before M6 goes out: a controller that has M6 may verify at once, also after a power cut.
     if (behaviour.storesFirstController)
       device.put({ id: behaviour.identifierAsStored(id), ltpk, permissions: behaviour.firstPermissions });

@@ -49,7 +49,7 @@ export class PairVerify {
     // Every message ends the exchange as it stood: M1 starts a new one, M3 is its last.
     this.exchange = undefined;
     const after = exchange === undefined ? 'nothing' : 'm2';
-    const context = { after, request: message, random } as const;
+    const context = { endpoint: 'pair-verify', after, request: message, random } as const;
     const state = behaviour.isMalformed(request) ? undefined : behaviour.stateOf(request);
     if (state === 1) return { reply: this.m2({ step: 'verify-m2', ...context }, message) };
     if (state === 3) return this.m4({ step: 'verify-m4', ...context }, message, exchange);

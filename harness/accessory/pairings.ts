@@ -26,7 +26,7 @@ export function handlePairings(device: Device, message: TlvMessage, requester: R
   const request: PairingRequest = { endpoint: 'pairings', message, requester };
   const method = single(message, TlvType.Method, 1)?.[0];
   const step = method === undefined ? undefined : steps[method];
-  const context: ReplyContext = { step, after: 'nothing', request: message, random };
+  const context: ReplyContext = { endpoint: 'pairings', step, after: 'nothing', request: message, random };
   if (behaviour.isMalformed(request) || behaviour.stateOf(request) !== 1 || step === undefined)
     return refusal(context);
   // Looked up now and not when the session began: a demoted admin loses his rights in open sessions too.

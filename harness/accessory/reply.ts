@@ -1,8 +1,9 @@
 import { type Bytes, type Random, type TlvItem, type TlvMessage, errorReply } from '../protocol/index.js';
-import type { Progress, Reply, Step } from './behaviour.js';
+import type { Endpoint, Progress, Reply, Step } from './behaviour.js';
 
 /** What a reply carries beside its items. */
 export interface ReplyContext {
+  readonly endpoint: Endpoint;
   readonly step: Step | undefined;
   readonly after: Progress;
   readonly request: TlvMessage;

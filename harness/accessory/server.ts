@@ -66,7 +66,8 @@ export async function serve(accessory: Accessory, connection: Connection): Promi
       deliver(accessory, accessory.receive(number, event.bytes, clock.now()));
       continue;
     }
-    deliver(accessory, accessory.closed(number, clock.now()));
+    const how = event.kind === 'reset' ? 'reset' : 'close';
+    deliver(accessory, accessory.closed(number, clock.now(), how));
     // Behind what is still on its way: a peer that half-closed may wait for its answer.
     outlet.push({ connection: number, kind: 'close' });
     break;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { suite } from '../../suites/index.js';
-import { faults } from '../accessory/index.js';
+import { faults, variants } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
 import { writeAtomically } from '../report/index.js';
 import { type Grade, type Row, grade } from '../runner/index.js';
@@ -15,7 +15,7 @@ export interface SelftestFlags {
 
 /** Rows of the matrix from workers, as many as there are cores. */
 async function rowsOf(seed: number, full: boolean): Promise<readonly Row[]> {
-  const names: (string | null)[] = [null, ...faults.map(({ name }) => name)];
+  const names: (string | null)[] = [null, ...[...variants, ...faults].map(({ name }) => name)];
   const count = Math.max(1, Math.min(availableParallelism(), 8));
   // Dealt like cards, so that slow neighbours in the list do not meet in one worker.
   const hands = Array.from({ length: count }, (_, hand) => names.filter((_name, i) => i % count === hand));
@@ -47,7 +47,7 @@ const END = '<!-- /selftest -->';
 
 /** The summary as it stands in the README. */
 export function summary({ checks, faults: count, kills }: Grade): string {
-  return `${checks} checks against ${count} faults of the reference accessory: every check is failed by at least one fault, every fault is failed by every requirement it names (${kills} kills in the whole matrix), and the healthy accessory is all green.`;
+  return `${checks} checks against ${count} faults of the reference accessory: every check is failed by at least one fault, every fault is failed by every requirement it names (${kills} kills in the whole matrix), and the healthy accessory is all green; nothing fails on ${variants.length} benign variants of it.`;
 }
 
 function update(path: string, text: string): void {

@@ -37,6 +37,39 @@ export function reject(step: Step): Required<Alternatives> {
   };
 }
 
+/** Messages of the protocol that a check sends with one thing wrong. */
+export const gridMessages = [
+  'setup-m1',
+  'setup-m3',
+  'setup-m5',
+  'verify-m1',
+  'verify-m3',
+  'add',
+  'remove',
+  'list',
+] as const;
+
+/** What may be wrong with a message that is otherwise as it should be. */
+export const gridDefects = [
+  'state-wrong',
+  'state-missing',
+  'item-missing',
+  'duplicated',
+  'split',
+  'truncated',
+  'trailing',
+  'unknown',
+  'oversized',
+  'bad-tag',
+  'wrong-nonce',
+  'replayed',
+  'out-of-order',
+  'other-connection',
+] as const;
+
+/** A cell of the grid of messages and defects. */
+export type Cell = readonly [(typeof gridMessages)[number], (typeof gridDefects)[number]];
+
 /** What a check needs, costs and accepts. */
 export interface CheckSpec extends Alternatives {
   /** State of the accessory when the body starts. */
@@ -64,6 +97,8 @@ export interface CheckSpec extends Alternatives {
   readonly needsHook?: 'reset' | 'restart';
   /** Starts from `paired`, and does as well with an accessory somebody else has paired. */
   readonly keyless?: boolean;
+  /** Message and defect, for a stimulus that is a valid message with one thing wrong. */
+  readonly grid?: Cell;
   /** Part of the plain flow: runs first, in order; what builds on it is skipped when it fails. */
   readonly sanity?: boolean;
 }
@@ -97,6 +132,8 @@ export interface TopicPayload {
   readonly 'verify-m4': { readonly reply: Outcome & Reply };
   readonly pairings: { readonly reply: Outcome & Reply };
   readonly 'pairing-reply': Outcome & Reply;
+  /** A TLV error, and the State of the request it answers (1, 3 or 5). */
+  readonly 'error-reply': { readonly reply: Outcome & Reply; readonly asked: number };
   readonly frame: ReceivedFrame;
 }
 

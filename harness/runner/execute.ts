@@ -34,6 +34,7 @@ const foundations: Readonly<Record<Check['spec']['from'], readonly string[]>> = 
   any: [],
   unpaired: [],
   paired: ['PS-M1-01', 'PS-M3-01', 'PS-M5-01'],
+  locked: ['PS-M1-01', 'PS-M3-04'],
 };
 
 /** Runs one check against a bench and judges it: the one function behind the command, mocha and the self-test. */
@@ -59,6 +60,7 @@ export async function runCheck(
     const first = check.id === 'PS-M1-01' && bench.state === 'unknown' && bench.sentIdentities.length === 0;
     if (!first) await bench.ensure(check.spec.from, check.spec.keyless);
     bench.answeredAfresh = false;
+    if (check.spec.destructive) bench.tainted = true;
     // The way to the starting state is not part of what the check did.
     mark = bench.trace.mark();
     const context: CheckContext = {
@@ -145,6 +147,8 @@ function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
   if (error instanceof StepFailed) {
     // A sanity check that cannot get to its point has found the accessory's fault, unless an earlier one has already.
     if (bench.broken.has(error.requirement)) return 'dependency';
+    // The very thing the check is about went wrong on the way to it.
+    if (error.requirement === check.requirement.id) return 'assertion';
     return check.spec.sanity ? 'assertion' : 'setup';
   }
   if (error instanceof Unreachable) return 'unreachable';

@@ -9,10 +9,17 @@ export interface Capabilities {
   readonly destructive: boolean;
 }
 
-/** Failed attempts the run may spend before the accessory has to be reset. */
+/** What the run may ask of the accessory before it has to be reset. */
 export interface Budget {
   /** What is left of `--attempts` after what the ledger holds. */
   readonly attempts: number;
+  /** Pair Setup exchanges: M2s and M4s. A microcontroller needs seconds for each, and some count every M3. */
+  readonly exchanges: { readonly m2: number; readonly m4: number };
+}
+
+/** The exchanges that go with a number of failed attempts: with the usual 30, some five minutes of a slow device. */
+export function exchangesFor(attempts: number): Budget['exchanges'] {
+  return { m2: 3 * attempts, m4: 2 * attempts };
 }
 
 /** One entry of the plan, in the order of execution. */
@@ -52,6 +59,7 @@ export const producers: Readonly<Record<Topic, readonly string[]>> = {
   pairings: ['PAIRINGS-01'],
   // The last one brings an error reply along.
   'pairing-reply': [...flow, 'PS-M1-13/plain'],
+  'error-reply': [...flow, 'PS-M1-13/plain', 'PS-M3-04', 'PS-M5-06/tag-bit', 'PV-M3-02'],
 };
 
 /**
@@ -60,17 +68,21 @@ export const producers: Readonly<Record<Topic, readonly string[]>> = {
  */
 function phase({ spec }: Check): number {
   if (spec.sanity) return 0;
-  if (spec.destructive) return 5;
+  if (spec.destructive) return spec.from === 'locked' ? 5 : 6;
   if (spec.ifAccepted === 'reset') return 4;
   if (spec.from === 'paired') return 1;
   return spec.leaves === 'paired' ? 3 : 2;
 }
 
-/** What a failed attempt buys: the steps everything stands on, then silent security holes, then by level. */
-function value(check: Check): number {
+/**
+ * In what order checks are bought: the steps everything stands on, then silent security holes, then by level; and a
+ * second variant of a requirement only when each has had its first. `place` counts the variants before this one.
+ */
+function value(check: Check, place: number): number {
   if (check.spec.sanity) return 0;
   const { level, silent_security } = check.requirement;
-  return (level === 'MUST' ? 2 : level === 'SHOULD' ? 4 : 6) - (silent_security ? 1 : 0);
+  const rank = (level === 'MUST' ? 2 : level === 'SHOULD' ? 4 : 6) - (silent_security ? 1 : 0);
+  return 10 * Math.min(place, 2) + rank;
 }
 
 function blockedBy(spec: CheckSpec, can: Capabilities): string | undefined {
@@ -97,20 +109,33 @@ export function makePlan(
     (entry): entry is Check => entry.kind === 'check' && (selected.includes(entry) || wanted.has(entry.id)),
   );
   const leftOut = new Map<string, NonNullable<PlanEntry['leftOut']>>();
-  let attempts = budget.attempts;
-  for (const check of [...checks].sort((a, b) => value(a) - value(b))) {
+  const left = { attempts: budget.attempts, ...budget.exchanges };
+  const places = new Map<string, number>();
+  const offers = checks.map((check) => {
+    const place = places.get(check.requirement.id) ?? 0;
+    places.set(check.requirement.id, place + 1);
+    return { check, value: value(check, place) };
+  });
+  for (const { check } of offers.sort((a, b) => a.value - b.value)) {
     const blocked = blockedBy(check.spec, can);
     if (blocked !== undefined) {
       leftOut.set(check.id, { reason: 'blocked', message: blocked });
       continue;
     }
-    const cost = check.spec.costs?.attempts ?? 0;
-    if (cost === 0) continue;
-    // With a reset hook a full ledger is emptied on the way.
-    if (!can.reset && cost > attempts) {
-      const message = `it costs ${cost} of ${Math.max(0, attempts)} failed attempts left: a higher --attempts or --reset CMD would buy it`;
+    // With a reset hook a full ledger is emptied on the way, and the whole suite is wanted.
+    if (can.reset) continue;
+    const price = { attempts: 0, m2: 0, m4: 0, ...check.spec.costs };
+    // The plain flow is bought whatever it leaves.
+    const short = check.spec.sanity
+      ? undefined
+      : (Object.keys(left) as (keyof typeof left)[]).find(
+          (what) => price[what] > left[what] && price[what] > 0,
+        );
+    if (short !== undefined) {
+      const words = { attempts: 'failed attempts', m2: 'M2s', m4: 'M4s' }[short];
+      const message = `it costs ${price[short]} of ${Math.max(0, left[short])} ${words} left: a higher --attempts or --reset CMD would buy it`;
       leftOut.set(check.id, { reason: 'not-bought', message });
-    } else attempts -= cost;
+    } else for (const what of ['attempts', 'm2', 'm4'] as const) left[what] -= price[what];
   }
   const ordered: readonly Case[] = [...checks.sort((a, b) => phase(a) - phase(b)), ...watches];
   const entries = ordered.map((entry): PlanEntry => {
@@ -123,6 +148,7 @@ export function makePlan(
 function estimate(entries: readonly PlanEntry[]): Estimate {
   const total = { m2: 1, m4: 0, m6: 0, verifies: 0, attempts: 0 };
   let paired = false;
+  let locked = false;
   for (const { entry, leftOut } of entries) {
     if (entry.kind === 'watch' || leftOut !== undefined) continue;
     const { costs = {}, from, leaves, risky } = entry.spec;
@@ -131,6 +157,12 @@ function estimate(entries: readonly PlanEntry[]): Estimate {
     // The way from one state to the other: a whole Pair Setup, or a session that removes its own pairing.
     if (from === 'paired' && !paired) for (const key of ['m2', 'm4', 'm6'] as const) total[key]++;
     if (from === 'unpaired' && paired) total.verifies++;
+    if (from === 'locked' && !locked) {
+      // A hundred guesses, and the M1 that is told so.
+      for (const key of ['m2', 'm4', 'attempts'] as const) total[key] += 100;
+      total.m2++;
+      locked = true;
+    }
     paired =
       leaves === 'paired' || (from === 'paired' && leaves !== 'unpaired') || (from === 'any' && paired);
     for (const key of ['m2', 'm4', 'm6', 'verifies', 'attempts'] as const) total[key] += costs[key] ?? 0;

@@ -4,7 +4,7 @@ import { type TraceEvent, Unreachable } from '../wire/index.js';
 import type { Case, Check, Watch } from './check.js';
 import { type RunEnvironment, failure, header, messageOf, runCheck, signOfLife } from './execute.js';
 import { type Expectations, applyExpectations } from './expectations.js';
-import { type Estimate, type PlanEntry, makePlan } from './plan.js';
+import { type Estimate, type PlanEntry, exchangesFor, makePlan } from './plan.js';
 import type { CheckResult, Price, RunReport } from './result.js';
 import { exitOf } from './status.js';
 import { WatchState } from './watching.js';
@@ -69,7 +69,10 @@ export class Run {
         // In memory there is no device to lock.
         destructive: options.destructive ?? bench.clock.virtual,
       },
-      { attempts: this.limit - bench.attemptsSpent },
+      {
+        attempts: this.limit - bench.attemptsSpent,
+        exchanges: exchangesFor(this.limit),
+      },
     );
     this.plan = entries;
     this.estimate = estimate;

@@ -12,7 +12,9 @@ export interface Row {
   readonly fault: string | undefined;
   /** Requirements the fault violates by its own account. */
   readonly breaks: readonly string[];
-  /** Ids of the checks that failed. */
+  /** A benign variant: nothing may fail on it. */
+  readonly benign: boolean;
+  /** Ids of the checks that failed, as `--strict` reads them: a SHOULD that is not kept counts. */
   readonly failed: readonly string[];
   /** What was neither passed nor skipped nor failed, with its message: a healthy twin must have none. */
   readonly odd: readonly string[];
@@ -24,7 +26,7 @@ export interface Grade {
   readonly faults: number;
   /** Pairs of a fault and a check that failed on it. */
   readonly kills: number;
-  /** Reds of the healthy twin. */
+  /** Reds of the healthy twin, and those of benign variants behind their names. */
   readonly healthyReds: readonly string[];
   /** `fault: requirement` for each requirement a fault names and no check of it failed. */
   readonly survivors: readonly string[];
@@ -77,18 +79,22 @@ export async function matrixRow(
   options: { readonly seed: number; readonly full: boolean },
 ): Promise<Row> {
   const breaks = fault?.breaks ?? [];
+  const benign = fault !== undefined && breaks.length === 0;
   const selected =
-    fault === undefined || options.full
+    fault === undefined || benign || options.full
       ? suite
       : suite.filter(({ requirement }) => breaks.includes(requirement.id));
   const results = selected.length === 0 ? [] : await runTwin(suite, selected, fault, options);
   const odd = results
-    .filter(({ status }) => status === 'error' || status === 'warn')
+    .filter(({ status }) => status === 'error' || (status === 'warn' && !benign))
     .map(({ id, status, message }) => `${id} ${status}: ${message}`);
   return {
     fault: fault?.name,
     breaks,
-    failed: results.filter(({ status }) => status === 'fail').map(({ id }) => id),
+    benign,
+    failed: results
+      .filter(({ status, reason }) => status === 'fail' || (reason === 'should' && !benign))
+      .map(({ id }) => id),
     odd,
   };
 }
@@ -100,9 +106,10 @@ export function grade(suite: readonly Case[], rows: readonly Row[]): Grade {
   const survivors: string[] = [];
   const healthyReds: string[] = [];
   let kills = 0;
-  for (const { fault, breaks, failed, odd } of rows) {
-    if (fault === undefined) {
-      healthyReds.push(...failed.map((id) => `${id} fail`), ...odd);
+  for (const { fault, breaks, benign, failed, odd } of rows) {
+    if (fault === undefined || benign) {
+      const whose = benign ? `${fault}: ` : '';
+      healthyReds.push(...[...failed.map((id) => `${id} fail`), ...odd].map((red) => whose + red));
       continue;
     }
     kills += failed.length;
@@ -114,7 +121,7 @@ export function grade(suite: readonly Case[], rows: readonly Row[]): Grade {
   const unkilled = suite.filter((entry) => canBeRed(entry) && !killed.has(entry.id)).map(({ id }) => id);
   return {
     checks: suite.length,
-    faults: rows.filter(({ fault }) => fault !== undefined).length,
+    faults: rows.filter(({ fault, benign }) => fault !== undefined && !benign).length,
     kills,
     healthyReds,
     survivors,

@@ -17,11 +17,12 @@ import { Controller } from './controller.js';
 import { Blocked, StepFailed } from './errors.js';
 import { HookFailed } from './hooks.js';
 import { Link } from './link.js';
+import { type Lockout, guess } from './lockout.js';
 import { type Outcome, describeOutcome } from './outcome.js';
 import { type Profile, hapProfile } from './profile.js';
 
-/** What a check needs the accessory to be when it starts. */
-export type PairingState = 'any' | 'unpaired' | 'paired';
+/** What a check needs the accessory to be when it starts; `locked` has refused a hundred guesses and says MaxTries. */
+export type PairingState = 'any' | 'unpaired' | 'paired' | 'locked';
 
 /** What the harness knows: unpaired, paired by this run, paired by someone else, or to be found out. */
 export type KnownState = 'unpaired' | 'ours' | 'foreign' | 'unknown';
@@ -72,7 +73,15 @@ export interface Heard {
   readonly payload: unknown;
 }
 export type Topic =
-  'setup-m2' | 'setup-m4' | 'setup-m6' | 'verify-m2' | 'verify-m4' | 'pairings' | 'pairing-reply' | 'frame';
+  | 'setup-m2'
+  | 'setup-m4'
+  | 'setup-m6'
+  | 'verify-m2'
+  | 'verify-m4'
+  | 'pairings'
+  | 'pairing-reply'
+  | 'error-reply'
+  | 'frame';
 
 /** Mutable counters of what the accessory was asked to do. */
 export interface Spent {
@@ -91,6 +100,12 @@ const UNPAIRING = 'PAIRINGS-19';
 const COME_BACK = 60_000;
 const READY_ANSWER = 2_000;
 const goneFor = `did not answer within ${COME_BACK / 1000} s`;
+/** Guesses made to lock the accessory: it should after 100, and one that has not by now never will. */
+const MOST_GUESSES = 130;
+/** Guesses on one connection, so that a counter kept for each shows. */
+const GUESSES_EACH = 10;
+/** How long another controller may hold Pair Setup before the run begins (ms). */
+const SOMEBODY_ELSE = 45_000;
 /** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
 const BUSY_PATIENCE = 5_000;
 
@@ -117,6 +132,12 @@ export class Bench {
   misbehaved = false;
   /** The accessory answered on a fresh connection since the runner last set this to false. */
   answeredAfresh = false;
+  /** What the guesses came to, while the accessory is locked by them. */
+  lockout: Lockout | undefined;
+  /** A check has run that may leave the accessory locked: only a factory reset makes it what it was. */
+  tainted = false;
+  /** Told how far a check that takes minutes has come. */
+  onProgress: ((done: number, most: number, what: string) => void) | undefined;
   /** Set by the runner: gets every message for the watches. */
   onHeard: ((heard: Heard) => void) | undefined;
 
@@ -161,8 +182,10 @@ export class Bench {
       this.profile,
       this.trace,
       {
-        reply: (reply) => {
+        reply: (reply, asked) => {
           if (reply.tlv !== undefined) this.emit('pairing-reply', reply);
+          if (reply.tlv?.error !== undefined && asked !== undefined)
+            this.emit('error-reply', { reply, asked });
         },
         frame: (frame: ReceivedFrame) => this.emit('frame', frame),
         waited: (milliseconds) => (this.spent.accessoryMs += milliseconds),
@@ -187,7 +210,13 @@ export class Bench {
    * @throws Unreachable
    */
   async survey(): Promise<boolean> {
-    const m1 = await this.probe();
+    let m1 = await this.probe();
+    // A phone may be in the middle of pairing it: that ends, or the accessory ends it.
+    const patience = this.clock.now() + SOMEBODY_ELSE;
+    while (m1.kind === 'reply' && m1.tlv?.error === TlvError.Busy && this.clock.now() < patience) {
+      await this.clock.sleep(2_000);
+      m1 = await this.probe();
+    }
     if (m1.kind === 'close' || m1.kind === 'reset' || m1.kind === 'silence') {
       const link = await this.open();
       const other = await link.request({ method: 'GET', path: '/accessories' }, this.options.patience.answer);
@@ -230,9 +259,16 @@ export class Bench {
     return outcome;
   }
 
-  sendM1(link: Link, items: readonly TlvItem[]): Promise<Outcome> {
-    this.spent.m2++;
-    return link.post(this.profile.paths.setup, items, this.options.patience.answer);
+  async sendM1(link: Link, items: readonly TlvItem[]): Promise<Outcome> {
+    const outcome = await link.post(this.profile.paths.setup, items, this.options.patience.answer);
+    this.countM2(outcome);
+    return outcome;
+  }
+
+  /** An M1 that is refused costs an accessory nothing: it computes B only for the others. */
+  countM2(outcome: Outcome): void {
+    const refused = outcome.kind === 'reply' && !(outcome.tlv?.has(TlvType.PublicKey) ?? false);
+    if (!refused) this.spent.m2++;
   }
 
   /**
@@ -289,6 +325,8 @@ export class Bench {
       throw new HookFailed('reset', `ended, and the accessory ${goneFor}`, '');
     this.spent.resets++;
     this.localAttempts = 0;
+    this.lockout = undefined;
+    this.tainted = false;
     this.options.memory?.wasReset();
     this.broken.delete(UNPAIRING);
     this.state = 'unknown';
@@ -342,6 +380,8 @@ export class Bench {
    * @throws Blocked when it is paired by someone else or no code is known; StepFailed when a step does not work.
    */
   async ensure(state: PairingState, keyless = false): Promise<void> {
+    if (state === 'locked') return this.lock();
+    if (this.tainted) await this.factoryReset();
     if (state === 'any') return;
     if (this.state === 'unknown') await this.settle();
     if (this.state === 'foreign' && state === 'paired' && keyless) return;
@@ -360,6 +400,19 @@ export class Bench {
     }
   }
 
+  /** Guesses from a clean counter until the accessory says MaxTries, or has had its chance. */
+  private async lock(): Promise<void> {
+    if (this.lockout !== undefined) return;
+    await this.factoryReset();
+    this.tainted = true;
+    this.lockout = await guess(this.controller('guessing'), {
+      most: MOST_GUESSES,
+      each: GUESSES_EACH,
+      progress: (done) => this.onProgress?.(done, MOST_GUESSES, 'guesses'),
+    });
+    await this.closeLinks();
+  }
+
   /** Finds out the pairing state by M1, and takes back what a stimulus of ours left behind. */
   private async settle(): Promise<void> {
     // An M1 that is not answered costs the whole patience, each time.
@@ -374,10 +427,11 @@ export class Bench {
         continue;
       }
       // Several stimuli may each have left a pairing: look again until the accessory is free or no key opens it.
-      if (error === TlvError.Unavailable) {
-        if (await this.recover()) continue;
-        this.state = 'foreign';
-      }
+      // One that refuses M1 in words of its own may be paired as well, and then a key of ours opens it.
+      const refused =
+        error === TlvError.Unavailable || (outcome.kind === 'reply' && this.state === 'unknown');
+      if (refused && (await this.recover())) continue;
+      if (error === TlvError.Unavailable) this.state = 'foreign';
       if (this.state === 'unknown')
         throw new StepFailed(
           'PS-M1-01',
@@ -464,6 +518,7 @@ export class Bench {
   async restore(foundAs: KnownState, kept?: Identity): Promise<{ clean: boolean; message: string }> {
     try {
       await this.closeLinks();
+      if (this.tainted) await this.factoryReset();
       if (this.state === 'ours') await this.unpair();
       else if (this.state === 'unknown') await this.settle();
       if (this.misbehaved) while (await this.recover());

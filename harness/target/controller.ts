@@ -202,6 +202,12 @@ export class Controller {
   /** The reply of a step that must succeed. */
   must(step: Step, requirement: string, outcome: Outcome): Outcome & Reply & { tlv: TlvMessage } {
     if (success(step).matches(outcome)) return outcome as Outcome & Reply & { tlv: TlvMessage };
+    // Nothing of ours is under way where a flow begins, and connections that ended get their five seconds.
+    if (step === 'setup-m2' && outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Busy)
+      throw new StepFailed(
+        'PS-STATE-10',
+        'M1 was answered by Busy, and every connection that began a Pair Setup has ended',
+      );
     throw new StepFailed(requirement, `${step} was due, seen: ${describeOutcome(outcome)}`);
   }
 
@@ -227,14 +233,17 @@ export class PairSetup {
     private readonly code: string | undefined,
     readonly identity: Identity,
     convention?: SrpConventionName,
+    machine?: PairSetupController,
   ) {
     const { random } = controller;
-    this.machine = new PairSetupController(
-      code ?? '',
-      identity,
-      random,
-      convention && srpConventions[convention],
-    );
+    this.machine =
+      machine ??
+      new PairSetupController(code ?? '', identity, random, convention && srpConventions[convention]);
+  }
+
+  /** The same exchange, carried on over another connection. */
+  on(link: Link): PairSetup {
+    return new PairSetup(this.controller, link, this.code, this.identity, undefined, this.machine);
   }
 
   private async exchange(items: readonly TlvItem[], wait: number): Promise<Outcome> {
@@ -254,8 +263,8 @@ export class PairSetup {
     const { bench } = this.controller;
     const deadline = bench.clock.now() + BUSY_PATIENCE;
     for (;;) {
-      bench.spent.m2++;
       const outcome = await this.link.postBytes(this.controller.profile.paths.setup, body, wait);
+      bench.countM2(outcome);
       const tlv = outcome.kind === 'reply' ? outcome.tlv : undefined;
       if (waitOutBusy && tlv?.error === TlvError.Busy && bench.clock.now() < deadline) {
         await bench.clock.sleep(250);

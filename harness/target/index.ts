@@ -5,6 +5,7 @@ export * from './errors.js';
 export * from './hooks.js';
 export * from './lifecycle.js';
 export * from './link.js';
+export * from './lockout.js';
 export * from './store.js';
 export * from './outcome.js';
 export * from './profile.js';

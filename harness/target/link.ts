@@ -4,6 +4,7 @@ import {
   type SessionKeys,
   type TlvItem,
   type TlvMessage,
+  TlvType,
   concat,
   decodeTlv,
   encodeTlv,
@@ -25,7 +26,8 @@ import type { Profile } from './profile.js';
 
 /** Called for what the accessory sends, so that watches see every message of the run. */
 export interface LinkObserver {
-  reply?(reply: Outcome & { kind: 'reply' }, path: string): void;
+  /** `asked` is the State of the request, when it was one of 1, 3, 5 in a message that can be read. */
+  reply?(reply: Outcome & { kind: 'reply' }, asked: number | undefined): void;
   frame?(frame: ReceivedFrame): void;
   /** Milliseconds spent waiting for the accessory. */
   waited?(milliseconds: number): void;
@@ -41,6 +43,8 @@ export class Link {
   private reader = new HttpReader('response');
   private secure: SecureSession | undefined;
   private over = false;
+  /** State of the last request. */
+  private asked: number | undefined;
   /** Events (`EVENT/1.0`) received so far. */
   readonly events: HttpMessage[] = [];
 
@@ -91,14 +95,17 @@ export class Link {
 
   /** Sends a request, in frames when secured, and waits for what comes of it. */
   async request(request: HttpRequest, wait: number): Promise<Outcome> {
-    const items = requestItems(request)?.items;
+    const message = requestItems(request);
+    const items = message?.items;
+    const legible = message?.defect === undefined && message?.all(TlvType.State).length === 1;
+    this.asked = legible && [1, 3, 5].includes(message.state ?? 0) ? message.state : undefined;
     const line = `${request.method} ${request.path}  ${describeBody(request)}`;
     this.trace.record(this.number, { kind: 'said', line, sealed: this.secured, ...(items && { items }) });
     const bytes = this.encode(request);
     if (this.secure !== undefined)
       this.trace.record(this.number, { kind: 'opened', bytes, line: 'plaintext of the frames sent' });
     this.send(this.secure === undefined ? bytes : concat(...this.secure.seal(bytes)));
-    return this.outcome(wait, request.path);
+    return this.outcome(wait);
   }
 
   /** Raw bytes as they are, in one segment. */
@@ -109,6 +116,7 @@ export class Link {
 
   /** A line of the decoded exchange for what raw sends do. */
   said(line: string): void {
+    this.asked = undefined;
     this.trace.record(this.number, { kind: 'said', line, sealed: this.secured });
   }
 
@@ -121,15 +129,15 @@ export class Link {
     this.trace.record(this.number, { kind: 'note', line });
   }
 
-  /** What the accessory does next, waiting `wait` ms at most. `path` names the request answered, for watches. */
-  async outcome(wait: number, path = ''): Promise<Outcome> {
+  /** What the accessory does next, waiting `wait` ms at most. */
+  async outcome(wait: number): Promise<Outcome> {
     const start = this.connection.clock.now();
-    const outcome = await this.read(start, start + wait, path);
+    const outcome = await this.read(start, start + wait);
     this.observer.waited?.(this.connection.clock.now() - start);
     return outcome;
   }
 
-  private async read(start: number, deadline: number, path: string): Promise<Outcome> {
+  private async read(start: number, deadline: number): Promise<Outcome> {
     const { clock } = this.connection;
     let interim = 0;
     let sealed = this.secured;
@@ -154,7 +162,7 @@ export class Link {
             return { kind: 'garbage', what: `more than ${limits.interim} interim responses`, elapsed };
           continue;
         }
-        return this.reply(message, sealed, elapsed, path);
+        return this.reply(message, sealed, elapsed);
       }
       const untilClose = progress.untilClose;
       if (untilClose !== undefined) quiet = clock.now() + QUIET;
@@ -175,7 +183,7 @@ export class Link {
       if (untilClose !== undefined && untilClose.framing === 'until-close') {
         if (event.kind !== 'silence') this.ended(event.kind);
         this.reader = new HttpReader('response');
-        return this.reply(untilClose, sealed, now, path);
+        return this.reply(untilClose, sealed, now);
       }
       if (event.kind === 'silence') {
         this.trace.record(this.number, { kind: 'silence', waited: now });
@@ -208,7 +216,7 @@ export class Link {
     return concat(...parts);
   }
 
-  private reply(http: HttpMessage, sealed: boolean, elapsed: number, path: string): Outcome {
+  private reply(http: HttpMessage, sealed: boolean, elapsed: number): Outcome {
     const tlv = isPairingBody(http, this.profile) ? decodeTlv(http.body) : undefined;
     this.heard(`${http.status}  ${describeResponse(http, tlv)}`, sealed, elapsed, tlv?.items);
     const outcome = {
@@ -220,7 +228,7 @@ export class Link {
       profile: this.profile,
       elapsed,
     } as const;
-    this.observer.reply?.(outcome, path);
+    this.observer.reply?.(outcome, this.asked);
     return outcome;
   }
 

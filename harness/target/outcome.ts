@@ -125,6 +125,23 @@ export function tlvError(state: number, name?: TlvErrorName): Matcher {
   };
 }
 
+/** The TLV error of a step with an HTTP status of its own: some controllers never read the body then (E21). */
+export function misplacedError(state: number, name?: TlvErrorName): Matcher {
+  const code = name === undefined ? undefined : TlvError[name];
+  return {
+    words: `State=${state}, Error=${code === undefined ? '1…7' : `${code}(${tlvErrorName(code)})`} with HTTP 4xx or 5xx`,
+    event: 'reply',
+    matches: (outcome) =>
+      outcome.kind === 'reply' &&
+      outcome.http.status >= 400 &&
+      outcome.sealed === outcome.secured &&
+      outcome.tlv?.state === state &&
+      outcome.tlv.error !== undefined &&
+      (code === undefined || outcome.tlv.error === code) &&
+      !hasSuccessItem(outcome.tlv),
+  };
+}
+
 /** A TLV error with the State due, whatever its code and HTTP status. */
 export function otherError(state: number): Matcher {
   return {

@@ -1,11 +1,25 @@
 import {
   type Bytes,
+  type CheckSpec,
+  type Controller,
+  type Link,
+  type Outcome,
+  type PairSetup,
+  StepFailed,
   anyRefusal,
   badRequest,
   chapter,
+  encodeTlv,
+  equal,
+  flip,
+  hex,
+  listPairings,
+  readPairings,
   reject,
+  setupM1,
   setupM3,
   sha512,
+  silence,
   success,
   tlvError,
 } from '../../harness/suite.js';
@@ -25,6 +39,61 @@ const assumptions: Record<string, { secret: Bytes; key?: Bytes }> = {
   'zero-key-zero-secret': { secret: zeroSecret, key: zeroKey },
   'zero-key-hash-of-nothing': { secret: hashOfNothing, key: zeroKey },
 };
+
+const m2 = success('setup-m2');
+const m4 = success('setup-m4');
+const m6 = success('setup-m6');
+const busy = tlvError(2, 'Busy');
+
+const afterM4: CheckSpec = { from: 'unpaired', needs: ['PS-M5-01'], costs: { m2: 1, m4: 1 } };
+
+/** Milliseconds an accessory may need to notice that a connection has gone (PS-STATE-10). */
+const FREE_AGAIN = 5_000;
+/** Milliseconds after which a silent connection may no longer hold Pair Setup (PS-STATE-11). */
+const FREE_AFTER_SILENCE = 60_000;
+
+/** M1 on a new connection, again and again, until it is served or `patience` ms are over. */
+async function polled(
+  controller: Controller,
+  patience: number,
+  interval: number,
+): Promise<{ setup: PairSetup; outcome: Outcome; waited: number }> {
+  const { clock } = controller.bench;
+  const start = clock.now();
+  for (;;) {
+    const setup = await controller.setup();
+    const outcome = await setup.sendM1(undefined, controller.stepWait, false);
+    const waited = clock.now() - start;
+    if (m2.matches(outcome) || !anyRefusal().matches(outcome) || waited >= patience)
+      return { setup, outcome, waited };
+    await setup.link.close();
+    await clock.sleep(interval);
+  }
+}
+
+/** Ways a controller goes away. */
+const departures: Record<string, (link: Link, next: Bytes) => void> = {
+  fin: (link) => link.connection.finish(),
+  rst: (link) => link.connection.reset(),
+  'half-a-request': (link, next) => {
+    link.send(next.subarray(0, next.length >> 1));
+    link.connection.finish();
+  },
+};
+
+/** Goes on from an M2 that was served. */
+async function takesM3(setup: PairSetup): Promise<Outcome> {
+  setup.controller.accept(setup.m2!);
+  setup.machine.answer(setup.m2!.salt!, setup.m2!.B!);
+  return setup.sendM3();
+}
+
+/** Sends M5 and takes note of the pairing when it is accepted. */
+async function sendsM5(setup: PairSetup): Promise<Outcome> {
+  const outcome = await setup.sendM5();
+  if (outcome.kind === 'reply' && m6.matches(outcome)) setup.readM6(outcome);
+  return outcome;
+}
 
 export default chapter('pair-setup.states', ({ check }) => [
   check(
@@ -108,5 +177,379 @@ export default chapter('pair-setup.states', ({ check }) => [
         expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
       },
     ),
+  ),
+
+  check(
+    'PS-STATE-04',
+    {
+      from: 'unpaired',
+      needs: ['PS-M3-01'],
+      costs: { m2: 1, m4: 2, attempts: 2 },
+      allow: [m4, tlvError(4), badRequest()],
+      tolerate: [anyRefusal()],
+      forbid: [silence()],
+    },
+    async ({ controller, expect, observe }) => {
+      const setup = await controller.pairSetup();
+      await setup.sendM3(flip('Proof', 0));
+      const outcome = await setup.sendM3();
+      expect(outcome).to.be.allowed();
+      observe('the right proof behind a wrong one', m4.matches(outcome) ? 'accepted' : 'refused');
+    },
+  ),
+
+  check(
+    'PS-STATE-06',
+    {
+      ...afterM4,
+      risky: true,
+      costs: { m2: 1, m4: 2, m6: 1, verifies: 1, attempts: 1 },
+      allow: [m4, tlvError(4), badRequest()],
+      tolerate: [anyRefusal()],
+    },
+    async ({ controller, expect, observe, violate }) => {
+      const setup = await controller.pairSetup();
+      const first = await setup.m3();
+      const outcome = await setup.sendM3();
+      expect(outcome, 'the same M3 again').to.be.allowed();
+      observe('M3 again behind M4', m4.matches(outcome) ? 'answered' : 'refused');
+      if (outcome.kind === 'reply' && m4.matches(outcome)) {
+        const { proof } = setup.machine.readM4(outcome.tlv!);
+        if (proof === undefined || !equal(proof, first.proof!))
+          violate(`the same M3 was answered by another Proof (${hex(proof ?? nothing).slice(0, 16)}…)`);
+      }
+      if (!(await setup.link.stillOpen(50))) return;
+      const last = await sendsM5(setup);
+      expect(last, 'M5 afterwards').to.be.allowed({
+        allow: [m6, tlvError(6), badRequest()],
+        tolerate: [anyRefusal()],
+      });
+      if (!m6.matches(last)) expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
+    },
+  ),
+
+  check(
+    'PS-STATE-07/second-b',
+    {
+      from: 'unpaired',
+      needs: ['PS-M3-01'],
+      costs: { m2: 2, m4: 1 },
+      allow: [m4],
+      tolerate: [anyRefusal()],
+      forbid: [silence()],
+    },
+    async ({ controller, expect, violate }) => {
+      const setup = await controller.pairSetup();
+      const again = await setup.sendM1(undefined, controller.stepWait, false);
+      if (m2.matches(again)) {
+        expect(await takesM3(setup)).to.be.allowed({ allow: [m4], forbid: [silence()] });
+        return;
+      }
+      expect(again, 'a second M1').to.be.allowed();
+      const open = again.kind === 'reply' && (await setup.link.stillOpen(50));
+      const third = await controller.setup(open ? { link: setup.link } : {});
+      if (!m2.matches(await third.sendM1())) violate('a second M1 was refused, and a third one is too');
+    },
+  ),
+  check(
+    'PS-STATE-07/first-b',
+    {
+      from: 'unpaired',
+      needs: ['PS-M3-01'],
+      costs: { m2: 2, m4: 1, attempts: 1 },
+      allow: [tlvError(4), badRequest()],
+      tolerate: [anyRefusal()],
+      forbid: [m4, silence()],
+    },
+    async ({ controller, expect, notApplicable }) => {
+      const setup = await controller.pairSetup();
+      const again = await setup.sendM1(undefined, controller.stepWait, false);
+      if (!m2.matches(again))
+        notApplicable('a second M1 on the connection is refused (PS-STATE-07/second-b)');
+      expect(await setup.sendM3(), 'M3 for the first B').to.be.allowed();
+    },
+  ),
+  check(
+    'PS-STATE-07/after-m4',
+    {
+      from: 'unpaired',
+      grid: ['setup-m1', 'out-of-order'],
+      needs: ['PS-M3-01'],
+      costs: { m2: 2, m4: 2 },
+      allow: [m4],
+      tolerate: [anyRefusal()],
+      forbid: [silence()],
+    },
+    async ({ controller, expect }) => {
+      const setup = await controller.pairSetup();
+      await setup.m3();
+      const again = await setup.sendM1(undefined, controller.stepWait, false);
+      expect(m2.matches(again) ? await takesM3(setup) : again).to.be.allowed();
+    },
+  ),
+
+  ...(['after-m1', 'after-m4'] as const).map((moment) =>
+    check(
+      `PS-STATE-08/${moment}`,
+      {
+        from: 'unpaired',
+        leaves: 'paired',
+        ...(moment === 'after-m1' && { grid: ['setup-m1', 'other-connection'] as const }),
+        needs: ['PS-M5-01'],
+        costs: { m2: 1, m4: 1, m6: 1 },
+        allow: [busy, m2],
+        tolerate: [anyRefusal()],
+        forbid: [silence()],
+      },
+      async ({ controller, expect, observe, violate }) => {
+        const first = await controller.pairSetup();
+        if (moment === 'after-m4') await first.m3();
+        const second = await controller.setup();
+        const outcome = await second.sendM1(undefined, controller.judgedWait, false);
+        expect(outcome, 'M1 on a second connection').to.be.allowed();
+        const served = m2.matches(outcome);
+        let went = moment === 'after-m4' || m4.matches(await first.sendM3());
+        if (went) went = m6.matches(await sendsM5(first));
+        const how = served ? (went ? 'runs beside it' : 'takes over') : 'refused';
+        observe('a second M1 while a setup is in progress', how);
+        if (went) return;
+        if (!served) violate('a second M1 was refused, and the setup in progress does not complete after it');
+        if (!m4.matches(await takesM3(second)))
+          violate('neither the setup in progress nor the one that took over completes');
+      },
+    ),
+  ),
+
+  check(
+    'PS-STATE-09',
+    {
+      from: 'unpaired',
+      leaves: 'paired',
+      needs: ['PS-M5-01'],
+      costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
+      allow: [success('pairings-list')],
+    },
+    async ({ controller, expect, observe, violate }) => {
+      const setups = [await controller.pairSetup(), await controller.setup()];
+      const ready: PairSetup[] = [];
+      if (m2.matches(await setups[1]!.sendM1(undefined, controller.stepWait, false)))
+        controller.accept(setups[1]!.m2!);
+      for (const setup of setups) {
+        if (setup.m2 === undefined) continue;
+        setup.machine.answer(setup.m2.salt!, setup.m2.B!);
+        if (m4.matches(await setup.sendM3())) ready.push(setup);
+      }
+      observe('setups that reach M4 side by side', String(ready.length));
+      if (ready.length === 0) throw new StepFailed('PS-STATE-08', 'neither of two setups reached M4');
+      const outcomes = await Promise.all(ready.map((setup) => setup.sendM5()));
+      const winners = ready.filter((_setup, i) => m6.matches(outcomes[i]!));
+      if (winners.length > 1) violate('two controllers were both told that they are the first and only one');
+      expect(winners.length, 'setups that succeed').to.equal(1);
+      const outcome = outcomes[ready.indexOf(winners[0]!)]!;
+      if (outcome.kind === 'reply') winners[0]!.readM6(outcome);
+      const list = await (await controller.session()).sendPairings(listPairings());
+      expect(list).to.be.allowed();
+      const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
+      expect(entries.length, 'pairings').to.equal(1);
+    },
+  ),
+
+  ...(['m2', 'm4'] as const).flatMap((moment) =>
+    (['fin', 'rst'] as const).map((way) =>
+      check(
+        `PS-STATE-10/${way}-after-${moment}`,
+        {
+          from: 'unpaired',
+          needs: moment === 'm4' ? ['PS-M3-01'] : [],
+          costs: { m2: 2, ...(moment === 'm4' && { m4: 1 }) },
+          allow: [m2],
+        },
+        async ({ controller, expect, observe }) => {
+          const setup = await controller.pairSetup();
+          if (moment === 'm4') await setup.m3();
+          departures[way]!(setup.link, nothing);
+          const { outcome, waited } = await polled(controller, FREE_AGAIN, 500);
+          expect(outcome, `M1 ${FREE_AGAIN / 1000} s after the other connection has gone`).to.be.allowed();
+          observe('milliseconds until Pair Setup is free', String(Math.round(waited)));
+        },
+      ),
+    ),
+  ),
+
+  check(
+    'PS-STATE-11',
+    {
+      from: 'unpaired',
+      needs: ['PS-M3-01'],
+      costs: { m2: 2, m4: 1, attempts: 1 },
+      allow: [m2],
+      tolerate: [busy],
+      forbid: [silence()],
+    },
+    async ({ controller, expect, observe }) => {
+      const silent = await controller.pairSetup();
+      const { outcome, waited } = await polled(controller, FREE_AFTER_SILENCE, 2_000);
+      expect(outcome, `M1 after ${FREE_AFTER_SILENCE / 1000} s of silence elsewhere`).to.be.allowed();
+      observe(
+        'seconds until Pair Setup is free',
+        m2.matches(outcome) ? String(Math.round(waited / 1000)) : 'more than 60',
+      );
+      // An accessory that was never busy runs setups side by side, and the first may well go on.
+      if (!m2.matches(outcome) || waited < 2_000 || !(await silent.link.stillOpen(50))) return;
+      expect(await silent.sendM3(), 'M3 of the setup that timed out').to.be.allowed({
+        ...reject('setup-m4'),
+        tolerate: [anyRefusal()],
+      });
+    },
+  ),
+
+  check(
+    'PS-STATE-12/m3',
+    {
+      from: 'unpaired',
+      grid: ['setup-m3', 'other-connection'],
+      needs: ['PS-M3-01'],
+      costs: { m2: 1, m4: 1, attempts: 1 },
+      allow: [tlvError(4), badRequest()],
+      tolerate: [anyRefusal(), m4],
+    },
+    async ({ controller, expect, violate }) => {
+      const owner = await controller.pairSetup();
+      const other = await controller.open();
+      const { A, M1 } = owner.machine.session;
+      const outcome = await (await controller.setup({ link: other })).sendItems(setupM3(A, M1));
+      expect(outcome).to.be.allowed();
+      if (!m4.matches(outcome)) return;
+      const stranger = await controller.setup();
+      if (m6.matches(await stranger.sendM5({ secret: zeroSecret, key: zeroKey })))
+        violate('one SRP state serves every connection, and a third one paired without knowing K');
+    },
+  ),
+  check(
+    'PS-STATE-12/m5',
+    {
+      ...afterM4,
+      grid: ['setup-m5', 'other-connection'],
+      costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
+      allow: [tlvError(6), badRequest()],
+      tolerate: [anyRefusal(), m6],
+      forbid: [silence()],
+    },
+    async ({ controller, expect }) => {
+      const owner = await controller.pairSetup();
+      await owner.m3();
+      const outcome = await owner.on(await controller.open()).sendM5();
+      expect(outcome).to.be.allowed();
+      if (outcome.kind === 'reply' && m6.matches(outcome)) owner.readM6(outcome);
+      else expect(await controller.isStored(owner.identity), 'stored').to.equal(false);
+    },
+  ),
+
+  check(
+    'PS-STATE-13',
+    {
+      from: 'unpaired',
+      needs: ['PS-M3-01'],
+      costs: { m2: 2, m4: 2, attempts: 1 },
+      allow: [tlvError(4, 'Authentication')],
+      tolerate: [anyRefusal()],
+      forbid: [m4],
+    },
+    async ({ controller, expect }) => {
+      const recorded = await controller.pairSetup();
+      await recorded.m3();
+      await recorded.link.close();
+      const { A, M1 } = recorded.machine.session;
+      const replay = await controller.setup();
+      controller.must('setup-m2', 'PS-M1-01', await replay.sendM1(undefined, controller.stepWait));
+      expect(await replay.sendItems(setupM3(A, M1)), 'the recorded M3').to.be.allowed();
+    },
+  ),
+
+  ...(['m1', 'm3', 'm5'] as const).flatMap((step) =>
+    Object.entries(departures).map(([way, leave]) =>
+      check(
+        `PS-STATE-14/${way}-after-${step}`,
+        {
+          from: 'unpaired',
+          leaves: 'paired',
+          needs: ['PS-M5-01'],
+          costs: {
+            m2: 2,
+            m4: step === 'm1' ? 1 : 2,
+            m6: step === 'm5' ? 2 : 1,
+            ...(step === 'm5' && { verifies: 1 }),
+          },
+          allow: [m6],
+        },
+        async ({ controller, bench, expect }) => {
+          const setup = await controller.setup();
+          expect(await setup.sendM1(undefined, controller.stepWait), 'M1 at first').to.be.allowed({
+            allow: [m2],
+          });
+          controller.accept(setup.m2!);
+          setup.machine.answer(setup.m2!.salt!, setup.m2!.B!);
+          if (step !== 'm1') await setup.m3();
+          if (step === 'm5') await setup.m5();
+          const next = setup.link.encode({
+            method: 'POST',
+            path: controller.profile.paths.setup,
+            headers: [['Content-Type', controller.profile.mediaType]],
+            body: encodeTlv(
+              step === 'm1' ? setup.machine.m3() : step === 'm3' ? setup.machine.m5() : setupM1(),
+            ),
+          });
+          leave(setup.link, next);
+          if (step === 'm5') await bench.unpair();
+          const { setup: fresh, outcome } = await polled(controller, FREE_AGAIN, 500);
+          expect(outcome, 'M1 afterwards').to.be.allowed({ allow: [m2] });
+          expect(await takesM3(fresh), 'M3 afterwards').to.be.allowed({ allow: [m4] });
+          expect(await sendsM5(fresh), 'M5 afterwards').to.be.allowed();
+        },
+      ),
+    ),
+  ),
+
+  check(
+    'PS-STATE-16',
+    {
+      from: 'unpaired',
+      leaves: 'paired',
+      needs: ['PS-M5-01'],
+      risky: true,
+      costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
+      allow: [success('verify-m2'), tlvError(2), badRequest()],
+      tolerate: [anyRefusal()],
+      forbid: [silence()],
+    },
+    async ({ controller, bench, expect, observe, violate }) => {
+      const setup = await controller.pairSetup();
+      const verify = await controller.verify({
+        as: controller.newIdentity(),
+        link: setup.link,
+        housekeeping: true,
+      });
+      expect(await verify.sendM1(undefined, controller.judgedWait), 'Pair Verify M1').to.be.allowed();
+      const goesOn = {
+        allow: [m4, m6, tlvError(4), tlvError(6), badRequest()],
+        tolerate: [anyRefusal()],
+        forbid: [silence()],
+      };
+      if (await setup.link.stillOpen(50)) {
+        const third = await setup.sendM3();
+        expect(third, 'M3 behind it').to.be.allowed(goesOn);
+        if (m4.matches(third)) {
+          const fifth = await sendsM5(setup);
+          expect(fifth, 'M5 behind it').to.be.allowed(goesOn);
+          observe('Pair Setup around a Pair Verify M1', m6.matches(fifth) ? 'completes' : 'ends');
+          if (m6.matches(fifth)) return;
+        }
+      }
+      await setup.link.close();
+      if (bench.state === 'unknown') await bench.ensure('unpaired');
+      const { setup: fresh } = await polled(controller, FREE_AGAIN, 500);
+      if (fresh.m2 === undefined || !m4.matches(await takesM3(fresh)) || !m6.matches(await sendsM5(fresh)))
+        violate('a new Pair Setup does not complete after a Pair Verify M1 came between');
+    },
   ),
 ]);

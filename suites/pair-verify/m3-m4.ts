@@ -6,6 +6,7 @@ import {
   chapter,
   controllerIdentity,
   flip,
+  misplacedError,
   otherError,
   sign,
   signedInfo,
@@ -66,6 +67,7 @@ export default chapter('pair-verify.m3-m4', ({ check }) => [
       needs: ['PV-M3-01'],
       costs: { verifies: 1 },
       allow: [tlvError(4, 'Authentication')],
+      tolerate: [misplacedError(4, 'Authentication')],
       forbid: [success('verify-m4')],
     },
     async ({ controller, expect }) => {

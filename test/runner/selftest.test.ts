@@ -62,7 +62,13 @@ describe('runner: selftest', () => {
   });
 
   it('counts a warning of the healthy twin as a red too', () => {
-    const row: Row = { fault: undefined, breaks: [], failed: [], odd: ['PS-M3-04 warn: tolerated'] };
+    const row: Row = {
+      fault: undefined,
+      breaks: [],
+      benign: false,
+      failed: [],
+      odd: ['PS-M3-04 warn: tolerated'],
+    };
     expect(grade([], [row]).passed).to.equal(false);
   });
 

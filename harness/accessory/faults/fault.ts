@@ -3,7 +3,7 @@ import { type Behaviour, healthy } from '../behaviour.js';
 /** One mistake a programmer made, as a change of the healthy behaviour. */
 export interface Fault {
   readonly name: string;
-  /** Ids of the requirements it violates; never empty. */
+  /** Ids of the requirements it violates; empty for a benign variant. */
   readonly breaks: readonly string[];
   /** The mistake, in one line. */
   readonly story: string;

@@ -7,9 +7,12 @@ import { pairingsFaults } from './pairings.js';
 import { sessionFaults } from './session.js';
 import { setupM1Faults } from './setup-m1.js';
 import { setupM5Faults } from './setup-m5.js';
+import { setupStateFaults } from './setup-states.js';
 import { tlvFaults } from './tlv.js';
+import { variants } from './variants.js';
 
 export * from './fault.js';
+export { variants };
 
 /** Every fault, by chapter. */
 export const faults: readonly Fault[] = unique([
@@ -17,15 +20,16 @@ export const faults: readonly Fault[] = unique([
   ...setupM1Faults,
   ...setupM5Faults,
   ...pairSetupFaults,
+  ...setupStateFaults,
   ...pairVerifyFaults,
   ...pairingsFaults,
   ...sessionFaults,
   ...httpFaults,
 ]);
 
-/** @throws InputError when no fault has that name. */
+/** A fault or a benign variant. @throws InputError when there is none of that name. */
 export function findFault(name: string): Fault {
-  const found = faults.find((fault) => fault.name === name);
+  const found = [...faults, ...variants].find((fault) => fault.name === name);
   if (found === undefined)
     throw new InputError(
       `fault: there is none named "${name}"; \`hapspec accessory --list-faults\` shows them`,

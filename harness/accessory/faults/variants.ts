@@ -1,0 +1,74 @@
+import { Length, TlvError, errorReply, srpConventions } from '../../protocol/index.js';
+import type { Behaviour, Reply } from '../behaviour.js';
+import type { Fault } from './fault.js';
+import { fails } from './items.js';
+
+/** Another way to be right: whole accessories like it are sold, and no check may fail on them. */
+function benign(name: string, story: string, change: Fault['change']): Fault {
+  return { name, breaks: [], story, change };
+}
+
+const dueState: Readonly<Record<string, number>> = {
+  'setup-m2': 2,
+  'setup-m4': 4,
+  'setup-m6': 6,
+  'verify-m2': 2,
+  'verify-m4': 4,
+};
+
+/** State of the reply to a message, also to one that is no message of the protocol. */
+function stateDue({ step, request }: Reply): number {
+  return dueState[step ?? ''] ?? (request.state === 3 || request.state === 5 ? request.state + 1 : 2);
+}
+
+function contention(how: Behaviour['setupContention']): Fault['change'] {
+  return () => ({ setupContention: how });
+}
+
+/** Accessories that differ from the reference where the sources allow it. */
+export const variants: readonly Fault[] = [
+  benign(
+    'parallel-setups',
+    'every connection may run a Pair Setup of its own; the first M5 wins',
+    contention('parallel'),
+  ),
+  benign(
+    'setup-take-over',
+    'a second M1 takes Pair Setup over, the first controller has to begin anew',
+    contention('take-over'),
+  ),
+  benign('static-salt', 'salt and verifier are made once, in the factory (erratum E06)', () => ({
+    drawSalt: () => new Uint8Array(Length.salt).fill(0x5a),
+  })),
+  benign('strict-400', 'every refusal is HTTP 400, with State and Error in its body (erratum E21)', (ok) => ({
+    status: (reply) => (fails(reply) ? 400 : ok.status(reply)),
+    sendsBody: (reply, status) => status === 400 || ok.sendsBody(reply, status),
+  })),
+  benign('tlv-errors', 'what is malformed or out of sequence gets HTTP 200 with State and Error', (ok) => ({
+    status: (reply) => (reply.status === 400 ? 200 : ok.status(reply)),
+    beforeSending: (reply) =>
+      reply.status === 400 ? errorReply(stateDue(reply), TlvError.Unknown) : ok.beforeSending(reply),
+  })),
+  benign(
+    'padded-session',
+    'S and B enter the hashes with their leading zero bytes (errata E04, E05)',
+    () => ({ convention: srpConventions['padded-session'] }),
+  ),
+  benign('closes-after-refusal', 'a plain connection ends behind every refusal', (ok) => ({
+    closesAfter: (response) => (response.refused && !response.secured) || ok.closesAfter(response),
+  })),
+  benign('patient-setup', 'after a wrong proof or a broken M5 the exchange goes on', () => ({
+    keepsExchangeAfter: (event) => event !== 'refused-m1',
+  })),
+  benign('items-reversed', 'items of Pair Setup and Pair Verify are written last one first', (ok) => ({
+    beforeSending: (reply) =>
+      reply.step !== undefined && reply.step in dueState
+        ? [...ok.beforeSending(reply)].reverse()
+        : ok.beforeSending(reply),
+    beforeSealing: (step, items) => [...ok.beforeSealing(step, items)].reverse(),
+  })),
+  benign('locks-in-m4', 'the hundredth wrong proof is itself answered with MaxTries (erratum E14)', (ok) => ({
+    wrongProofError: (failedAttempts) =>
+      failedAttempts >= 100 ? TlvError.MaxTries : ok.wrongProofError(failedAttempts),
+  })),
+];
