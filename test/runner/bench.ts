@@ -61,16 +61,30 @@ export interface Setting {
   readonly selected?: readonly Case[];
   readonly strict?: boolean;
   readonly bench?: Bench;
+  /** Checks that lock the accessory too; they make hundreds of guesses each. */
+  readonly destructive?: boolean;
 }
 
 /** A run put together as the command does it: embedded and the whole suite unless said otherwise. */
 export function newRun(setting: Setting = {}): Run {
   const { target = 'embedded', seed = '1', patience = defaultPatience, strict = false } = setting;
+  const { destructive = false } = setting;
   const suite = setting.suite ?? wholeSuite;
   const random = seededRandom(seed);
   const bench = setting.bench ?? benchFor(parseAddress(target), { code, random, patience });
   const selected = setting.selected ?? suite;
-  return new Run({ target, seed, random, version: '0', command: 'test', strict, bench, suite, selected });
+  return new Run({
+    target,
+    seed,
+    random,
+    version: '0',
+    command: 'test',
+    strict,
+    bench,
+    suite,
+    selected,
+    destructive,
+  });
 }
 
 /** Survey, every entry of the plan, restore. */

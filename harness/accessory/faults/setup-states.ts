@@ -277,7 +277,7 @@ const errors: readonly Fault[] = [
     silent(({ endpoint, request }) => endpoint === 'pair-verify' && request.items.length === 1),
   ),
   fault(
-    'missing-method-unanswered',
+    'pairings-without-method-unanswered',
     { breaks: ['PS-ERR-04'], story: 'a request to /pairings waits for its Method' },
     silent(({ endpoint, request }) => endpoint === 'pairings' && !request.has(TlvType.Method)),
   ),
