@@ -1,6 +1,8 @@
 /** The narrow door: all that a suite file may import. */
 export {
+  type Edit,
   type M5Options,
+  applyEdit,
   all,
   drop,
   duplicate,
@@ -76,5 +78,6 @@ export {
   unauthorised,
 } from './target/index.js';
 export { StepFailed } from './target/index.js';
+export { type Matcher } from './target/index.js';
 export { loadCatalogue } from './runner/catalogue.js';
-export { type Alternatives, type CheckSpec, chapter, loadCases, reject } from './runner/check.js';
+export { type Alternatives, type Cell, type CheckSpec, chapter, loadCases, reject } from './runner/check.js';

@@ -8,6 +8,7 @@ import states from './pair-setup/states.js';
 import verifyM1m2 from './pair-verify/m1-m2.js';
 import verifyM3m4 from './pair-verify/m3-m4.js';
 import administration from './pairings/administration.js';
+import grid from './tlv8/grid.js';
 import requirements from './requirements.json' with { type: 'json' };
 import frames from './session/frames.js';
 import encoding from './tlv8/encoding.js';
@@ -15,6 +16,6 @@ import encoding from './tlv8/encoding.js';
 /** The catalogue and the chapters in the order of the protocol. Loading stops on any contradiction between them. */
 export const catalogue = loadCatalogue(requirements);
 export const suite = loadCases(
-  [encoding, m1m2, m3m4, m5m6, errors, states, verifyM1m2, verifyM3m4, administration, frames, http],
+  [encoding, grid, m1m2, m3m4, m5m6, errors, states, verifyM1m2, verifyM3m4, administration, frames, http],
   catalogue,
 );

@@ -246,8 +246,8 @@ export class PairSetup {
     return new PairSetup(this.controller, link, this.code, this.identity, undefined, this.machine);
   }
 
-  private async exchange(items: readonly TlvItem[], wait: number): Promise<Outcome> {
-    return this.link.post(this.controller.profile.paths.setup, items, wait);
+  private exchange(body: Bytes, wait: number): Promise<Outcome> {
+    return this.link.postBytes(this.controller.profile.paths.setup, body, wait);
   }
 
   /**
@@ -295,10 +295,15 @@ export class PairSetup {
   }
 
   /** Any items in the place of M3. */
-  async sendItems(items: readonly TlvItem[], wait = this.controller.judgedWait): Promise<Outcome> {
+  sendItems(items: readonly TlvItem[], wait = this.controller.judgedWait): Promise<Outcome> {
+    return this.sendM3Bytes(encodeTlv(items), wait);
+  }
+
+  /** Any bytes in the place of M3, judged. */
+  async sendM3Bytes(body: Bytes, wait = this.controller.judgedWait): Promise<Outcome> {
     const { bench } = this.controller;
     bench.spent.m4++;
-    const outcome = await this.exchange(items, wait);
+    const outcome = await this.exchange(body, wait);
     // Some accessories count every M3 that does not succeed, not only wrong proofs.
     if (!success('setup-m4').matches(outcome)) bench.spendAttempt();
     return outcome;
@@ -322,14 +327,18 @@ export class PairSetup {
 
   /** M5, by the rule or with departures, judged. The identity is remembered before it leaves. */
   async sendM5(options: M5Options = {}, edit?: Edit, wait = this.controller.judgedWait): Promise<Outcome> {
+    return this.sendM5Bytes(encodeTlv(applyEdit(this.machine.m5(options), edit)), wait);
+  }
+
+  /** Any bytes in the place of M5, judged. The identity is remembered before they leave. */
+  sendM5Bytes(body: Bytes, wait = this.controller.judgedWait): Promise<Outcome> {
     const { bench } = this.controller;
-    const items = applyEdit(this.machine.m5(options), edit);
     this.link.inside('sub-TLV of M5', this.machine.lastSub);
     bench.remember(this.identity, 'pair-setup');
     bench.spent.m6++;
     // Until M6 is read the accessory may or may not hold this pairing.
     bench.state = 'unknown';
-    return this.exchange(items, wait);
+    return this.exchange(body, wait);
   }
 
   /** Reads M6 of a right M5, tells the watches, and notes that the accessory is paired. */

@@ -114,7 +114,7 @@ const m1: readonly Fault[] = [
   ),
   fault(
     'missing-state-is-m1',
-    { breaks: ['PS-M1-06'], story: 'State defaults to 1 when it is not there' },
+    { breaks: ['PS-M1-06', 'TLV-14'], story: 'State defaults to 1 when it is not there' },
     (ok) => ({
       stateOf: (request) =>
         request.endpoint === 'pair-setup' && !request.message.has(TlvType.State) ? 1 : ok.stateOf(request),
@@ -122,7 +122,10 @@ const m1: readonly Fault[] = [
   ),
   fault(
     'any-state-is-m1',
-    { breaks: ['PS-M1-12'], story: 'the switch over State takes its default branch for M1' },
+    {
+      breaks: ['PS-M1-12', 'TLV-14'],
+      story: 'the switch over State takes its default branch for M1',
+    },
     (ok) => ({
       stateOf(request) {
         const state = ok.stateOf(request);

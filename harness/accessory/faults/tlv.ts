@@ -35,7 +35,7 @@ export const tlvFaults: readonly Fault[] = [
   ),
   fault(
     'rejects-unknown-tlvs',
-    { breaks: ['TLV-02'], story: 'the switch over TLV types has a default branch that fails' },
+    { breaks: ['TLV-02', 'TLV-14'], story: 'the switch over TLV types has a default branch that fails' },
     (ok) => ({
       isMalformed: (request) =>
         ok.isMalformed(request) || request.message.items.some(({ type }) => !known.includes(type)),
@@ -68,7 +68,7 @@ export const tlvFaults: readonly Fault[] = [
   ),
   fault(
     'long-body-stops-it',
-    { breaks: ['TLV-03'], story: 'the body is copied into a buffer of 4096 bytes' },
+    { breaks: ['TLV-03', 'TLV-14'], story: 'the body is copied into a buffer of 4096 bytes' },
     (ok) => ({
       survives: (request) => ok.survives(request) && bodyLength(request.message) <= 4096,
     }),
@@ -103,13 +103,44 @@ export const tlvFaults: readonly Fault[] = [
   ),
   fault(
     'short-fragment-stops-it',
-    { breaks: ['TLV-07'], story: 'an assertion that only a full fragment goes on ends the process' },
+    {
+      breaks: ['TLV-07', 'TLV-14'],
+      story: 'an assertion that only a full fragment goes on ends the process',
+    },
     (ok) => ({
       survives: (request) =>
         ok.survives(request) &&
         !request.message.fragments.some(
           ({ type, value }, i, all) => all[i + 1]?.type === type && value.length < 255,
         ),
+    }),
+  ),
+  fault(
+    'repeated-item-stops-it',
+    { breaks: ['TLV-14'], story: 'an assertion that every item stands once ends the process' },
+    (ok) => ({
+      survives: (request) =>
+        ok.survives(request) &&
+        !request.message.items.some(
+          ({ type }) => type !== TlvType.State && request.message.all(type).length > 1,
+        ),
+    }),
+  ),
+  fault(
+    'last-value-read-past-the-end',
+    {
+      breaks: ['TLV-14'],
+      story: 'a value is copied in its declared length, also where the body ends before it',
+    },
+    (ok) => ({
+      survives: (request) => ok.survives(request) && !/declares/.test(request.message.defect ?? ''),
+    }),
+  ),
+  fault(
+    'lone-type-byte-stops-it',
+    { breaks: ['TLV-14'], story: 'the length byte is read without asking whether the body still has one' },
+    (ok) => ({
+      survives: (request) => ok.survives(request) && !/left over/.test(request.message.defect ?? ''),
     }),
   ),
   fault(

@@ -1,0 +1,179 @@
+import {
+  type Bytes,
+  type Cell,
+  type CheckSpec,
+  type Controller,
+  type Edit,
+  type Matcher,
+  type Outcome,
+  type TlvItem,
+  TlvType,
+  anyRefusal,
+  applyEdit,
+  badRequest,
+  chapter,
+  concat,
+  drop,
+  duplicate,
+  encodeTlv,
+  insert,
+  replace,
+  silence,
+  success,
+  tlv,
+  tlvError,
+} from '../../harness/suite.js';
+
+/** A valid message of the protocol, ready to be sent with one thing wrong. */
+interface Message {
+  readonly name: Cell[0];
+  readonly spec: CheckSpec;
+  /** The success it must not be given when it is wrong. */
+  readonly success: Matcher;
+  readonly state: number;
+  /** The item that carries what the message is for. */
+  readonly item: 'PublicKey' | 'Proof' | 'EncryptedData' | 'Flags';
+  /** Brings the accessory to the point; returns the items, and what sends bytes in their place. */
+  prepare(controller: Controller): Promise<{
+    readonly items: readonly TlvItem[];
+    send(body: Bytes): Promise<Outcome>;
+    /** What a wrongly accepted message would have left behind. */
+    harmed?(): Promise<boolean>;
+  }>;
+}
+
+const messages: readonly Message[] = [
+  {
+    name: 'setup-m1',
+    spec: { from: 'unpaired', costs: { m2: 1 } },
+    success: success('setup-m2'),
+    state: 2,
+    item: 'Flags',
+    async prepare(controller) {
+      const setup = await controller.setup();
+      return {
+        // Four bytes without a flag: there is something to split, and nothing to ask for.
+        items: [...setup.machine.m1(), tlv(TlvType.Flags, new Uint8Array(4))],
+        send: (body) => setup.sendM1Bytes(body),
+      };
+    },
+  },
+  {
+    name: 'setup-m3',
+    spec: { from: 'unpaired', needs: ['PS-M3-01'], costs: { m2: 1, m4: 1, attempts: 1 } },
+    success: success('setup-m4'),
+    state: 4,
+    item: 'Proof',
+    async prepare(controller) {
+      const setup = await controller.pairSetup();
+      return { items: setup.machine.m3(), send: (body) => setup.sendM3Bytes(body) };
+    },
+  },
+  {
+    name: 'setup-m5',
+    spec: { from: 'unpaired', needs: ['PS-M5-01'], costs: { m2: 1, m4: 1, m6: 1, verifies: 1 } },
+    success: success('setup-m6'),
+    state: 6,
+    item: 'EncryptedData',
+    async prepare(controller) {
+      const setup = await controller.pairSetup();
+      await setup.m3();
+      return {
+        items: setup.machine.m5(),
+        send: (body) => setup.sendM5Bytes(body),
+        harmed: () => controller.isStored(setup.identity),
+      };
+    },
+  },
+];
+
+type Verdict = 'refused' | 'either' | 'served';
+
+interface Defect {
+  readonly name: Cell[1];
+  /** What the message with it deserves. */
+  readonly verdict: Verdict;
+  /** Changes the items. */
+  edit?(message: Message): Edit;
+  /** Changes the bytes. */
+  cut?(body: Bytes): Bytes;
+  /** Messages whose cell is another check already. */
+  readonly elsewhere: readonly Cell[0][];
+}
+
+const defects: readonly Defect[] = [
+  { name: 'state-wrong', verdict: 'refused', edit: () => replace('State', 9), elsewhere: ['setup-m1'] },
+  { name: 'state-missing', verdict: 'refused', edit: () => drop('State'), elsewhere: ['setup-m1'] },
+  {
+    name: 'duplicated',
+    verdict: 'either',
+    edit: ({ item }) => duplicate(item, 'end'),
+    elsewhere: ['setup-m1'],
+  },
+  {
+    name: 'split',
+    verdict: 'either',
+    edit:
+      ({ item }) =>
+      (items) =>
+        items.flatMap((one) =>
+          one.type === TlvType[item]
+            ? [tlv(one.type, one.value.subarray(0, 2)), tlv(one.type, one.value.subarray(2))]
+            : [one],
+        ),
+    elsewhere: ['setup-m3'],
+  },
+  {
+    name: 'truncated',
+    verdict: 'refused',
+    cut: (body) => body.subarray(0, body.length - 1),
+    elsewhere: ['setup-m1'],
+  },
+  { name: 'trailing', verdict: 'either', cut: (body) => concat(body, Uint8Array.of(0x7f)), elsewhere: [] },
+  {
+    name: 'unknown',
+    verdict: 'served',
+    edit: () => insert(tlv(0x7f, Uint8Array.of(1, 2, 3, 4)), 1),
+    elsewhere: ['setup-m1'],
+  },
+  {
+    name: 'oversized',
+    verdict: 'either',
+    edit: () => insert(tlv(0x7f, new Uint8Array(5_000)), -1),
+    elsewhere: ['setup-m1'],
+  },
+];
+
+function alternatives({ success: granted, state }: Message, verdict: Verdict): CheckSpec {
+  const refusal = [tlvError(state), badRequest()];
+  return {
+    from: 'any',
+    allow: verdict === 'served' ? [granted] : verdict === 'either' ? [granted, ...refusal] : refusal,
+    // What is unknown has to be ignored (TLV-02).
+    tolerate: verdict === 'served' ? [] : [anyRefusal()],
+    forbid: verdict === 'refused' ? [granted, silence()] : [silence()],
+  };
+}
+
+/** The cells of the grid that no other check fills: a valid message with one thing wrong. */
+export default chapter('tlv8.grid', ({ check }) =>
+  defects.flatMap(({ name, verdict, edit, cut, elsewhere }) =>
+    messages
+      .filter((message) => !elsewhere.includes(message.name))
+      .map((message) =>
+        check(
+          `TLV-14/${message.name}-${name}`,
+          { ...alternatives(message, verdict), ...message.spec, risky: true, grid: [message.name, name] },
+          async ({ controller, expect, observe }) => {
+            const { items, send, harmed } = await message.prepare(controller);
+            const whole = encodeTlv(applyEdit(items, edit?.(message)));
+            const outcome = await send(cut === undefined ? whole : cut(whole));
+            expect(outcome).to.be.allowed();
+            const granted = message.success.matches(outcome);
+            observe(name, granted ? 'served' : 'refused');
+            if (!granted && harmed !== undefined) expect(await harmed(), 'stored').to.equal(false);
+          },
+        ),
+      ),
+  ),
+);
