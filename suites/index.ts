@@ -9,12 +9,15 @@ import verifyM1m2 from './pair-verify/m1-m2.js';
 import verifyM3m4 from './pair-verify/m3-m4.js';
 import administration from './pairings/administration.js';
 import grid from './tlv8/grid.js';
+import exclusions from './excluded.json' with { type: 'json' };
 import requirements from './requirements.json' with { type: 'json' };
 import frames from './session/frames.js';
 import encoding from './tlv8/encoding.js';
 
 /** The catalogue and the chapters in the order of the protocol. Loading stops on any contradiction between them. */
 export const catalogue = loadCatalogue(requirements);
+/** Requirements no check is meant for, each with its reason. */
+export const excluded: ReadonlyMap<string, string> = new Map(Object.entries(exclusions));
 export const suite = loadCases(
   [encoding, grid, m1m2, m3m4, m5m6, errors, states, verifyM1m2, verifyM3m4, administration, frames, http],
   catalogue,

@@ -1,11 +1,43 @@
 import { faults } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
-import { type Case, matchesPattern, select, wordsOf } from '../runner/index.js';
-import { catalogue, suite } from '../../suites/index.js';
+import { type Case, coverage, gridTable, matchesPattern, select, wordsOf } from '../runner/index.js';
+import { catalogue, excluded, suite } from '../../suites/index.js';
 import { didYouMean } from './nearest.js';
 
-/** `hapspec list`: every check with id, level and title, by chapter. */
-export function listCommand(flags: { only?: readonly string[]; skip?: readonly string[] }): string {
+export interface ListFlags {
+  readonly only?: readonly string[];
+  readonly skip?: readonly string[];
+  readonly coverage?: boolean;
+}
+
+/** `hapspec list --coverage`: every requirement of the catalogue, its checks or why it has none. */
+function coverageLines(): string {
+  const lines: string[] = [];
+  let area = '';
+  const all = coverage(suite, catalogue, excluded);
+  for (const { requirement, cases, excluded: reason } of all) {
+    if (requirement.area !== area) lines.push('', requirement.area);
+    area = requirement.area;
+    const state =
+      cases.length > 0
+        ? `${cases.length} ${cases.length === 1 ? 'check' : 'checks'}`
+        : (reason ?? 'no check in this version');
+    lines.push(
+      `  ${requirement.id.padEnd(14)} ${requirement.level.padEnd(6)} ${requirement.title}: ${state}`,
+    );
+  }
+  const checked = all.filter(({ cases }) => cases.length > 0).length;
+  const left = all.filter(({ excluded: reason }) => reason !== undefined).length;
+  lines.push(
+    '',
+    `${all.length} requirements: ${checked} checked, ${left} excluded with a reason, ${all.length - checked - left} without a check`,
+  );
+  return lines.join('\n').trimStart();
+}
+
+/** `hapspec list`: every check with id, level and title, by chapter, and the grid of messages and defects. */
+export function listCommand(flags: ListFlags): string {
+  if (flags.coverage) return coverageLines();
   const cases = select(suite, flags);
   const lines: string[] = [];
   let chapter = '';
@@ -16,6 +48,8 @@ export function listCommand(flags: { only?: readonly string[]; skip?: readonly s
     lines.push(`  ${entry.id.padEnd(42)} ${entry.requirement.level.padEnd(6)} ${kind} ${entry.title}`);
   }
   const requirements = new Set(cases.map((entry) => entry.requirement.id));
+  if (flags.only === undefined && flags.skip === undefined)
+    lines.push('', 'Checks by message and what is wrong with it:', ...gridTable(suite));
   lines.push(
     '',
     `${cases.length} checks of ${requirements.size} requirements; the catalogue has ${catalogue.size}`,

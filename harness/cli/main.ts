@@ -3,7 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { InputError } from '../protocol/index.js';
 import { type AccessoryFlags, accessoryCommand } from './accessory.js';
 import { loadConfig, mergeConfig } from './config.js';
-import { explainCommand, listCommand } from './list.js';
+import { type ListFlags, explainCommand, listCommand } from './list.js';
 import { type PairingFlags, pairCommand, pairingsCommand, unpairCommand } from './pairings.js';
 import { type RunFlags, runCommand } from './run.js';
 import { type SelftestFlags, selftestCommand } from './selftest.js';
@@ -64,7 +64,8 @@ function program(exit: (code: number) => void): Command {
     .description('show all checks')
     .option('--only <PATTERN>', 'only checks with such an id, * allowed (repeatable)', collect)
     .option('--skip <PATTERN>', 'leave out checks with such an id (repeatable)', collect)
-    .action((flags: { only?: string[]; skip?: string[] }) => console.log(listCommand(flags)));
+    .option('--coverage', 'every requirement of the catalogue: its checks, or why it has none')
+    .action((flags: ListFlags) => console.log(listCommand(flags)));
 
   hapspec
     .command('explain')

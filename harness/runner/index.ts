@@ -1,6 +1,7 @@
 /** Catalogue, selection, plan, execution, status. */
 export * from './catalogue.js';
 export * from './check.js';
+export * from './coverage.js';
 export * from './judge.js';
 export * from './mount.js';
 export * from './result.js';

@@ -136,7 +136,13 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
 
   check(
     'PS-M1-06',
-    { from: 'unpaired', risky: true, costs: { m2: 2 }, ...reject('setup-m2') },
+    {
+      from: 'unpaired',
+      grid: ['setup-m1', 'state-missing'],
+      risky: true,
+      costs: { m2: 2 },
+      ...reject('setup-m2'),
+    },
     async ({ controller, expect }) => {
       const setup = await controller.setup();
       expect(await setup.sendM1(drop('State'))).to.be.allowed();
@@ -149,6 +155,7 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
       `PS-M1-12/state-${state}`,
       {
         from: 'unpaired',
+        grid: ['setup-m1', 'state-wrong'],
         risky: true,
         costs: { m2: 2, verifies: 1 },
         allow: [anyRefusal()],
@@ -194,7 +201,13 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
   }),
   check(
     'PS-M1-04/one-connection',
-    { from: 'unpaired', costs: { m2: 2 }, allow: [m2], tolerate: [anyRefusal()] },
+    {
+      from: 'unpaired',
+      grid: ['setup-m1', 'replayed'],
+      costs: { m2: 2 },
+      allow: [m2],
+      tolerate: [anyRefusal()],
+    },
     async ({ controller, expect, observe }) => {
       const setup = await controller.setup();
       expect(await setup.sendM1()).to.be.allowed({ allow: [m2] });
@@ -208,12 +221,16 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
     },
   ),
 
-  check('PS-M1-07', { ...risky, costs: { m2: 1 }, ...eitherWay }, async ({ controller, expect, observe }) => {
-    const setup = await controller.setup();
-    const outcome = await setup.sendM1(drop('Method'));
-    expect(outcome).to.be.allowed();
-    observe('M1 without Method', m2.matches(outcome) ? 'served' : 'refused');
-  }),
+  check(
+    'PS-M1-07',
+    { ...risky, grid: ['setup-m1', 'item-missing'], costs: { m2: 1 }, ...eitherWay },
+    async ({ controller, expect, observe }) => {
+      const setup = await controller.setup();
+      const outcome = await setup.sendM1(drop('Method'));
+      expect(outcome).to.be.allowed();
+      observe('M1 without Method', m2.matches(outcome) ? 'served' : 'refused');
+    },
+  ),
 
   ...[2, 3, 4, 5, 6, 7, 99, 255].map((method) =>
     check(

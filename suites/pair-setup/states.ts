@@ -100,6 +100,7 @@ export default chapter('pair-setup.states', ({ check }) => [
     'PS-STATE-01',
     {
       from: 'unpaired',
+      grid: ['setup-m3', 'out-of-order'],
       needs: ['PS-M3-01'],
       risky: true,
       costs: { m2: 1, m4: 2, attempts: 1 },
@@ -124,6 +125,7 @@ export default chapter('pair-setup.states', ({ check }) => [
       `PS-STATE-02/${name}`,
       {
         from: 'unpaired',
+        grid: ['setup-m5', 'out-of-order'],
         needs: ['PS-M5-01'],
         risky: true,
         costs: { m6: 1, verifies: 1 },
@@ -202,6 +204,7 @@ export default chapter('pair-setup.states', ({ check }) => [
     'PS-STATE-06',
     {
       ...afterM4,
+      grid: ['setup-m3', 'replayed'],
       risky: true,
       costs: { m2: 1, m4: 2, m6: 1, verifies: 1, attempts: 1 },
       allow: [m4, tlvError(4), badRequest()],

@@ -92,7 +92,7 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
   ...(['before', 'between', 'after'] as const).map((place, index) =>
     check(
       `TLV-02/${place}`,
-      { from: 'unpaired', costs: { m2: 1 }, ...m2 },
+      { from: 'unpaired', grid: ['setup-m1', 'unknown'], costs: { m2: 1 }, ...m2 },
       async ({ controller, expect }) => {
         const setup = await controller.setup();
         const extras = [tlv(0x7f, 0xaa), tlv(0xf0, new Uint8Array(0))];
@@ -138,6 +138,7 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
       `TLV-03/${length}-bytes`,
       {
         ...unpaired,
+        grid: ['setup-m1', 'oversized'],
         costs: { m2: 1 },
         // Only the larger one may meet a closed door: 5000 bytes are no reason to hang up.
         allow: [success('setup-m2'), tlvError(2), badRequest(), ...(length > 5000 ? [closed()] : [])],
@@ -174,6 +175,7 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
     'TLV-07',
     {
       ...unpaired,
+      grid: ['setup-m3', 'split'],
       needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1, attempts: 1 },
       allow: [success('setup-m4'), tlvError(4), badRequest()],
@@ -203,6 +205,7 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
       `TLV-08/${name}`,
       {
         ...unpaired,
+        grid: ['setup-m1', 'duplicated'],
         costs: { m2: 2 },
         allow: [
           success('setup-m2'),
@@ -228,7 +231,7 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
       `TLV-09/setup-${name}`,
       {
         ...unpaired,
-        costs: { m2: 1 },
+        grid: ['setup-m1', 'truncated'],
         allow: [tlvError(2), badRequest()],
         tolerate: [anyRefusal(), ...(fields ? [success('setup-m2')] : [])],
         forbid: [silence()],
