@@ -140,7 +140,7 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
       from: 'unpaired',
       grid: ['setup-m1', 'state-missing'],
       risky: true,
-      costs: { m2: 2 },
+      costs: { m2: 1 },
       ...reject('setup-m2'),
     },
     async ({ controller, expect }) => {
@@ -157,7 +157,7 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
         from: 'unpaired',
         grid: ['setup-m1', 'state-wrong'],
         risky: true,
-        costs: { m2: 2, verifies: 1 },
+        costs: { m2: 1 },
         allow: [anyRefusal()],
         forbid: [success('setup-m2')],
       },
@@ -177,7 +177,7 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
       {
         from: 'paired',
         keyless: true,
-        costs: { m2: 1, verifies: 1 },
+        costs: { verifies: 1 },
         allow: [tlvError(2, 'Unavailable')],
         tolerate: [anyRefusal()],
         forbid: [success('setup-m2')],
@@ -237,7 +237,7 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
       `PS-M1-08/method-${method}`,
       {
         ...risky,
-        costs: { m2: 1 },
+
         allow: [tlvError(2), badRequest()],
         tolerate: [m2, anyRefusal()],
         forbid: [silence(), success('setup-m4')],
@@ -269,7 +269,7 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
     'PS-M1-10',
     {
       ...risky,
-      costs: { m2: 2 },
+      costs: { m2: 1 },
       allow: [m2, tlvError(2), badRequest(), otherError(2)],
       tolerate: [anyRefusal()],
       forbid: [silence()],
@@ -304,7 +304,7 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
       {
         from: 'paired',
         keyless: true,
-        costs: { m2: 1 },
+
         allow: [tlvError(2), badRequest()],
         // Erratum E01: one document exempts PairSetupWithAuth. It still opens a paired accessory to who has its code.
         tolerate: [anyRefusal(), ...(method === 1 ? [m2] : [])],

@@ -206,7 +206,7 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
       {
         ...unpaired,
         grid: ['setup-m1', 'duplicated'],
-        costs: { m2: 2 },
+        costs: { m2: 1 },
         allow: [
           success('setup-m2'),
           tlvError(2),
@@ -261,7 +261,7 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
 
   check(
     'TLV-10/setup',
-    { ...unpaired, costs: { m2: 2 }, ...reject('setup-m2') },
+    { ...unpaired, costs: { m2: 1 }, ...reject('setup-m2') },
     async ({ controller, expect }) => {
       const setup = await controller.setup();
       const outcome = await setup.sendM1Bytes(new Uint8Array(0));
@@ -297,7 +297,7 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
       `TLV-11/${name}`,
       {
         ...unpaired,
-        costs: { m2: 1 },
+
         allow: [tlvError(2), badRequest(), ...(isOne ? [success('setup-m2')] : [])],
         tolerate: [anyRefusal()],
         forbid: [silence(), ...(isOne ? [] : [success('setup-m2')])],
@@ -350,7 +350,7 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
 
   check(
     'TLV-14/setup',
-    { ...unpaired, costs: { m2: 7 }, ...harmless },
+    { ...unpaired, costs: { m2: 1 }, ...harmless },
     async ({ controller, expect, random }) => {
       const m1 = encodeTlv(setupM1());
       const cut = random.below(m1.length - 1) + 1;
