@@ -10,12 +10,27 @@ import verifyM3m4 from './pair-verify/m3-m4.js';
 import administration from './pairings/administration.js';
 import grid from './tlv8/grid.js';
 import requirements from './requirements.json' with { type: 'json' };
+import srp from './security/srp.js';
 import frames from './session/frames.js';
 import encoding from './tlv8/encoding.js';
 
 /** The catalogue and the chapters in the order of the protocol. Loading stops on any contradiction between them. */
 export const catalogue = loadCatalogue(requirements);
 export const suite = loadCases(
-  [encoding, grid, m1m2, m3m4, m5m6, errors, states, verifyM1m2, verifyM3m4, administration, frames, http],
+  [
+    encoding,
+    grid,
+    m1m2,
+    m3m4,
+    srp,
+    m5m6,
+    errors,
+    states,
+    verifyM1m2,
+    verifyM3m4,
+    administration,
+    frames,
+    http,
+  ],
   catalogue,
 );
