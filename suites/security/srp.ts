@@ -53,7 +53,7 @@ export default chapter('security.srp', ({ check }) =>
         // Nobody's code is needed; but a code known to be wrong is not followed by more failed attempts.
         needs: ['PS-M3-01'],
         risky: true,
-        costs: { m2: tries, m4: tries, attempts: tries },
+        costs: { m2: tries, m4: tries, verifies: 1, attempts: tries },
         ...reject('setup-m4'),
       },
       async ({ controller, bench, expect, random, violate }) => {
