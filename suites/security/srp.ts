@@ -27,18 +27,26 @@ function hashedAsNothing(A: Bytes): Forgery {
   return { A, K: K.stripped, hashed: nothing };
 }
 
+const n = fromInteger(N);
+
 /**
- * What somebody without the code can try, the best guesses first: a budget of failed attempts that does not hold all buys
- * these before the others.
+ * What somebody without the code can try. The first four have opened accessories that were sold; a budget of failed
+ * attempts that does not hold all buys these before the others.
  */
 const forgeries: Record<string, (random: Bytes) => readonly Forgery[]> = {
-  n: () => [...asSent(fromInteger(N)), hashedAsNothing(fromInteger(N))],
-  'zero-384-bytes': () => [hashedAsNothing(zeros), ...asSent(zeros)],
+  likeliest: () => [
+    { A: n, K: K.stripped },
+    { A: n, K: K.padded },
+    hashedAsNothing(zeros),
+    { A: zeros, K: K.stripped },
+  ],
+  n: () => [hashedAsNothing(n), { A: n, K: K.oneByte }],
+  'zero-384-bytes': () => [K.padded, K.oneByte].map((guess) => ({ A: zeros, K: guess })),
   'zero-one-byte': () => [hashedAsNothing(Uint8Array.of(0)), ...asSent(Uint8Array.of(0))],
   empty: () => asSent(nothing),
   '2n': () => [...asSent(fromInteger(2n * N)), hashedAsNothing(fromInteger(2n * N))],
   // The branch that refuses A has set neither K nor A, and goes on to compare.
-  'without-a-and-k': () => [zeros, fromInteger(N)].map((A) => ({ A, K: nothing, hashed: nothing })),
+  'without-a-and-k': () => [zeros, n].map((A) => ({ A, K: nothing, hashed: nothing })),
   // Any proof does where the refusal is the way out that means success.
   'random-proof': (random) => [{ A: zeros, K: random }],
 };

@@ -8,6 +8,7 @@ import {
   controllerProof,
   equal,
   proofEquals,
+  sha512,
   srpConventions,
   stripLeadingZeros,
   tlv,
@@ -193,6 +194,27 @@ const illegalKeys: readonly Fault[] = [
     () => ({
       convention: srpConventions['padded-session'],
       refusesPublicKey: (A) => toInteger(A) === 0n,
+    }),
+  ),
+  fault(
+    'zero-key-in-range',
+    { breaks: ['SEC-01'], story: 'A has to be below N, and nobody asks whether it is above 0; S is padded' },
+    () => ({
+      convention: srpConventions['padded-session'],
+      refusesPublicKey: (A) => toInteger(A) >= N,
+    }),
+  ),
+  fault(
+    'reduced-key-unchecked',
+    { breaks: ['SEC-01'], story: 'A is reduced mod N where it comes in, which leaves nothing of N to hash' },
+    (ok) => ({
+      refusesPublicKey: () => false,
+      proofMatches(claim) {
+        const { A, B, salt, received } = claim;
+        if (!isIllegal(A)) return ok.proofMatches(claim);
+        const nothing = new Uint8Array(0);
+        return proofEquals(controllerProof(salt, nothing, B, sha512(nothing), ok.convention), received);
+      },
     }),
   ),
   fault(
