@@ -20,7 +20,10 @@ export {
   Permission,
   TlvError,
   TlvType,
+  N,
+  g,
   type Bytes,
+  type Forgery,
   type Identity,
   type TlvItem,
   FrameEncoder,
@@ -28,6 +31,7 @@ export {
   deriveKey,
   equal,
   fromHex,
+  fromInteger,
   hex,
   isZero,
   listPairings,
@@ -80,4 +84,12 @@ export {
 export { StepFailed } from './target/index.js';
 export { type Matcher } from './target/index.js';
 export { loadCatalogue } from './runner/catalogue.js';
-export { type Alternatives, type Cell, type CheckSpec, chapter, loadCases, reject } from './runner/check.js';
+export {
+  type Alternatives,
+  type Cell,
+  type CheckContext,
+  type CheckSpec,
+  chapter,
+  loadCases,
+  reject,
+} from './runner/check.js';

@@ -104,8 +104,14 @@ export interface ConnectionEnd {
   readonly reset: boolean;
 }
 
-/** A proof of Pair Setup M3 and what it is compared with. */
+/** A proof of Pair Setup M3, what it is compared with, and what else went into it. */
 export interface ProofClaim {
+  /** As it came. */
+  readonly A: Bytes;
+  /** As it was sent. */
+  readonly B: Bytes;
+  /** 16 bytes. */
+  readonly salt: Bytes;
   /** 64 bytes, computed by us. */
   readonly expected: Bytes;
   /** As it came, of any length. */
@@ -270,6 +276,8 @@ export interface Behaviour {
   drawSalt(random: Random): Bytes;
   /** The secret b of one exchange, 32 bytes (seed 002 §2.4 step 3). */
   drawExponent(random: Random): Bytes;
+  /** Fewest and most bytes an A may have; another one is malformed. */
+  readonly publicKeyLengths: readonly [least: number, most: number];
   /** True for an A that makes S independent of the code (seed 002 §2.6 step 1). */
   refusesPublicKey(A: Bytes): boolean;
   /** The whole check of the controller's proof, its length of 64 bytes included. */
@@ -420,6 +428,7 @@ export const healthy: Behaviour = {
   convention: srpConventions.adk,
   drawSalt: (random) => random.bytes(Length.salt),
   drawExponent: (random) => random.bytes(32),
+  publicKeyLengths: [1, Length.srpPublicKey],
   refusesPublicKey: isIllegalA,
   proofMatches: ({ expected, received }) =>
     received.length === Length.proof && proofEquals(expected, received),

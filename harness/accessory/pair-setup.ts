@@ -131,7 +131,7 @@ export class PairSetup {
     const { device } = this;
     const { behaviour } = device;
     const exchange = this.take(connection);
-    const A = single(message, TlvType.PublicKey, 1, Length.srpPublicKey);
+    const A = single(message, TlvType.PublicKey, ...behaviour.publicKeyLengths);
     const received = single(message, TlvType.Proof, 0, Infinity);
     if (exchange === undefined || !behaviour.takesM3After(exchange.after)) return refusal(context);
     if (A === undefined || received === undefined) {
@@ -147,7 +147,9 @@ export class PairSetup {
       serverProof,
       controllerProof: received,
     };
-    const claim = { expected: session.M1, received, failedAttempts: device.failedAttempts };
+    const { B, verifier } = exchange.srp;
+    const { failedAttempts } = device;
+    const claim = { A, B, salt: verifier.salt, expected: session.M1, received, failedAttempts };
     if (behaviour.refusesPublicKey(A) || !behaviour.proofMatches(claim)) {
       if (behaviour.keepsExchangeAfter('wrong-proof')) this.exchanges.set(connection, exchange);
       if (received.length !== Length.proof) {

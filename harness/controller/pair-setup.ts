@@ -1,6 +1,8 @@
 import {
   type Bytes,
   type ClientSession,
+  type Forgery,
+  type GroundValue,
   type Identity,
   Length,
   type Peer,
@@ -13,9 +15,11 @@ import {
   decodeTlv,
   deriveKey,
   encodeTlv,
-  equal,
+  forgedSession,
+  groundExponent,
   hasLeadingZero,
   identityItems,
+  isAccessoryProof,
   isZero,
   labelNonce,
   open,
@@ -104,6 +108,8 @@ export class PairSetupController {
     readonly identity: Identity,
     private readonly random: Random,
     private readonly convention?: SrpConvention,
+    /** What is to start with a zero byte, where an ordinary flow takes care that nothing does. */
+    private readonly leadingZero?: GroundValue,
   ) {}
 
   m1(method?: number, flags?: number): TlvItem[] {
@@ -118,13 +124,24 @@ export class PairSetupController {
 
   /**
    * Computes the SRP session for a salt and B. The private exponent is drawn until A, S and K start with a non-zero
-   * byte, because conventions differ there and an ordinary flow must not fail one time in 256 (errata E04, E05).
+   * byte, because conventions differ there and an ordinary flow must not fail one time in 256 (errata E04, E05); or
+   * until exactly the one does that is to.
    */
   answer(salt: Bytes, B: Bytes): ClientSession {
     const base = { password: this.code, salt, B, ...(this.convention && { convention: this.convention }) };
-    do this.srp = clientSession({ ...base, a: toInteger(this.random.bytes(32)) });
+    const draw = (): bigint => toInteger(this.random.bytes(32));
+    if (this.leadingZero !== undefined) {
+      const a = groundExponent({ ...base, a: draw() }, this.leadingZero);
+      return (this.srp = clientSession({ ...base, a }));
+    }
+    do this.srp = clientSession({ ...base, a: draw() });
     while (hasLeadingZero(this.srp));
     return this.srp;
+  }
+
+  /** In the place of `answer`: goes on from M2 without the code, with a guess of K. */
+  forge(salt: Bytes, B: Bytes, forgery: Forgery): void {
+    this.srp = forgedSession(salt, B, forgery);
   }
 
   m3(): TlvItem[] {
@@ -136,7 +153,7 @@ export class PairSetupController {
     const proof = m4.get(TlvType.Proof);
     const findings: Finding[] = [];
     if (proof === undefined) findings.push({ requirement: 'PS-M3-01', what: 'M4 has no Proof', fatal: true });
-    else if (!equal(proof, this.session.M2))
+    else if (!isAccessoryProof(proof, this.session))
       findings.push({ requirement: 'PS-M3-03', what: 'the Proof of M4 is not H(A | M1 | K)', fatal: true });
     return { proof, findings };
   }

@@ -11,38 +11,47 @@ import {
   utf8,
 } from './bytes.js';
 import { Length, SRP_USER } from './constants.js';
-import { N, g, pow } from './modpow.js';
+import { N, fixedBase, g, pow, remembered } from './modpow.js';
 
-/** How an integer enters a hash: as it came over the wire, without leading zero bytes, or padded to 384. */
-export type IntegerForm = 'as-sent' | 'stripped' | 'padded';
+/**
+ * How an integer enters a hash: as it came over the wire, without leading zero bytes, or padded to 384. `left-aligned` is
+ * a mistake: written to the front of a buffer of 384 bytes, so that the zero byte ends up behind.
+ */
+export type IntegerForm = 'as-sent' | 'stripped' | 'padded' | 'left-aligned';
 
 /**
  * Where implementations of SRP-6a disagree: only in integers with leading zero bytes, so a mistake shows once in
  * 256 runs (errata E02–E05). One table, named after the camps; the default is the one every known stack accepts.
  */
 export interface SrpConvention {
-  /** How N, g, A and B enter k and u. `literal` is the seed's text read word by word; nothing real pairs with it (E03). */
-  readonly kAndU: 'padded' | 'literal';
+  /** g inside k. `literal` is the seed's text read word by word: one byte; nothing real pairs with it (E03). */
+  readonly k: 'padded' | 'literal';
+  /** A and B inside u; without padding it is the same mistake, and shows only with a leading zero byte. */
+  readonly u: 'padded' | 'stripped';
   /** A and B inside the controller's proof M1. */
   readonly proofA: IntegerForm;
   readonly proofB: IntegerForm;
   /** S inside K = H(S). */
-  readonly session: 'stripped' | 'padded';
+  readonly session: Exclude<IntegerForm, 'as-sent'>;
   /** K inside the proofs and HKDF: 64 bytes, or passed through an integer that drops a leading zero byte. */
   readonly sessionKey: 'fixed' | 'stripped';
   /** A inside the accessory's proof M2. */
   readonly serverProofA: IntegerForm;
+  /** How the controller sends A. */
+  readonly wireA: 'stripped' | 'padded';
   /** How the accessory sends B. */
   readonly wireB: 'stripped' | 'padded';
 }
 
 const adk: SrpConvention = {
-  kAndU: 'padded',
+  k: 'padded',
+  u: 'padded',
   proofA: 'stripped',
   proofB: 'stripped',
   session: 'stripped',
   sessionKey: 'fixed',
   serverProofA: 'padded',
+  wireA: 'padded',
   wireB: 'stripped',
 };
 
@@ -67,7 +76,7 @@ export const srpConventions = {
   /** K goes through an integer (a field bug: fails one time in 256). */
   'integer-key': { ...adk, proofA: 'as-sent', sessionKey: 'stripped', serverProofA: 'as-sent' },
   /** k = H(N | g) and u = H(A | B) without padding, as seed 002 §2.4 reads literally. */
-  literal: { ...adk, kAndU: 'literal' },
+  literal: { ...adk, k: 'literal', u: 'stripped' },
 } as const satisfies Record<string, SrpConvention>;
 export type SrpConventionName = keyof typeof srpConventions;
 
@@ -78,7 +87,9 @@ function hash(...parts: readonly Bytes[]): Bytes {
 function form(value: Bytes, how: IntegerForm): Bytes {
   if (how === 'as-sent') return value;
   const stripped = stripLeadingZeros(value);
-  return how === 'padded' ? padLeft(stripped, Length.srpPublicKey) : stripped;
+  if (how === 'padded') return padLeft(stripped, Length.srpPublicKey);
+  if (how === 'stripped') return stripped;
+  return concat(stripped, new Uint8Array(Math.max(0, Length.srpPublicKey - stripped.length)));
 }
 
 const nBytes = fromInteger(N);
@@ -92,13 +103,12 @@ const multipliers = {
 
 /** k, as the convention computes it. */
 export function multiplier(convention: SrpConvention): bigint {
-  return multipliers[convention.kAndU];
+  return multipliers[convention.k];
 }
 
-/** u = H(A | B), both as sent, padded to 384 bytes unless the convention is literal. */
+/** u = H(A | B), both padded to 384 bytes unless the convention strips them. */
 export function scrambler(A: Bytes, B: Bytes, convention: SrpConvention): bigint {
-  const how: IntegerForm = convention.kAndU === 'padded' ? 'padded' : 'stripped';
-  return toInteger(hash(form(A, how), form(B, how)));
+  return toInteger(hash(form(A, convention.u), form(B, convention.u)));
 }
 
 /** x = H(salt | H(user ":" password)); the salt enters exactly as sent. */
@@ -108,7 +118,7 @@ export function privateKey(salt: Bytes, password: string, user = SRP_USER): bigi
 
 /** K = H(S). 64 bytes, or 63 and fewer in the field-bug convention when K starts with zero. */
 export function sessionKey(S: bigint, convention: SrpConvention): Bytes {
-  const K = hash(fromInteger(S, convention.session === 'padded' ? Length.srpPublicKey : undefined));
+  const K = hash(form(fromInteger(S), convention.session));
   return convention.sessionKey === 'stripped' ? stripLeadingZeros(K) : K;
 }
 
@@ -127,6 +137,12 @@ export function controllerProof(
 /** M2 = H(A | M1 | K), 64 bytes (seed 002 §2.6). */
 export function accessoryProof(A: Bytes, M1: Bytes, K: Bytes, convention: SrpConvention): Bytes {
   return hash(form(A, convention.serverProofA), M1, K);
+}
+
+/** The proof of M4 over A as sent, padded or without leading zero bytes: real accessories use all three (erratum E04). */
+export function isAccessoryProof(proof: Bytes, { A, M1, K }: Pick<ClientSession, 'A' | 'M1' | 'K'>): boolean {
+  const forms = ['as-sent', 'padded', 'stripped'] as const;
+  return forms.some((how) => equal(proof, hash(form(A, how), M1, K)));
 }
 
 /** Every value the controller computes from one M2; kept whole, because reports and vectors show intermediates. */
@@ -154,19 +170,24 @@ export interface ClientInput {
   readonly a: bigint;
   readonly convention?: SrpConvention;
   readonly user?: string;
-  /** A as sent when it differs from g^a padded to 384 bytes (another encoding of the same number). */
+  /** A as sent when it differs from the convention's encoding of g^a (another encoding of the same number). */
   readonly A?: Bytes;
+}
+
+/** B - k g^x, what the controller raises to a + u x. */
+function clientBase(B: Bytes, x: bigint, convention: SrpConvention): bigint {
+  return (((toInteger(B) - multiplier(convention) * pow(g, x)) % N) + N) % N;
 }
 
 /** The controller's side of SRP-6a (seed 002 §2.5). */
 export function clientSession(input: ClientInput): ClientSession {
   const { password, salt, B, a, user = SRP_USER } = input;
   const convention = input.convention ?? srpConventions.neutral;
-  const A = input.A ?? fromInteger(pow(g, a), Length.srpPublicKey);
+  const A =
+    input.A ?? fromInteger(pow(g, a), convention.wireA === 'padded' ? Length.srpPublicKey : undefined);
   const u = scrambler(A, B, convention);
   const x = privateKey(salt, password, user);
-  const base = (((toInteger(B) - multiplier(convention) * pow(g, x)) % N) + N) % N;
-  const S = pow(base, a + u * x);
+  const S = pow(clientBase(B, x, convention), a + u * x);
   const K = sessionKey(S, convention);
   const M1 = controllerProof(salt, A, B, K, convention, user);
   return { A, u, x, S, K, M1, M2: accessoryProof(A, M1, K, convention) };
@@ -175,6 +196,54 @@ export function clientSession(input: ClientInput): ClientSession {
 /** True when the session has a leading zero byte in A, S or K, where conventions disagree. */
 export function hasLeadingZero(session: ClientSession): boolean {
   return session.A[0] === 0 || fromInteger(session.S).length < Length.srpPublicKey || session.K[0] === 0;
+}
+
+/** A value of the controller's session that it can bring a leading zero byte about in. */
+export type GroundValue = 'A' | 'S' | 'K';
+
+/** Below this an integer leaves the first of its 384 bytes zero. */
+const SHORT = 1n << BigInt(8 * (Length.srpPublicKey - 1));
+
+/**
+ * The first private exponent from `input.a` on for which `which`, and no other of A, S and K, starts with a zero byte:
+ * about one in 256. A step from a to a + 1 multiplies A by g and base^a by the base, so that only (base^x)^u is an
+ * exponentiation, of a fixed base.
+ */
+export function groundExponent(input: ClientInput, which: GroundValue): bigint {
+  const { password, salt, B, a: first, user = SRP_USER } = input;
+  const convention = input.convention ?? srpConventions.neutral;
+  const x = privateKey(salt, password, user);
+  const base = clientBase(B, x, convention);
+  const key = [which, first, x, toInteger(B), convention.u, convention.session].join();
+  return remembered(key, () => {
+    const verifierPart = fixedBase(pow(base, x));
+    let [A, byA] = [pow(g, first), pow(base, first)];
+    for (let a = first; ; a++, A = (A * g) % N, byA = (byA * base) % N) {
+      if (A < SHORT !== (which === 'A')) continue;
+      const S = (byA * verifierPart(scrambler(fromInteger(A), B, convention))) % N;
+      if (S < SHORT !== (which === 'S')) continue;
+      const K = sessionKey(S, { ...convention, sessionKey: 'fixed' });
+      if ((K[0] === 0) === (which === 'K')) return a;
+    }
+  });
+}
+
+/** What somebody puts in the place of A, and what he guesses K to be. */
+export interface Forgery {
+  /** A as sent: 0 mod N in some encoding. */
+  readonly A: Bytes;
+  readonly K: Bytes;
+  /** A as it is hashed into the proof; as sent unless given. */
+  readonly hashed?: Bytes;
+}
+
+/**
+ * The session of somebody who does not know the code: with A = 0 mod N the accessory arrives at S = 0 whatever the code
+ * is, and K can be guessed (RFC 5054 §2.5.4). x is not known, and u does not matter.
+ */
+export function forgedSession(salt: Bytes, B: Bytes, { A, K, hashed = A }: Forgery): ClientSession {
+  const M1 = controllerProof(salt, hashed, B, K, srpConventions.neutral);
+  return { A, u: 0n, x: 0n, S: 0n, K, M1, M2: accessoryProof(hashed, M1, K, srpConventions.neutral) };
 }
 
 /** What is wrong with B as an SRP public value, or undefined (RFC 5054 §2.5.3). */

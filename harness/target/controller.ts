@@ -15,8 +15,12 @@ import {
 } from '../controller/index.js';
 import {
   type Bytes,
+  type Forgery,
+  type GroundValue,
   type Identity,
+  Length,
   type Random,
+  type SrpConvention,
   type SrpConventionName,
   TlvError,
   type TlvItem,
@@ -41,8 +45,10 @@ import type { Step } from './profile.js';
 export interface SetupOptions {
   /** The setup code of the accessory, its digits alone, or a code of the same form that is certainly wrong. */
   readonly code?: 'right' | 'undashed' | 'wrong';
-  /** How SRP integers are encoded; `neutral` unless given. */
-  readonly convention?: SrpConventionName;
+  /** How SRP integers are encoded, by name or by what departs from `neutral`, which holds unless given. */
+  readonly convention?: SrpConventionName | Partial<SrpConvention>;
+  /** Which of the controller's values starts with a zero byte, and no other does. */
+  readonly leadingZero?: GroundValue;
   readonly link?: Link;
   readonly identity?: Identity;
 }
@@ -101,7 +107,7 @@ export class Controller {
     };
     const identity = options.identity ?? this.newIdentity();
     const link = options.link ?? (await this.open());
-    return new PairSetup(this, link, texts[options.code ?? 'right'], identity, options.convention);
+    return new PairSetup(this, link, texts[options.code ?? 'right'], identity, options);
   }
 
   /** A Pair Setup brought to M2. */
@@ -109,6 +115,23 @@ export class Controller {
     const setup = await this.setup(options);
     await setup.m1();
     return setup;
+  }
+
+  /**
+   * A Pair Setup brought to an M2 whose B has a leading zero byte: one M2 in 256, and only the accessory can bring it
+   * about. Every M1 comes on a connection of its own. @returns undefined when `limit` of them did not do it.
+   */
+  async pairSetupWithShortB(limit: number, options: SetupOptions = {}): Promise<PairSetup | undefined> {
+    const identity = options.identity ?? this.newIdentity();
+    for (let tries = 0; tries < limit; tries++) {
+      await this.bench.closeLinks();
+      const setup = await this.setup({ ...options, identity });
+      const { salt, B } = await setup.toM2();
+      if (B!.length === Length.srpPublicKey && B![0] !== 0) continue;
+      setup.machine.answer(salt!, B!);
+      return setup;
+    }
+    return undefined;
   }
 
   /** Pair Setup M1 to M6. @returns the identity that is admin now. */
@@ -232,18 +255,20 @@ export class PairSetup {
     readonly link: Link,
     private readonly code: string | undefined,
     readonly identity: Identity,
-    convention?: SrpConventionName,
+    { convention, leadingZero }: Pick<SetupOptions, 'convention' | 'leadingZero'> = {},
     machine?: PairSetupController,
   ) {
     const { random } = controller;
-    this.machine =
-      machine ??
-      new PairSetupController(code ?? '', identity, random, convention && srpConventions[convention]);
+    const chosen =
+      typeof convention === 'string'
+        ? srpConventions[convention]
+        : convention && { ...srpConventions.neutral, ...convention };
+    this.machine = machine ?? new PairSetupController(code ?? '', identity, random, chosen, leadingZero);
   }
 
   /** The same exchange, carried on over another connection. */
   on(link: Link): PairSetup {
-    return new PairSetup(this.controller, link, this.code, this.identity, undefined, this.machine);
+    return new PairSetup(this.controller, link, this.code, this.identity, {}, this.machine);
   }
 
   private exchange(body: Bytes, wait: number): Promise<Outcome> {
@@ -278,15 +303,28 @@ export class PairSetup {
     }
   }
 
-  /** M1 to M2 as a step. @throws Blocked without a setup code. */
-  async m1(): Promise<SetupM2> {
+  /** M1 to M2, and nothing computed from it yet. @throws Blocked without a setup code. */
+  async toM2(): Promise<SetupM2> {
     this.controller.relyOn('PS-M1-01', 'PS-M1-03');
     if (this.code === undefined)
       throw new Blocked('no setup code: give --code XXX-XX-XXX or set HAPSPEC_CODE');
     this.controller.must('setup-m2', 'PS-M1-01', await this.sendM1(undefined, this.controller.stepWait));
     this.controller.accept(this.m2!);
-    this.machine.answer(this.m2!.salt!, this.m2!.B!);
     return this.m2!;
+  }
+
+  /** M1 to M2 as a step. @throws Blocked without a setup code. */
+  async m1(): Promise<SetupM2> {
+    const m2 = await this.toM2();
+    this.machine.answer(m2.salt!, m2.B!);
+    return m2;
+  }
+
+  /** M1 to M2 as a step of somebody who guesses what the code would tell him. */
+  async m1Forged(forgery: Forgery): Promise<SetupM2> {
+    const m2 = await this.toM2();
+    this.machine.forge(m2.salt!, m2.B!, forgery);
+    return m2;
   }
 
   /** M3, edited when asked, judged. */

@@ -1,21 +1,34 @@
 import {
+  type Bytes,
+  type CheckContext,
   type CheckSpec,
   type Controller,
   Length,
+  N,
+  type PairSetup,
   TlvType,
   all,
   anyRefusal,
+  badRequest,
   chapter,
+  concat,
   drop,
+  fromInteger,
+  g,
+  insert,
   reject,
   replace,
+  silence,
   success,
+  tlv,
   tlvError,
   tlvTypeName,
 } from '../../harness/suite.js';
 
+const accepted = success('setup-m4');
 const refused = tlvError(4, 'Authentication');
 const WRONG_CODE = 'wrong setup code, or SRP differs';
+const LITERAL = 'the proof is accepted only with k and u over unpadded values';
 
 /**
  * A refused proof of the right code: the commonest first hour of all. Two probes, one failed attempt each, tell the
@@ -28,13 +41,71 @@ async function whyRefused(controller: Controller): Promise<string> {
   };
   if (await accepts({ code: 'undashed' }))
     return 'the proof is accepted only for the setup code without its dashes';
-  if (await accepts({ convention: 'literal' }))
-    return 'the proof is accepted only with k and u over unpadded values';
+  if (await accepts({ convention: 'literal' })) return LITERAL;
   return `${WRONG_CODE}: the proof of the code given was refused with Error=2(Authentication)`;
 }
 
 /** An M3 that lacks something. */
 const malformed: CheckSpec = { from: 'unpaired', needs: ['PS-M3-01'], risky: true, ...reject('setup-m4') };
+
+/** One M1 and one M3 that must be refused. */
+const oneGuess: CheckSpec = {
+  from: 'unpaired',
+  needs: ['PS-M3-01'],
+  costs: { m2: 1, m4: 1, attempts: 1 },
+  ...reject('setup-m4'),
+};
+
+/** A right code that must do in one form of a value; the second form is tried only when the first is refused. */
+const leadingZero: CheckSpec = {
+  from: 'unpaired',
+  // A proof of M4 that is always wrong says nothing about leading zeros.
+  needs: ['PS-M3-01', 'PS-M3-03'],
+  costs: { m2: 1, m4: 1, attempts: 1 },
+  allow: [accepted],
+  forbid: [anyRefusal(), silence()],
+};
+
+/**
+ * The reference's form of a value that starts with a zero byte, then the other camp's, each on an M1 of its own: the
+ * first is right, the other one means that one pairing in 256 with a controller of the first camp fails.
+ */
+async function eitherForm(
+  { bench, expect, warn, violate }: CheckContext,
+  value: 'A' | 'B' | 'S',
+  begin: (form: 'stripped' | 'padded') => Promise<PairSetup>,
+): Promise<void> {
+  for (const form of ['stripped', 'padded'] as const) {
+    await bench.closeLinks();
+    const setup = await begin(form);
+    const outcome = await setup.sendM3();
+    // Refused in the first form: the second decides.
+    if (form === 'stripped' && !accepted.matches(outcome)) continue;
+    expect(outcome, `${value} ${form}`).to.be.allowed();
+    // The accessory's own proof is taken over A in any of the forms in use.
+    const [defect] = outcome.kind === 'reply' ? setup.readM4(outcome).findings : [];
+    if (defect !== undefined) violate(`with a leading zero byte in ${value}: ${defect.what}`);
+    if (form === 'padded') warn(`the proof is accepted only with ${value} padded to 384 bytes`);
+    return;
+  }
+}
+
+/** M1s until B starts with a zero byte: 256 on average, and one case in 2,500 needs more than these. */
+const MOST_M1S = 2_000;
+
+/** Departures from the right proof that a careless comparison overlooks. */
+const nearProofs: Record<string, (proof: Bytes) => Bytes> = {
+  '1-byte': (proof) => proof.subarray(0, 1),
+  '16-bytes': (proof) => proof.subarray(0, 16),
+  '32-bytes': (proof) => proof.subarray(0, 32),
+  '63-bytes': (proof) => proof.subarray(0, 63),
+  '65-bytes': (proof) => concat(proof, Uint8Array.of(0)),
+  'last-byte-flipped': (proof) => concat(proof.subarray(0, 63), Uint8Array.of(~proof[63]!)),
+  'all-zero': () => new Uint8Array(Length.proof),
+};
+
+/** Elements of order 1 or 2, and the generator: S takes one value or two, or is the accessory's own v^(ub) g^b. */
+const trivialKeys = { one: 1n, generator: g, 'n-minus-1': N - 1n };
 
 export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
   check(
@@ -47,6 +118,33 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
       expect(outcome).to.be.allowed();
       if (outcome.kind === 'reply')
         expect(setup.readM4(outcome).proof?.length, 'bytes of Proof').to.equal(Length.proof);
+    },
+  ),
+
+  check(
+    'PS-M3-02',
+    {
+      from: 'unpaired',
+      costs: { m2: 2, m4: 2, attempts: 1 },
+      allow: [refused],
+      tolerate: [anyRefusal()],
+      forbid: [accepted],
+    },
+    async ({ controller, bench, expect, violate }) => {
+      // Of what PS-M3-01 may have found, only this is about k and u.
+      if (bench.broken.get('PS-M3-01') !== LITERAL) controller.relyOn('PS-M3-01');
+      const padded = await controller.pairSetup();
+      const first = await padded.sendM3();
+      await bench.closeLinks();
+      const literal = await controller.pairSetup({ convention: 'literal' });
+      const second = await literal.sendM3();
+      if (accepted.matches(second))
+        violate(
+          accepted.matches(first) ? 'the proof is accepted also with k and u over unpadded values' : LITERAL,
+        );
+      // Refused both times it is the code, or something else about SRP.
+      controller.must('setup-m4', 'PS-M3-01', first);
+      expect(second).to.be.allowed();
     },
   ),
 
@@ -107,6 +205,126 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
       const setup = await controller.pairSetup();
       expect(await setup.sendM3(all(drop('PublicKey'), replace('Proof', random.bytes(64))))).to.be.allowed();
     },
+  ),
+
+  ...Object.entries(nearProofs).map(([name, near]) =>
+    check(`PS-M3-07/${name}`, oneGuess, async ({ controller, expect }) => {
+      const setup = await controller.pairSetup();
+      expect(await setup.sendM3(replace('Proof', near))).to.be.allowed();
+    }),
+  ),
+
+  check(
+    'PS-M3-10/385-bytes-leading-zero',
+    { ...oneGuess, risky: true, allow: [accepted, tlvError(4), badRequest()], forbid: [silence()] },
+    async ({ controller, expect }) => {
+      const setup = await controller.pairSetup();
+      const A = replace('PublicKey', (right) => concat(Uint8Array.of(0), right));
+      expect(await setup.sendM3(A)).to.be.allowed();
+    },
+  ),
+
+  ...[385, 512, 1024, 2000].map((length) =>
+    check(
+      `PS-M3-10/${length}-bytes`,
+      { ...oneGuess, risky: true },
+      async ({ controller, expect, random }) => {
+        const setup = await controller.pairSetup({ code: 'wrong' });
+        const A = concat(Uint8Array.of(1), random.bytes(length - 1));
+        const guess = all(replace('PublicKey', A), replace('Proof', random.bytes(Length.proof)));
+        expect(await setup.sendM3(guess)).to.be.allowed();
+      },
+    ),
+  ),
+
+  ...Object.entries(trivialKeys).map(([name, A]) =>
+    check(`PS-M3-11/${name}`, { ...oneGuess, risky: true }, async ({ controller, expect, random }) => {
+      const setup = await controller.pairSetup({ code: 'wrong' });
+      const key = fromInteger(A, Length.srpPublicKey);
+      const guess = all(replace('PublicKey', key), replace('Proof', random.bytes(Length.proof)));
+      expect(await setup.sendM3(guess)).to.be.allowed();
+    }),
+  ),
+
+  check('PS-M3-12', leadingZero, async (context) => {
+    await eitherForm(context, 'A', (proofA) =>
+      context.controller.pairSetup({ leadingZero: 'A', convention: { proofA } }),
+    );
+  }),
+
+  check(
+    'PS-M3-13',
+    {
+      from: 'unpaired',
+      needs: ['PS-M3-01'],
+      risky: true,
+      costs: { m2: 1, m4: 1 },
+      allow: [accepted],
+      tolerate: [anyRefusal()],
+      forbid: [silence()],
+    },
+    async ({ controller, expect }) => {
+      const setup = await controller.pairSetup({ leadingZero: 'A', convention: { wireA: 'stripped' } });
+      const outcome = await setup.sendM3();
+      expect(outcome).to.be.allowed();
+      if (accepted.matches(outcome) && outcome.kind === 'reply') setup.readM4(outcome);
+    },
+  ),
+
+  check('PS-M3-14', { ...leadingZero, costs: { m2: 256, m4: 1, attempts: 1 } }, async (context) => {
+    await eitherForm(context, 'B', async (proofB) => {
+      const setup = await context.controller.pairSetupWithShortB(MOST_M1S, { convention: { proofB } });
+      return setup ?? context.notApplicable(`none of ${MOST_M1S} M2s held a B with a leading zero byte`);
+    });
+  }),
+
+  check('PS-M3-15', leadingZero, async (context) => {
+    await eitherForm(context, 'S', (session) =>
+      context.controller.pairSetup({ leadingZero: 'S', convention: { session } }),
+    );
+  }),
+
+  check(
+    'PS-M3-16',
+    {
+      from: 'unpaired',
+      leaves: 'paired',
+      needs: ['PS-M3-01', 'PS-M3-03', 'PS-M5-01'],
+      costs: { m2: 1, m4: 1, m6: 1 },
+      allow: [accepted],
+    },
+    async ({ controller, expect }) => {
+      const setup = await controller.pairSetup({ leadingZero: 'K' });
+      const m4 = await setup.sendM3();
+      expect(m4).to.be.allowed();
+      if (m4.kind === 'reply') expect(setup.readM4(m4).findings, 'the proof in M4').to.deep.equal([]);
+      const m6 = await setup.sendM5();
+      expect(m6, 'M5 behind it').to.be.allowed({ allow: [success('setup-m6')] });
+      if (m6.kind === 'reply') expect(setup.readM6(m6).findings, 'M6').to.deep.equal([]);
+    },
+  ),
+
+  ...[0, 1, 5].map((method) =>
+    check(
+      `PS-M3-17/method-${method}`,
+      {
+        from: 'unpaired',
+        needs: ['PS-M3-01'],
+        costs: { m2: 1, m4: 1 },
+        allow: [accepted, tlvError(4), badRequest()],
+        tolerate: [anyRefusal()],
+        forbid: [silence()],
+      },
+      async ({ controller, expect, violate }) => {
+        const setup = await controller.pairSetup();
+        const outcome = await setup.sendM3(insert(tlv(TlvType.Method, method), -1));
+        const reply = outcome.kind === 'reply' ? outcome.tlv : undefined;
+        if (reply?.has(TlvType.EncryptedData)) violate('M4 holds the EncryptedData of PairSetupWithAuth');
+        if (reply !== undefined && reply.error === undefined && reply.state !== 4)
+          violate('the answer is a success of another procedure');
+        expect(outcome).to.be.allowed();
+      },
+    ),
   ),
 
   watch('PS-M3-18', 'setup-m4', ({ reply }, { expect, violate, warn }) => {

@@ -128,6 +128,8 @@ describe('care: hooks, budget and owners', function () {
     const accessory = `node '${bin}' accessory --port ${port} --state '${folder.fresh()}'`;
     const child = startHapspec([
       ...['run', `127.0.0.1:${port}`, '--code', CODE, '--state', folder.fresh(), '--json', json],
+      // Nothing but the restart is to be left out.
+      ...['--attempts', '95'],
       ...['--launch', `echo $$ > '${pid}'; exec ${accessory}`],
     ]);
     await child.said(' PS-M5-01 ');

@@ -1,17 +1,22 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import {
+  type ClientInput,
   type ClientSession,
   N,
   type SrpConventionName,
   SrpServer,
   accessoryProof,
   clientSession,
+  fixedBase,
+  forgedSession,
   fromHex,
   fromInteger,
   g,
+  groundExponent,
   hasLeadingZero,
   hex,
+  isAccessoryProof,
   isIllegalA,
   makeVerifier,
   memoiseExponentiations,
@@ -189,6 +194,64 @@ describe('SRP-6a, leading zeros', () => {
   });
 
   for (const which of ['A', 'S', 'K'] as const)
+    it(`a is found for which ${which}[0] = 0 and nothing else is, always the same`, () => {
+      const random = seededRandom(`ground ${which}`);
+      for (const session of ['stripped', 'padded'] as const) {
+        const convention = { ...srpConventions.neutral, session };
+        const input: ClientInput = { password, salt, B, a: toInteger(random.bytes(32)), convention };
+        const a = groundExponent(input, which);
+        expect(a >= input.a && a < input.a + 5_000n).to.equal(true);
+        const { A, S, K } = clientSession({ ...input, a });
+        expect({ A: A[0] === 0, S: fromInteger(S).length < 384, K: K[0] === 0 }).to.deep.equal({
+          ...{ A: false, S: false, K: false },
+          [which]: true,
+        });
+        expect(groundExponent(input, which)).to.equal(a);
+      }
+    }).timeout(20_000);
+
+  it('the first a that does is found', () => {
+    const input: ClientInput = { password, salt, B, a: integer(leadingZeros.a.none) };
+    const a = groundExponent(input, 'A');
+    for (let before = input.a; before < a; before++) expect(powG(before) >> 3064n > 0n).to.equal(true);
+  });
+
+  it('a left-aligned value is its own camp, and only with a leading zero byte', () => {
+    const leftAligned = { proofA: 'left-aligned', session: 'left-aligned' } as const;
+    for (const [which, agrees] of [
+      ['none', true],
+      ['A', false],
+      ['S', false],
+    ] as const) {
+      const input = { password, salt, B, a: integer(leadingZeros.a[which]) };
+      const right = clientSession({ ...input, convention: srpConventions.adk });
+      const wrong = clientSession({ ...input, convention: { ...srpConventions.adk, ...leftAligned } });
+      expect(hex(wrong.M1) === hex(right.M1), which).to.equal(agrees);
+    }
+  });
+
+  it('A goes out short where the convention says so, and u is the same', () => {
+    const input = { password, salt, B, a: integer(leadingZeros.a.A) };
+    const short = clientSession({ ...input, convention: { ...srpConventions.neutral, wireA: 'stripped' } });
+    const padded = clientSession({ ...input, convention: { ...srpConventions.neutral, proofA: 'stripped' } });
+    expect([short.A.length, padded.A.length]).to.deep.equal([383, 384]);
+    expect([short.u, hex(short.K), hex(short.M1)]).to.deep.equal([padded.u, hex(padded.K), hex(padded.M1)]);
+  });
+
+  it('the proof of M4 may be over A as sent, padded or stripped, and over nothing else', () => {
+    const session = sessions(integer(leadingZeros.a.A))['neutral']!;
+    const { A, M1, K } = session;
+    const over = (hashed: Uint8Array) => sha512(hashed, M1, K);
+    for (const hashed of [A, A.subarray(1), fromInteger(toInteger(A), 384)])
+      expect(isAccessoryProof(over(hashed), session)).to.equal(true);
+    const shifted = new Uint8Array(384);
+    shifted.set(A.subarray(1));
+    for (const hashed of [shifted, A.subarray(2), new Uint8Array(0)])
+      expect(isAccessoryProof(over(hashed), session)).to.equal(false);
+    expect(isAccessoryProof(over(A).subarray(0, 63), session)).to.equal(false);
+  });
+
+  for (const which of ['A', 'S', 'K'] as const)
     it(`client and server of one convention agree with ${which}[0] = 0`, () => {
       for (const name of conventionNames) {
         const convention = srpConventions[name];
@@ -297,6 +360,23 @@ describe('SRP-6a, public values', () => {
     for (const value of [0n, N]) expect(server.session(fromInteger(value, 384)).S).to.equal(0n);
   });
 
+  it('an illegal A lets in whoever guesses K, where it is not refused', () => {
+    const salt = fromHex(leadingZeros.salt);
+    const server = new SrpServer(makeVerifier('031-45-154', salt), integer(leadingZeros.b));
+    const K = sha512('');
+    for (const { A, hashed } of [
+      { A: fromInteger(N), hashed: fromInteger(N) },
+      { A: new Uint8Array(384), hashed: new Uint8Array(0) },
+    ]) {
+      const session = server.session(A);
+      const forged = forgedSession(salt, server.B, { A, K, hashed });
+      expect([hex(forged.K), hex(forged.M1)]).to.deep.equal([hex(session.K), hex(session.M1)]);
+      expect(isAccessoryProof(session.proveWith(forged.M1), forged)).to.equal(true);
+    }
+    const guess = forgedSession(salt, server.B, { A: fromInteger(N), K: sha512(Uint8Array.of(0)) });
+    expect(hex(guess.M1)).to.not.equal(hex(server.session(fromInteger(N)).M1));
+  });
+
   it('names what is wrong with B', () => {
     const defects: readonly [Uint8Array, string | undefined][] = [
       [new Uint8Array(0), 'PublicKey is 0 bytes, 1 to 384 are allowed'],
@@ -352,6 +432,16 @@ describe('exponentiation', () => {
         expect(pow(g, exponent)).to.equal(expected);
       }),
       { numRuns: 60 },
+    );
+  });
+
+  it('from the table of another base is the same', () => {
+    fc.assert(
+      fc.property(bases, fc.array(exponents, { minLength: 1, maxLength: 4 }), (base, several) => {
+        const raise = fixedBase(base % N);
+        for (const exponent of several) expect(raise(exponent)).to.equal(plainPow(base, exponent, N));
+      }),
+      { numRuns: 10 },
     );
   });
 

@@ -63,6 +63,8 @@ export interface Setting {
   readonly bench?: Bench;
   /** Checks that lock the accessory too; they make hundreds of guesses each. */
   readonly destructive?: boolean;
+  /** Failed attempts the run may spend before it resets the accessory. */
+  readonly attempts?: number;
 }
 
 /** A run put together as the command does it: embedded and the whole suite unless said otherwise. */
@@ -84,6 +86,7 @@ export function newRun(setting: Setting = {}): Run {
     suite,
     selected,
     destructive,
+    ...(setting.attempts !== undefined && { attempts: setting.attempts }),
   });
 }
 

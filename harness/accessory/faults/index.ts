@@ -6,6 +6,7 @@ import { pairVerifyFaults } from './pair-verify.js';
 import { pairingsFaults } from './pairings.js';
 import { sessionFaults } from './session.js';
 import { setupM1Faults } from './setup-m1.js';
+import { setupM3Faults } from './setup-m3.js';
 import { setupM5Faults } from './setup-m5.js';
 import { setupStateFaults } from './setup-states.js';
 import { tlvFaults } from './tlv.js';
@@ -18,6 +19,7 @@ export { variants };
 export const faults: readonly Fault[] = unique([
   ...tlvFaults,
   ...setupM1Faults,
+  ...setupM3Faults,
   ...setupM5Faults,
   ...pairSetupFaults,
   ...setupStateFaults,

@@ -170,7 +170,7 @@ const m3: readonly Fault[] = [
   fault(
     'literal-k-and-u',
     {
-      breaks: ['PS-M3-01'],
+      breaks: ['PS-M3-01', 'PS-M3-02'],
       fieldBug: 6,
       story: 'k and u hash g, A and B without padding them to the length of N',
     },
@@ -233,7 +233,7 @@ const m3: readonly Fault[] = [
   ),
   fault(
     'compares-received-length',
-    { breaks: ['PS-M3-06'], story: 'memcmp over as many bytes as the proof received has' },
+    { breaks: ['PS-M3-06', 'PS-M3-07'], story: 'memcmp over as many bytes as the proof received has' },
     () => ({
       proofMatches({ expected, received }) {
         const length = Math.min(expected.length, received.length);

@@ -1,0 +1,89 @@
+import {
+  type Bytes,
+  type Forgery,
+  Length,
+  N,
+  TlvError,
+  chapter,
+  fromInteger,
+  reject,
+  sha512,
+  success,
+} from '../../harness/suite.js';
+
+const nothing = new Uint8Array(0);
+const zeros = new Uint8Array(Length.srpPublicKey);
+
+/** K = H(S) for S = 0: as no bytes at all (the commonest), padded to 384, and as one byte. */
+const K = { stripped: sha512(nothing), padded: sha512(zeros), oneByte: sha512(Uint8Array.of(0)) };
+
+/** An encoding of 0 mod N with each of the three K; most accessories hash A as it came. */
+function asSent(A: Bytes): Forgery[] {
+  return [K.stripped, K.padded, K.oneByte].map((guess) => ({ A, K: guess }));
+}
+
+/** The reference hashes A without leading zeros, and some implementations reduce it first: nothing is left of it. */
+function hashedAsNothing(A: Bytes): Forgery {
+  return { A, K: K.stripped, hashed: nothing };
+}
+
+const n = fromInteger(N);
+
+/**
+ * What somebody without the code can try. The first four have opened accessories that were sold; a budget of failed
+ * attempts that does not hold all buys these before the others.
+ */
+const forgeries: Record<string, (random: Bytes) => readonly Forgery[]> = {
+  likeliest: () => [
+    { A: n, K: K.stripped },
+    { A: n, K: K.padded },
+    hashedAsNothing(zeros),
+    { A: zeros, K: K.stripped },
+  ],
+  n: () => [hashedAsNothing(n), { A: n, K: K.oneByte }],
+  'zero-384-bytes': () => [K.padded, K.oneByte].map((guess) => ({ A: zeros, K: guess })),
+  'zero-one-byte': () => [hashedAsNothing(Uint8Array.of(0)), ...asSent(Uint8Array.of(0))],
+  empty: () => asSent(nothing),
+  '2n': () => [...asSent(fromInteger(2n * N)), hashedAsNothing(fromInteger(2n * N))],
+  // The branch that refuses A has set neither K nor A, and goes on to compare.
+  'without-a-and-k': () => [zeros, n].map((A) => ({ A, K: nothing, hashed: nothing })),
+  // Any proof does where the refusal is the way out that means success.
+  'random-proof': (random) => [{ A: zeros, K: random }],
+};
+
+export default chapter('security.srp', ({ check }) =>
+  Object.entries(forgeries).map(([name, make]) => {
+    const tries = make(new Uint8Array(64)).length;
+    return check(
+      `SEC-01/${name}`,
+      {
+        from: 'unpaired',
+        // Nobody's code is needed; but a code known to be wrong is not followed by more failed attempts.
+        needs: ['PS-M3-01'],
+        risky: true,
+        costs: { m2: tries, m4: tries, verifies: 1, attempts: tries },
+        ...reject('setup-m4'),
+      },
+      async ({ controller, bench, expect, random, violate }) => {
+        for (const forgery of make(random.bytes(64))) {
+          // Some accessories hold a refused exchange until its connection ends.
+          await bench.closeLinks();
+          const setup = await controller.setup({ code: 'wrong' });
+          await setup.m1Forged(forgery);
+          const outcome = await setup.sendM3();
+          if (success('setup-m4').matches(outcome)) {
+            // How far it goes: all the way to a pairing, which is taken back by the identity remembered here.
+            const paired = success('setup-m6').matches(await setup.sendM5());
+            const end = paired
+              ? 'M5 and M6 then paired a controller that does not know the code'
+              : 'M5 under the K guessed was not answered by M6';
+            violate(`an A that is 0 mod N was accepted with a proof made without the code; ${end}`);
+          }
+          expect(outcome).to.be.allowed();
+          // Locked: every further try would be met by the same answer.
+          if (outcome.kind === 'reply' && outcome.tlv?.error === TlvError.MaxTries) return;
+        }
+      },
+    );
+  }),
+);
