@@ -135,6 +135,8 @@ export interface ClientSession {
   readonly A: Bytes;
   readonly u: bigint;
   readonly x: bigint;
+  /** What the accessory stores in the place of the code, when the code is the right one. */
+  readonly v: bigint;
   readonly S: bigint;
   /** 64 bytes. */
   readonly K: Bytes;
@@ -165,11 +167,12 @@ export function clientSession(input: ClientInput): ClientSession {
   const A = input.A ?? fromInteger(pow(g, a), Length.srpPublicKey);
   const u = scrambler(A, B, convention);
   const x = privateKey(salt, password, user);
-  const base = (((toInteger(B) - multiplier(convention) * pow(g, x)) % N) + N) % N;
+  const v = pow(g, x);
+  const base = (((toInteger(B) - multiplier(convention) * v) % N) + N) % N;
   const S = pow(base, a + u * x);
   const K = sessionKey(S, convention);
   const M1 = controllerProof(salt, A, B, K, convention, user);
-  return { A, u, x, S, K, M1, M2: accessoryProof(A, M1, K, convention) };
+  return { A, u, x, v, S, K, M1, M2: accessoryProof(A, M1, K, convention) };
 }
 
 /** True when the session has a leading zero byte in A, S or K, where conventions disagree. */
