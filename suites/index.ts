@@ -11,6 +11,7 @@ import administration from './pairings/administration.js';
 import grid from './tlv8/grid.js';
 import exclusions from './excluded.json' with { type: 'json' };
 import requirements from './requirements.json' with { type: 'json' };
+import attacks from './security/attacks.js';
 import frames from './session/frames.js';
 import encoding from './tlv8/encoding.js';
 
@@ -19,6 +20,6 @@ export const catalogue = loadCatalogue(requirements);
 /** Requirements no check is meant for, each with its reason. */
 export const excluded: ReadonlyMap<string, string> = new Map(Object.entries(exclusions));
 export const suite = loadCases(
-  [encoding, grid, m1m2, m3m4, m5m6, errors, states, verifyM1m2, verifyM3m4, administration, frames, http],
+  [encoding, grid, m1m2, m3m4, m5m6, errors, states, verifyM1m2, verifyM3m4, administration, frames, http, attacks],
   catalogue,
 );

@@ -19,7 +19,7 @@ import {
   signedInfo,
   toInteger,
 } from '../protocol/index.js';
-import type { Pairing, ConnectionEnd, PairingRequest, Progress, Reply } from './behaviour.js';
+import type { ConnectionEnd, Pairing, PairingRequest, Progress, Reply } from './behaviour.js';
 import type { Device } from './device.js';
 import { type ReplyContext, answer, failure, refusal, single } from './reply.js';
 
