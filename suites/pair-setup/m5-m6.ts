@@ -167,7 +167,7 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
 
   check(
     'PS-M5-02',
-    { from: 'paired', costs: { m2: 1, verifies: 1 }, allow: [success('pairings-list')] },
+    { from: 'paired', costs: { verifies: 1 }, allow: [success('pairings-list')] },
     async ({ controller, bench, expect }) => {
       const identity = bench.admin!;
       const again = await controller.setup();
@@ -388,7 +388,7 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       from: 'unpaired',
       leaves: 'paired',
       needs: ['PS-M5-01', 'PV-M3-01', 'PAIRINGS-01'],
-      costs: { m2: 2, m4: 1, m6: 3, verifies: 1 },
+      costs: { m2: 1, m4: 1, m6: 3, verifies: 1 },
       allow: [tlvError(6), tlvError(2, 'Unavailable'), tlvError(4, 'Unavailable'), badRequest()],
       tolerate: [anyRefusal()],
       forbid: [success('setup-m6')],
