@@ -20,6 +20,20 @@ export const catalogue = loadCatalogue(requirements);
 /** Requirements no check is meant for, each with its reason. */
 export const excluded: ReadonlyMap<string, string> = new Map(Object.entries(exclusions));
 export const suite = loadCases(
-  [encoding, grid, m1m2, m3m4, m5m6, errors, states, verifyM1m2, verifyM3m4, administration, frames, http, attacks],
+  [
+    encoding,
+    grid,
+    m1m2,
+    m3m4,
+    m5m6,
+    errors,
+    states,
+    verifyM1m2,
+    verifyM3m4,
+    administration,
+    frames,
+    http,
+    attacks,
+  ],
   catalogue,
 );
