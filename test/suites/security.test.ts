@@ -20,7 +20,7 @@ async function words(
     { code: parseSetupCode(code), random, patience: defaultPatience },
     { behaviour },
   );
-  return wordsById(await execute(newRun({ bench, selected: fromSuite(...ids) })));
+  return wordsById(await execute(newRun({ bench, destructive: true, selected: fromSuite(...ids) })));
 }
 
 describe('suites: security warnings no fault can show', () => {
