@@ -12,6 +12,7 @@ import grid from './tlv8/grid.js';
 import exclusions from './excluded.json' with { type: 'json' };
 import requirements from './requirements.json' with { type: 'json' };
 import srp from './security/srp.js';
+import attacks from './security/attacks.js';
 import frames from './session/frames.js';
 import encoding from './tlv8/encoding.js';
 
@@ -34,6 +35,7 @@ export const suite = loadCases(
     administration,
     frames,
     http,
+    attacks,
   ],
   catalogue,
 );

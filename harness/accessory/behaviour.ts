@@ -1,5 +1,6 @@
 import {
   type Bytes,
+  type Identity,
   Length,
   MAX_PAIRINGS,
   MAX_TRIES,
@@ -19,6 +20,7 @@ import {
   encodeTlv,
   equal,
   isIllegalA,
+  isSmallOrder,
   open,
   proofEquals,
   sharedSecret,
@@ -27,6 +29,11 @@ import {
   verifySignature,
 } from '../protocol/index.js';
 import { single } from './reply.js';
+
+/** Thrown by a faulty decision: the request stops the whole accessory until it is restarted. */
+export class Halt extends Error {
+  override name = 'Halt';
+}
 
 /** Longest controller identifier taken; the protocol's own are 36 bytes. */
 export const MAX_IDENTIFIER = 64;
@@ -86,6 +93,8 @@ export interface SetupRequest {
   readonly after: Progress;
   /** Wrong proofs that came over this connection. */
   readonly failedHere: number;
+  /** An M5 that came over this connection was refused. */
+  readonly refusedM5Here: boolean;
   /** The M1. */
   readonly message: TlvMessage;
   /** It came through a verified session. */
@@ -162,11 +171,23 @@ export interface Reply {
   readonly serverProof?: Bytes;
   /** Pair Setup M4: the proof received. */
   readonly controllerProof?: Bytes;
+  /** Pair Setup M2: the SRP verifier v of this exchange. */
+  readonly verifier?: bigint;
+  /** Pair Setup M4 and Pair Verify M4: K, or the X25519 secret, of this exchange. */
+  readonly secret?: Bytes;
   /** Pair Verify M4: whether the identifier belongs to a pairing. */
   readonly known?: boolean;
   /** What is answered. */
   readonly request: TlvMessage;
   readonly random: Random;
+}
+
+/** A connection that a peer has opened. */
+export interface Arrival {
+  /** Connections since the accessory was started, this one included. */
+  readonly opened: number;
+  /** Pair Setups that came to M6 since the accessory was started. */
+  readonly setupsDone: number;
 }
 
 /** A request that may need a verified session. */
@@ -270,7 +291,7 @@ export interface Behaviour {
   /** The TLV error an M5 is refused with when somebody else has paired since its M1, or undefined to store it too. */
   refusesLateM5(): number | undefined;
   /** The SRP password, dashes included (erratum E22). */
-  password(code: SetupCode): string;
+  password(code: SetupCode, failedAttempts: number): string;
   readonly convention: SrpConvention;
   /** The salt of one exchange, 16 bytes (seed 002 §2.4). */
   drawSalt(random: Random): Bytes;
@@ -307,6 +328,12 @@ export interface Behaviour {
   refusesUnopenedM5(exchange: { after: Progress }): boolean;
   /** False to answer M6 and keep nothing. */
   readonly storesFirstController: boolean;
+  /** True to store the controller of M5 before its signature is checked. */
+  readonly storesBeforeCheck: boolean;
+  /** True to make the entry of the first controller when its M4 goes out, to be filled at M5. */
+  readonly reservesEntryAtM4: boolean;
+  /** True for an LTPK under which anybody's signature holds: refused in M5 and Add. */
+  isWeakKey(ltpk: Bytes): boolean;
   /** Permissions of the controller that ran Pair Setup (seed 002 §6.1). */
   readonly firstPermissions: number;
 
@@ -342,6 +369,11 @@ export interface Behaviour {
 
   // Pairings (seed 002 §7)
 
+  /** The pairing an identifier stands for, compared byte for byte. `own` is the accessory itself. */
+  lookUp(id: Bytes, known: { pairings: readonly Pairing[]; own: Identity }): Pairing | undefined;
+  /** The pairings as they come back from the store at a start. */
+  restored(pairings: readonly Pairing[]): readonly Pairing[];
+
   /** Bit 0 of the stored permissions, looked up at the time of the request. */
   isAdmin(pairing: Pairing | undefined, requester: Requester): boolean;
   /** The TLV error an Add is refused with, or undefined to go on. */
@@ -373,6 +405,15 @@ export interface Behaviour {
   survives(request: PairingRequest): boolean;
 
   // HTTP and the secured session (seed 001)
+
+  /** False to reset the connection at its first byte: there is nobody to serve it. */
+  takesConnection(arrival: Arrival): boolean;
+  /** False when these bytes, as they come in one segment, stop the whole accessory. */
+  survivesSegment(segment: { bytes: Bytes; secured: boolean }): boolean;
+  /** Headers beyond those every response has. */
+  extraHeaders(code: SetupCode): readonly (readonly [string, string])[];
+  /** The serial number in the attribute database. */
+  serialNumber(code: SetupCode): string;
 
   /** Who the request is served for; undefined answers 470. */
   servesAs(request: AccessRequest): Requester | undefined;
@@ -441,6 +482,9 @@ export const healthy: Behaviour = {
   secretForM5: ({ after, secret }) => (after === 'm4' ? secret : undefined),
   refusesUnopenedM5: () => true,
   storesFirstController: true,
+  storesBeforeCheck: false,
+  reservesEntryAtM4: false,
+  isWeakKey: isSmallOrder,
   firstPermissions: Permission.Admin,
 
   sharedSecret,
@@ -457,6 +501,8 @@ export const healthy: Behaviour = {
   openSealed: ({ key, nonce, sealed }) => open(key, nonce, sealed),
   beforeSealing: (_step, items) => items,
 
+  lookUp: (id, { pairings }) => pairings.find((pairing) => equal(pairing.id, id)),
+  restored: (pairings) => pairings,
   isAdmin: (pairing) => pairing !== undefined && isAdmin(pairing),
   refusesAdd({ pairings, existing, wanted }) {
     // Another key under a known name would hand one controller's rights to a second one.
@@ -474,6 +520,10 @@ export const healthy: Behaviour = {
   beforeSending: (reply) => reply.items,
   encode: (_step, items) => encodeTlv(items),
 
+  takesConnection: () => true,
+  survivesSegment: () => true,
+  extraHeaders: () => [],
+  serialNumber: () => 'HAPSPEC-0001',
   servesAs: ({ verified }) => verified,
   closesAfter: ({ closeRequested }) => closeRequested,
   frameCounter: (counter) => counter,

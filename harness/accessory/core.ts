@@ -14,6 +14,7 @@ import { type HttpMessage, HttpReader, encodeMessage, header } from '../wire/ind
 import {
   type Behaviour,
   type Endpoint,
+  Halt,
   type Pairing,
   type Reply,
   type Requester,
@@ -92,6 +93,8 @@ interface Session {
   secured: Secured | undefined;
   /** Time of the last byte received. */
   heard: number;
+  /** False when nobody is there to serve it. */
+  readonly taken: boolean;
   open: boolean;
 }
 
@@ -126,10 +129,12 @@ const protectedPaths: ReadonlyMap<string, readonly string[]> = new Map([
 export class Accessory {
   private readonly device: Device;
   private readonly setup: PairSetup;
-  private readonly database = new Database();
+  private readonly database: Database;
   private readonly latency: Latency;
   private readonly sessions = new Map<number, Session>();
   private last = 0;
+  /** Pair Setups that came to M6. */
+  private setupsDone = 0;
   /** Stopped by a request it did not survive. */
   private dead = false;
 
@@ -139,6 +144,7 @@ export class Accessory {
     this.latency = options.latency ?? {};
     this.device = new Device({ code, random, behaviour, store, onChange });
     this.setup = new PairSetup(this.device);
+    this.database = new Database(behaviour.serialNumber(code));
   }
 
   /** Id and key pair; another object after `factoryReset`. */
@@ -175,6 +181,7 @@ export class Accessory {
       plain: new HttpReader('request'),
       secured: undefined,
       heard: now,
+      taken: this.device.behaviour.takesConnection({ opened: number, setupsDone: this.setupsDone }),
       open: true,
     });
     return number;
@@ -192,8 +199,14 @@ export class Accessory {
     const session = this.sessions.get(connection);
     if (session === undefined) return [];
     if (this.dead) return this.stop();
+    if (!session.taken) {
+      this.end(session);
+      return [{ connection, kind: 'reset' }];
+    }
     const out: Reaction[] = [];
-    if (session.secured === undefined) this.receivePlain(session, bytes, now, out);
+    if (!this.device.behaviour.survivesSegment({ bytes, secured: session.secured !== undefined }))
+      this.dead = true;
+    else if (session.secured === undefined) this.receivePlain(session, bytes, now, out);
     else if (this.device.behaviour.takesAsPlaintext(bytes)) this.receiveInjected(session, bytes, now, out);
     else this.receiveFrames(session, session.secured, bytes, now, out);
     session.heard = now;
@@ -286,13 +299,14 @@ export class Accessory {
   private serve(session: Session, request: HttpMessage, sealed: boolean, now: number, out: Reaction[]): void {
     const { behaviour } = this.device;
     const before = this.device.pairings;
-    const response = this.respond(session, request, now);
+    const response = this.attempt(() => this.respond(session, request, now));
     if (response !== undefined) {
       const { verified } = response;
       const early = verified !== undefined && behaviour.sealsVerifyM4;
       if (early) this.secure(session, verified);
       this.send(session, response, sealed || early, out);
       if (verified !== undefined && !early) this.secure(session, verified);
+      if (response.step === 'setup-m6' && this.device.pairings.length > 0) this.setupsDone++;
     }
     this.endDeparted(before, session, out);
     const closeRequested = (header(request, 'Connection') ?? '').toLowerCase().includes('close');
@@ -308,6 +322,17 @@ export class Accessory {
       })
     )
       out.push(this.end(session));
+  }
+
+  /** Silence from what stops the accessory. */
+  private attempt(respond: () => Response | undefined): Response | undefined {
+    try {
+      return respond();
+    } catch (error) {
+      if (!(error instanceof Halt)) throw error;
+      this.dead = true;
+      return undefined;
+    }
   }
 
   /** The response, or undefined for silence. */
@@ -414,7 +439,7 @@ export class Accessory {
   }
 
   private send(session: Session, response: Response, sealed: boolean, out: Reaction[]): void {
-    const message = encodeResponse(response);
+    const message = encodeResponse(response, this.device.behaviour.extraHeaders(this.device.code));
     const bytes = sealed && session.secured ? this.seal(session.secured, message) : message;
     const { step } = response;
     const { latency } = this;
@@ -454,10 +479,14 @@ export class Accessory {
   }
 }
 
-function encodeResponse({ status, body, contentType }: Response): Bytes {
+function encodeResponse(
+  { status, body, contentType }: Response,
+  extra: readonly (readonly [string, string])[] = [],
+): Bytes {
   const startLine = `HTTP/1.1 ${status} ${reasons[status] ?? 'Unknown'}`;
   // A 204 has no Content-Length (RFC 9110 §8.6); with one, controllers have waited for a body.
-  if (status === 204) return encodeMessage(startLine, []);
-  if (body === undefined) return encodeMessage(startLine, [], new Uint8Array(0));
-  return encodeMessage(startLine, contentType === undefined ? [] : [['Content-Type', contentType]], body);
+  if (status === 204) return encodeMessage(startLine, extra);
+  if (body === undefined) return encodeMessage(startLine, extra, new Uint8Array(0));
+  const type = contentType === undefined ? [] : [['Content-Type', contentType] as const];
+  return encodeMessage(startLine, [...type, ...extra], body);
 }

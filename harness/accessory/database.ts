@@ -40,6 +40,8 @@ export interface DatabaseAnswer {
 }
 
 const AID = 1;
+/** iid of the serial number, which the device gives. */
+const SERIAL_NUMBER = 6;
 
 function fixed(iid: number, type: string, description: string, value: string): Characteristic {
   return { iid, type, perms: ['pr'], format: 'string', description, value };
@@ -66,7 +68,7 @@ const services: readonly Service[] = [
       fixed(3, '20', 'Manufacturer', 'hapspec'),
       fixed(4, '21', 'Model', 'Reference Accessory'),
       fixed(5, '23', 'Name', 'hapspec reference accessory'),
-      fixed(6, '30', 'Serial Number', 'HAPSPEC-0001'),
+      fixed(SERIAL_NUMBER, '30', 'Serial Number', ''),
       fixed(7, '52', 'Firmware Revision', '1.0.0'),
     ],
   },
@@ -88,6 +90,10 @@ const services: readonly Service[] = [
 /** The attribute database: one accessory, values kept while the process lives. */
 export class Database {
   private readonly written = new Map<number, Value>();
+
+  constructor(serialNumber: string) {
+    this.written.set(SERIAL_NUMBER, serialNumber);
+  }
 
   /** GET /accessories. */
   accessories(): DatabaseAnswer {

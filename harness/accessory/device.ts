@@ -4,7 +4,6 @@ import {
   type Random,
   type SetupCode,
   accessoryIdentity,
-  equal,
   restoreIdentity,
 } from '../protocol/index.js';
 import type { Behaviour, Pairing } from './behaviour.js';
@@ -40,7 +39,7 @@ export class Device {
     this.onChange = options.onChange;
     const stored = this.store.load();
     this.own = stored ? restoreIdentity(stored.id, stored.ltsk) : accessoryIdentity(this.random);
-    this.list = stored?.pairings ?? [];
+    this.list = this.behaviour.restored(stored?.pairings ?? []);
     this.attempts = stored?.failedAttempts ?? 0;
     if (stored === undefined) this.save();
   }
@@ -64,18 +63,20 @@ export class Device {
   }
 
   find(id: Bytes): Pairing | undefined {
-    return this.list.find((pairing) => equal(pairing.id, id));
+    return this.behaviour.lookUp(id, { pairings: this.list, own: this.own });
   }
 
   /** Adds the pairing, or replaces the one of the same id. */
   put(pairing: Pairing): void {
-    const index = this.list.findIndex(({ id }) => equal(id, pairing.id));
+    const old = this.find(pairing.id);
+    const index = old === undefined ? -1 : this.list.indexOf(old);
     this.list = index < 0 ? [...this.list, pairing] : this.list.with(index, pairing);
     this.changed();
   }
 
   remove(id: Bytes): void {
-    this.list = this.list.filter((pairing) => !equal(pairing.id, id));
+    const gone = this.find(id);
+    this.list = this.list.filter((pairing) => pairing !== gone);
     this.changed();
   }
 

@@ -19,7 +19,7 @@ import {
   signedInfo,
   toInteger,
 } from '../protocol/index.js';
-import type { ConnectionEnd, PairingRequest, Progress, Reply } from './behaviour.js';
+import type { ConnectionEnd, Pairing, PairingRequest, Progress, Reply } from './behaviour.js';
 import type { Device } from './device.js';
 import { type ReplyContext, answer, failure, refusal, single } from './reply.js';
 
@@ -42,11 +42,16 @@ interface Situation {
   readonly secured: boolean;
 }
 
+/** An entry of the pairings nobody is in yet. */
+const reservedEntry: Pairing = { id: Uint8Array.of(0), ltpk: new Uint8Array(Length.ltpk), permissions: 0 };
+
 /** Pair Setup (seed 002 §2): one exchange at a time unless setups may run side by side, each bound to its connection. */
 export class PairSetup {
   private readonly exchanges = new Map<number, Exchange>();
   /** Wrong proofs by connection. */
   private readonly failures = new Map<number, number>();
+  /** Connections an M5 was refused on. */
+  private readonly refusedM5 = new Set<number>();
 
   constructor(private readonly device: Device) {}
 
@@ -63,6 +68,7 @@ export class PairSetup {
   /** `connection` has ended. */
   closed(connection: number, how: Omit<ConnectionEnd, 'after'>): void {
     this.failures.delete(connection);
+    this.refusedM5.delete(connection);
     const exchange = this.exchanges.get(connection);
     if (exchange === undefined) return;
     if (this.device.behaviour.freesSetupOnClose({ after: exchange.after, ...how })) this.drop(connection);
@@ -82,7 +88,12 @@ export class PairSetup {
     const state = behaviour.isMalformed(request) ? undefined : behaviour.stateOf(request);
     if (state === 1) return this.m2({ step: 'setup-m2', ...context }, connection, message, situation);
     if (state === 3) return this.m4({ step: 'setup-m4', ...context }, connection, message);
-    if (state === 5) return this.m6({ step: 'setup-m6', ...context }, connection, message);
+    if (state === 5) {
+      const reply = this.m6({ step: 'setup-m6', ...context }, connection, message);
+      if (reply.status !== 200 || reply.items.some(({ type }) => type === TlvType.Error))
+        this.refusedM5.add(connection);
+      return reply;
+    }
     this.drop(connection);
     return refusal({ step: undefined, ...context });
   }
@@ -105,6 +116,7 @@ export class PairSetup {
       ...situation,
       after: context.after,
       failedHere: this.failures.get(connection) ?? 0,
+      refusedM5Here: this.refusedM5.has(connection),
       message,
     });
     const before = this.exchanges.get(connection);
@@ -119,12 +131,16 @@ export class PairSetup {
     }
     if (message.has(TlvType.Flags) && single(message, TlvType.Flags, 0, 4) === undefined)
       return refusal(context);
-    const verifier = makeVerifier(behaviour.password(device.code), behaviour.drawSalt(random));
+    const verifier = makeVerifier(
+      behaviour.password(device.code, device.failedAttempts),
+      behaviour.drawSalt(random),
+    );
     const srp = new SrpServer(verifier, toInteger(behaviour.drawExponent(random)), behaviour.convention);
     if (behaviour.setupContention !== 'parallel') this.exchanges.clear();
     const begun = { after: 'm2', srp, secret: undefined, flags: message.get(TlvType.Flags) } as const;
     this.exchanges.set(connection, before !== undefined && !behaviour.secondM1Replaces ? before : begun);
-    return answer(context, setupM2(srp.B, verifier.salt));
+    const facts: ReplyContext & Pick<Reply, 'verifier'> = { ...context, verifier: verifier.v };
+    return answer(facts, setupM2(srp.B, verifier.salt));
   }
 
   private m4(context: ReplyContext, connection: number, message: TlvMessage): Reply {
@@ -142,8 +158,9 @@ export class PairSetup {
     }
     const session = exchange.srp.session(A);
     const serverProof = session.proveWith(received);
-    const facts: ReplyContext & Pick<Reply, 'serverProof' | 'controllerProof'> = {
+    const facts: ReplyContext & Pick<Reply, 'serverProof' | 'controllerProof' | 'secret'> = {
       ...context,
+      secret: session.K,
       serverProof,
       controllerProof: received,
     };
@@ -162,6 +179,7 @@ export class PairSetup {
     }
     this.count(0);
     this.exchanges.set(connection, { ...exchange, after: 'm4', secret: session.K });
+    if (behaviour.reservesEntryAtM4) device.put(reservedEntry);
     return answer(facts, setupM4(serverProof));
   }
 
@@ -197,14 +215,17 @@ export class PairSetup {
       return behaviour.refusesMalformedM5 ? refusal(context) : answer(context, this.sealedM6(secret, key));
     const { id, ltpk, signature } = controller;
     const info = signedInfo(deriveKey('Pair-Setup-Controller-Sign', secret), id, ltpk);
+    const pairing = { id: behaviour.identifierAsStored(id), ltpk, permissions: behaviour.firstPermissions };
+    if (behaviour.reservesEntryAtM4) device.remove(reservedEntry.id);
+    const late = device.pairings.length > 0 ? behaviour.refusesLateM5() : undefined;
+    if (behaviour.storesBeforeCheck) device.put(pairing);
+    if (behaviour.isWeakKey(ltpk)) return failure(context, 6, TlvError.Authentication);
     if (!behaviour.signatureHolds({ step: 'setup-m5', ltpk, info, signature }))
       return failure(context, 6, TlvError.Authentication);
-    const late = device.pairings.length > 0 ? behaviour.refusesLateM5() : undefined;
     if (late !== undefined) return failure(context, 6, late);
     if (exchange !== undefined && !behaviour.endsSetupWithM6) this.exchanges.set(connection, exchange);
     // Stored before M6 goes out: a controller that has M6 may verify at once, also after a power cut.
-    if (behaviour.storesFirstController)
-      device.put({ id: behaviour.identifierAsStored(id), ltpk, permissions: behaviour.firstPermissions });
+    if (behaviour.storesFirstController) device.put(pairing);
     return answer(context, this.sealedM6(secret, key));
   }
 

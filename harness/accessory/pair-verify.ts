@@ -94,7 +94,11 @@ export class PairVerify {
       return { reply: failure(context, 4, TlvError.Authentication) };
     const stored = behaviour.identifierAsStored(id);
     const pairing = this.device.find(stored);
-    const facts: ReplyContext & Pick<Reply, 'known'> = { ...context, known: pairing !== undefined };
+    const facts: ReplyContext & Pick<Reply, 'known' | 'secret'> = {
+      ...context,
+      known: pairing !== undefined,
+      secret: shared,
+    };
     const info = signedInfo(controller, id, own);
     if (!behaviour.signatureHolds({ step, ltpk: pairing?.ltpk, info, signature }))
       return { reply: failure(facts, 4, TlvError.Authentication) };

@@ -44,6 +44,7 @@ function add(device: Device, context: ReplyContext, message: TlvMessage): Reply 
   const permissions = single(message, TlvType.Permissions, 1)?.[0];
   if (id === undefined || ltpk === undefined || permissions === undefined || permissions > 1)
     return refusal(context);
+  if (behaviour.isWeakKey(ltpk)) return failure(context, 2, TlvError.Unknown);
   const wanted: Pairing = { id: behaviour.identifierAsStored(id), ltpk, permissions };
   const existing = device.find(wanted.id);
   const error = behaviour.refusesAdd({ pairings: device.pairings, existing, wanted });

@@ -1,5 +1,5 @@
 import { ed25519, x25519 } from '@noble/curves/ed25519.js';
-import { type Bytes, abytes, concat, hex, utf8 } from './bytes.js';
+import { type Bytes, abytes, concat, equal, fromHex, fromInteger, hex, toInteger, utf8 } from './bytes.js';
 import { Length } from './constants.js';
 import type { Random } from './random.js';
 
@@ -53,14 +53,54 @@ export function sign(ltsk: Bytes, message: Bytes): Bytes {
   return ed25519.sign(message, abytes(ltsk, 'LTSK', Length.ltsk));
 }
 
-/** False for any signature that does not hold, whatever the sizes (the library throws on odd ones; an accessory may send any). */
+/**
+ * False for any signature that does not hold, whatever the sizes (the library throws on odd ones; an accessory may
+ * send any), for keys of small order, and for S not below the group order (RFC 8032 §5.1.7).
+ */
 export function verifySignature(ltpk: Bytes, message: Bytes, signature: Bytes): boolean {
   if (ltpk.length !== Length.ltpk || signature.length !== Length.signature) return false;
   try {
-    return ed25519.verify(signature, message, ltpk);
+    return ed25519.verify(signature, message, ltpk, { zip215: false });
   } catch {
     return false;
   }
+}
+
+/**
+ * The 14 encodings of the eight Ed25519 points of small order, 32 bytes each, non-canonical ones included. As an LTPK
+ * such a point makes (R, S) = (identity, 0) a signature of anything, so everybody is that controller.
+ */
+export const smallOrderPoints: readonly Bytes[] = [
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+].flatMap((digits) => {
+  const negative = fromHex(digits);
+  negative[31]! |= 0x80;
+  return [fromHex(digits), negative];
+});
+
+/** True for the encoding of an Ed25519 point of small order. */
+export function isSmallOrder(ltpk: Bytes): boolean {
+  return smallOrderPoints.some((point) => equal(point, ltpk));
+}
+
+/** Order of the Ed25519 base point (RFC 8032 §5.1). */
+export const ED25519_ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+
+/** S of an Ed25519 signature of 64 bytes. */
+export function scalarOf(signature: Bytes): bigint {
+  return toInteger(signature.slice(32).reverse());
+}
+
+/** The signature with S + L in the place of S: the same equation holds, and RFC 8032 §5.1.7 wants it refused. */
+export function malleated(signature: Bytes): Bytes {
+  const s = fromInteger(scalarOf(signature) + ED25519_ORDER, 32).reverse();
+  return concat(signature.subarray(0, 32), s);
 }
 
 /** X25519 key pair; both halves 32 bytes. */

@@ -151,6 +151,8 @@ export interface ClientSession {
   readonly A: Bytes;
   readonly u: bigint;
   readonly x: bigint;
+  /** What the accessory stores in the place of the code, when the code is the right one. */
+  readonly v: bigint;
   readonly S: bigint;
   /** 64 bytes. */
   readonly K: Bytes;
@@ -174,9 +176,9 @@ export interface ClientInput {
   readonly A?: Bytes;
 }
 
-/** B - k g^x, what the controller raises to a + u x. */
-function clientBase(B: Bytes, x: bigint, convention: SrpConvention): bigint {
-  return (((toInteger(B) - multiplier(convention) * pow(g, x)) % N) + N) % N;
+/** B - k v, what the controller raises to a + u x. */
+function clientBase(B: Bytes, v: bigint, convention: SrpConvention): bigint {
+  return (((toInteger(B) - multiplier(convention) * v) % N) + N) % N;
 }
 
 /** The controller's side of SRP-6a (seed 002 §2.5). */
@@ -187,10 +189,11 @@ export function clientSession(input: ClientInput): ClientSession {
     input.A ?? fromInteger(pow(g, a), convention.wireA === 'padded' ? Length.srpPublicKey : undefined);
   const u = scrambler(A, B, convention);
   const x = privateKey(salt, password, user);
-  const S = pow(clientBase(B, x, convention), a + u * x);
+  const v = pow(g, x);
+  const S = pow(clientBase(B, v, convention), a + u * x);
   const K = sessionKey(S, convention);
   const M1 = controllerProof(salt, A, B, K, convention, user);
-  return { A, u, x, S, K, M1, M2: accessoryProof(A, M1, K, convention) };
+  return { A, u, x, v, S, K, M1, M2: accessoryProof(A, M1, K, convention) };
 }
 
 /** True when the session has a leading zero byte in A, S or K, where conventions disagree. */
@@ -213,7 +216,7 @@ export function groundExponent(input: ClientInput, which: GroundValue): bigint {
   const { password, salt, B, a: first, user = SRP_USER } = input;
   const convention = input.convention ?? srpConventions.neutral;
   const x = privateKey(salt, password, user);
-  const base = clientBase(B, x, convention);
+  const base = clientBase(B, pow(g, x), convention);
   const key = [which, first, x, toInteger(B), convention.u, convention.session].join();
   return remembered(key, () => {
     const verifierPart = fixedBase(pow(base, x));
@@ -239,11 +242,11 @@ export interface Forgery {
 
 /**
  * The session of somebody who does not know the code: with A = 0 mod N the accessory arrives at S = 0 whatever the code
- * is, and K can be guessed (RFC 5054 §2.5.4). x is not known, and u does not matter.
+ * is, and K can be guessed (RFC 5054 §2.5.4). x and v are not known, and u does not matter.
  */
 export function forgedSession(salt: Bytes, B: Bytes, { A, K, hashed = A }: Forgery): ClientSession {
   const M1 = controllerProof(salt, hashed, B, K, srpConventions.neutral);
-  return { A, u: 0n, x: 0n, S: 0n, K, M1, M2: accessoryProof(hashed, M1, K, srpConventions.neutral) };
+  return { A, u: 0n, x: 0n, v: 0n, S: 0n, K, M1, M2: accessoryProof(hashed, M1, K, srpConventions.neutral) };
 }
 
 /** What is wrong with B as an SRP public value, or undefined (RFC 5054 §2.5.3). */

@@ -1,5 +1,5 @@
 import type { SetupM2, SetupM4, SetupM6, VerifyM2 } from '../controller/index.js';
-import { InputError, type Random, type ReceivedFrame } from '../protocol/index.js';
+import { type Bytes, InputError, type Random, type ReceivedFrame } from '../protocol/index.js';
 import {
   type Bench,
   type Controller,
@@ -99,6 +99,8 @@ export interface CheckSpec extends Alternatives {
   readonly keyless?: boolean;
   /** Message and defect, for a stimulus that is a valid message with one thing wrong. */
   readonly grid?: Cell;
+  /** Whatever it finds is a warning at most. */
+  readonly warnsOnly?: boolean;
   /** Part of the plain flow: runs first, in order; what builds on it is skipped when it fails. */
   readonly sanity?: boolean;
 }
@@ -135,6 +137,8 @@ export interface TopicPayload {
   /** A TLV error, and the State of the request it answers (1, 3 or 5). */
   readonly 'error-reply': { readonly reply: Outcome & Reply; readonly asked: number };
   readonly frame: ReceivedFrame;
+  /** Readable bytes of one connection in the order they came: plaintext, opened frames, opened sub-TLVs. */
+  readonly readable: { readonly connection: number; readonly bytes: Bytes };
 }
 
 export interface WatchContext extends Pick<

@@ -35,8 +35,9 @@ export interface Grade {
   readonly passed: boolean;
 }
 
-/** A check that accepts whatever is not forbidden, at a level that only observes, cannot fail. */
+/** A check that accepts whatever is not forbidden, at a level that only observes, cannot fail; nor one that only warns. */
 export function canBeRed(entry: Case): boolean {
+  if (entry.kind === 'check' && entry.spec.warnsOnly === true) return false;
   if (entry.requirement.level !== 'VARIES') return true;
   return entry.kind === 'check' && ((entry.spec.forbid?.length ?? 0) > 0 || entry.spec.risky === true);
 }

@@ -1,4 +1,5 @@
 import {
+  type Bytes,
   type Identity,
   Method,
   type Peer,
@@ -81,7 +82,14 @@ export type Topic =
   | 'pairings'
   | 'pairing-reply'
   | 'error-reply'
-  | 'frame';
+  | 'frame'
+  | 'readable';
+
+/** Something only the two ends of an exchange may know. */
+export interface Secret {
+  readonly what: string;
+  readonly bytes: Bytes;
+}
 
 /** Mutable counters of what the accessory was asked to do. */
 export interface Spent {
@@ -109,6 +117,9 @@ const SOMEBODY_ELSE = 45_000;
 /** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
 const BUSY_PATIENCE = 5_000;
 
+/** Secrets kept in mind: some exchanges back, so that looking for all of them in every byte stays cheap. */
+const SECRETS = 24;
+
 /** The accessory under test and all the harness knows of it: states, identities, price, trace. */
 export class Bench {
   readonly clock: Clock;
@@ -128,6 +139,8 @@ export class Bench {
   readonly recovered: Identity[] = [];
   /** Secret keys made in this run, for redaction. */
   readonly keys: Uint8Array[] = [];
+  /** Secrets of the latest exchanges, for the watch over leaks. */
+  readonly secrets: Secret[] = [];
   /** The accessory did something forbidden in this run: what M1 says about its pairings is not trusted alone. */
   misbehaved = false;
   /** The accessory answered on a fresh connection since the runner last set this to false. */
@@ -155,6 +168,12 @@ export class Bench {
 
   emit(topic: Topic, payload: unknown): void {
     this.onHeard?.({ topic, payload });
+  }
+
+  /** Keeps a secret of this run in mind; the oldest of many are forgotten. */
+  keepSecret(what: string, bytes: Bytes): void {
+    this.secrets.push({ what, bytes });
+    if (this.secrets.length > SECRETS) this.secrets.shift();
   }
 
   /** How often a controller was made under each label. */
@@ -188,6 +207,7 @@ export class Bench {
             this.emit('error-reply', { reply, asked });
         },
         frame: (frame: ReceivedFrame) => this.emit('frame', frame),
+        readable: (bytes) => this.emit('readable', { connection: link.number, bytes }),
         waited: (milliseconds) => (this.spent.accessoryMs += milliseconds),
       },
       host,

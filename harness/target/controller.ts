@@ -29,6 +29,7 @@ import {
   addPairing,
   controllerIdentity,
   encodeTlv,
+  fromInteger,
   listPairings,
   otherCode,
   parseSetupCode,
@@ -45,6 +46,8 @@ import type { Step } from './profile.js';
 export interface SetupOptions {
   /** The setup code of the accessory, its digits alone, or a code of the same form that is certainly wrong. */
   readonly code?: 'right' | 'undashed' | 'wrong';
+  /** Any text in the place of the setup code. */
+  readonly password?: string;
   /** How SRP integers are encoded, by name or by what departs from `neutral`, which holds unless given. */
   readonly convention?: SrpConventionName | Partial<SrpConvention>;
   /** Which of the controller's values starts with a zero byte, and no other does. */
@@ -80,9 +83,10 @@ export class Controller {
     return this.bench.profile;
   }
 
-  /** A fresh controller identity; remembered when it is sent. */
-  newIdentity(): Identity {
-    const identity = controllerIdentity(this.random);
+  /** A fresh controller identity, of the given identifier when there is one; remembered when it is sent. */
+  newIdentity(id?: Bytes): Identity {
+    const fresh = controllerIdentity(this.random);
+    const identity = id === undefined ? fresh : { ...fresh, id };
     this.bench.keys.push(identity.ltsk);
     return identity;
   }
@@ -107,7 +111,8 @@ export class Controller {
     };
     const identity = options.identity ?? this.newIdentity();
     const link = options.link ?? (await this.open());
-    return new PairSetup(this, link, texts[options.code ?? 'right'], identity, options);
+    const password = options.password ?? texts[options.code ?? 'right'];
+    return new PairSetup(this, link, password, identity, options);
   }
 
   /** A Pair Setup brought to M2. */
@@ -249,6 +254,7 @@ export class Controller {
 export class PairSetup {
   readonly machine: PairSetupController;
   m2: SetupM2 | undefined;
+  private lastM5: Bytes = new Uint8Array(0);
 
   constructor(
     readonly controller: Controller,
@@ -316,7 +322,7 @@ export class PairSetup {
   /** M1 to M2 as a step. @throws Blocked without a setup code. */
   async m1(): Promise<SetupM2> {
     const m2 = await this.toM2();
-    this.machine.answer(m2.salt!, m2.B!);
+    this.answer();
     return m2;
   }
 
@@ -325,6 +331,28 @@ export class PairSetup {
     const m2 = await this.toM2();
     this.machine.forge(m2.salt!, m2.B!, forgery);
     return m2;
+  }
+
+  private answer(): void {
+    const { bench } = this.controller;
+    const { v, S, K } = this.machine.answer(this.m2!.salt!, this.m2!.B!);
+    bench.keepSecret('the SRP verifier', fromInteger(v));
+    bench.keepSecret('the SRP secret S', fromInteger(S));
+    bench.keepSecret('the key K of Pair Setup', K);
+  }
+
+  /** The whole of Pair Setup, judged: the first answer that is no success, or M6. */
+  async sendAll(): Promise<Outcome> {
+    const m2 = await this.sendM1();
+    if (!success('setup-m2').matches(m2)) return m2;
+    this.controller.accept(this.m2!);
+    this.answer();
+    const m4 = await this.sendM3();
+    if (m4.kind !== 'reply' || !success('setup-m4').matches(m4)) return m4;
+    this.controller.accept(this.readM4(m4));
+    const m6 = await this.sendM5();
+    this.accepted(m6);
+    return m6;
   }
 
   /** M3, edited when asked, judged. */
@@ -371,6 +399,7 @@ export class PairSetup {
   /** Any bytes in the place of M5, judged. The identity is remembered before they leave. */
   sendM5Bytes(body: Bytes, wait = this.controller.judgedWait): Promise<Outcome> {
     const { bench } = this.controller;
+    this.lastM5 = body;
     this.link.inside('sub-TLV of M5', this.machine.lastSub);
     bench.remember(this.identity, 'pair-setup');
     bench.spent.m6++;
@@ -379,11 +408,24 @@ export class PairSetup {
     return this.exchange(body, wait);
   }
 
+  /** The bytes of the last M5 once more, on this connection or another one, judged. */
+  repeatM5(link = this.link): Promise<Outcome> {
+    this.controller.bench.spent.m6++;
+    return link.postBytes(this.controller.profile.paths.setup, this.lastM5, this.controller.judgedWait);
+  }
+
+  /** True when M5 was answered by M6, which is read then. */
+  accepted(outcome: Outcome): boolean {
+    const success6 = outcome.kind === 'reply' && success('setup-m6').matches(outcome);
+    if (success6) this.readM6(outcome);
+    return success6;
+  }
+
   /** Reads M6 of a right M5, tells the watches, and notes that the accessory is paired. */
   readM6(outcome: Outcome & Reply): SetupM6 {
     const { bench } = this.controller;
     const m6 = this.machine.readM6(outcome.tlv!);
-    if (m6.items !== undefined) this.link.inside('sub-TLV of M6', m6.items.items);
+    if (m6.items !== undefined) this.link.opened('sub-TLV of M6', m6.items.items);
     for (const { requirement, what, fatal } of m6.findings) if (fatal) bench.broken.set(requirement, what);
     bench.paired(this.identity, m6.accessory);
     bench.emit('setup-m6', { reply: outcome, m6 });
@@ -423,7 +465,7 @@ export class PairVerify {
     const outcome = await this.exchange(applyEdit(this.machine.m1(), edit), wait);
     if (outcome.kind === 'reply' && outcome.tlv?.state === 2 && outcome.tlv.error === undefined) {
       this.m2 = this.machine.readM2(outcome.tlv);
-      if (this.m2.items !== undefined) this.link.inside('sub-TLV of Pair Verify M2', this.m2.items.items);
+      if (this.m2.items !== undefined) this.link.opened('sub-TLV of Pair Verify M2', this.m2.items.items);
       if (!this.housekeeping) this.controller.bench.emit('verify-m2', { reply: outcome, m2: this.m2 });
     }
     return outcome;
@@ -455,7 +497,10 @@ export class PairVerify {
 
   /** The session M4 opened. */
   secure(): Session {
-    this.link.secureWith(this.machine.sessionKeys());
+    const keys = this.machine.sessionKeys();
+    for (const key of [keys.toAccessory, keys.toController])
+      this.controller.bench.keepSecret('a key of the session', key);
+    this.link.secureWith(keys);
     return new Session(this.controller, this.link, this.identity);
   }
 }
@@ -492,13 +537,20 @@ export class Session {
     return readPairings(this.controller.must('pairings-list', 'PAIRINGS-01', outcome).tlv);
   }
 
-  /** Adds a controller as a step; its identity is remembered before it leaves. */
-  async add(identity: Identity, permissions: number): Promise<void> {
+  /** Adds a controller, with another LTPK than its own when asked, judged; remembered before it leaves. */
+  sendAdd(
+    identity: Identity,
+    permissions: number,
+    ltpk = identity.ltpk,
+    wait = this.controller.judgedWait,
+  ): Promise<Outcome> {
     this.controller.bench.remember(identity, 'add-pairing');
-    const outcome = await this.sendPairings(
-      addPairing(identity.id, identity.ltpk, permissions),
-      this.controller.stepWait,
-    );
+    return this.sendPairings(addPairing(identity.id, ltpk, permissions), wait);
+  }
+
+  /** Adds a controller as a step. */
+  async add(identity: Identity, permissions: number): Promise<void> {
+    const outcome = await this.sendAdd(identity, permissions, identity.ltpk, this.controller.stepWait);
     this.controller.must('pairings-add', 'PAIRINGS-04', outcome);
   }
 

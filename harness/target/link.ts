@@ -29,6 +29,8 @@ export interface LinkObserver {
   /** `asked` is the State of the request, when it was one of 1, 3, 5 in a message that can be read. */
   reply?(reply: Outcome & { kind: 'reply' }, asked: number | undefined): void;
   frame?(frame: ReceivedFrame): void;
+  /** Readable bytes in the order they came: plaintext, opened frames, opened sub-TLVs. */
+  readable?(bytes: Bytes): void;
   /** Milliseconds spent waiting for the accessory. */
   waited?(milliseconds: number): void;
 }
@@ -45,6 +47,8 @@ export class Link {
   private over = false;
   /** State of the last request. */
   private asked: number | undefined;
+  /** Frames that came since the last request, as they came. */
+  lastFrames: ReceivedFrame[] = [];
   /** Events (`EVENT/1.0`) received so far. */
   readonly events: HttpMessage[] = [];
 
@@ -125,6 +129,12 @@ export class Link {
     this.trace.record(this.number, { kind: 'inside', bytes: encodeTlv(items), line, items });
   }
 
+  /** The sub-TLV of a message received, as it opened. */
+  opened(line: string, items: readonly TlvItem[]): void {
+    this.inside(line, items);
+    this.observer.readable?.(encodeTlv(items));
+  }
+
   note(line: string): void {
     this.trace.record(this.number, { kind: 'note', line });
   }
@@ -132,6 +142,7 @@ export class Link {
   /** What the accessory does next, waiting `wait` ms at most. */
   async outcome(wait: number): Promise<Outcome> {
     const start = this.connection.clock.now();
+    this.lastFrames = [];
     const outcome = await this.read(start, start + wait);
     this.observer.waited?.(this.connection.clock.now() - start);
     return outcome;
@@ -196,16 +207,23 @@ export class Link {
 
   /** Plaintext of the frames completed by these bytes, or what is wrong with them. */
   private unseal(bytes: Bytes): Bytes | string {
-    if (this.secure === undefined) return bytes;
+    if (this.secure === undefined) {
+      this.observer.readable?.(bytes);
+      return bytes;
+    }
     const { decoder } = this.secure;
     // A length field of "HT" or "EV" is far above 1024: the accessory fell back to plaintext.
-    if (decoder.pending.length === 0 && /^(HTTP\/1|EVENT\/|RTSP\/1)/.test(text(bytes.subarray(0, 6))))
+    if (decoder.pending.length === 0 && /^(HTTP\/1|EVENT\/|RTSP\/1)/.test(text(bytes.subarray(0, 6)))) {
+      this.observer.readable?.(bytes);
       return 'plaintext';
+    }
     const parts: Bytes[] = [];
     for (const frame of this.secure.open(bytes)) {
       this.observer.frame?.(frame);
+      this.lastFrames.push(frame);
       if (frame.plaintext === undefined)
         return `a frame of ${frame.length} bytes that does not open with counter ${frame.counter}`;
+      this.observer.readable?.(frame.plaintext);
       parts.push(frame.plaintext);
       this.trace.record(this.number, {
         kind: 'opened',

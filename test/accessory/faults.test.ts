@@ -37,6 +37,8 @@ const blocking = [
   'public-key-from-hex-text',
   'm4-empty',
   'm5-always-refused',
+  'closes-and-stops-listening-after-m6',
+  'm6-sends-other-id',
 ];
 
 function ordinaryFlow(behaviour: Behaviour): void {

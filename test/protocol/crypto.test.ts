@@ -1,3 +1,4 @@
+import { ed25519 } from '@noble/curves/ed25519.js';
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import { expect } from 'chai';
@@ -17,10 +18,12 @@ import {
   fromHex,
   hex,
   hkdfSha512,
+  isSmallOrder,
   keyLabels,
   labelNonce,
   open,
   openIgnoringTag,
+  malleated,
   proofItems,
   restoreIdentity,
   seal,
@@ -28,6 +31,7 @@ import {
   sharedSecret,
   sign,
   signedInfo,
+  smallOrderPoints,
   text,
   utf8,
   verifySignature,
@@ -227,6 +231,21 @@ describe('Ed25519', () => {
         expect(
           verifySignature(new Uint8Array(size).fill(0xff), K, new Uint8Array(length).fill(0xff)),
         ).to.equal(false);
+  });
+
+  it('refuses S + L, and every key of small order with the signature that holds for all messages', () => {
+    const { ltsk, ltpk } = controllerIdentity(seededRandom('weak'));
+    const signature = sign(ltsk, K);
+    expect(malleated(signature).subarray(0, 32)).to.deep.equal(signature.subarray(0, 32));
+    expect(verifySignature(ltpk, K, malleated(signature))).to.equal(false);
+    expect(new Set(smallOrderPoints.map(hex)).size).to.equal(14);
+    const neutral = concat(Uint8Array.of(1), new Uint8Array(63));
+    for (const point of smallOrderPoints) {
+      // The library's own arithmetic is the witness of the table.
+      expect(ed25519.Point.fromBytes(point, true).isSmallOrder(), hex(point)).to.equal(true);
+      expect(verifySignature(point, K, neutral), hex(point)).to.equal(false);
+    }
+    expect(isSmallOrder(ltpk)).to.equal(false);
   });
 
   it('refuses a secret that is not 32 bytes', () => {

@@ -4,6 +4,7 @@ import { httpFaults } from './http.js';
 import { pairSetupFaults } from './pair-setup.js';
 import { pairVerifyFaults } from './pair-verify.js';
 import { pairingsFaults } from './pairings.js';
+import { securityFaults } from './security.js';
 import { sessionFaults } from './session.js';
 import { setupM1Faults } from './setup-m1.js';
 import { setupM3Faults } from './setup-m3.js';
@@ -27,6 +28,7 @@ export const faults: readonly Fault[] = unique([
   ...pairingsFaults,
   ...sessionFaults,
   ...httpFaults,
+  ...securityFaults,
 ]);
 
 /** A fault or a benign variant. @throws InputError when there is none of that name. */

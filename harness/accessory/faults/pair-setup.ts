@@ -260,7 +260,7 @@ const m5: readonly Fault[] = [
   fault(
     'lowercases-identifiers',
     {
-      breaks: ['PS-M5-02'],
+      breaks: ['PS-M5-02', 'PS-M5-10'],
       fieldBug: 108,
       story: 'identifiers are parsed as UUIDs and come out in lower case',
     },

@@ -14,7 +14,7 @@ export const sessionFaults: readonly Fault[] = [
   fault(
     'accepts-swapped-keys',
     {
-      breaks: ['SESS-01'],
+      breaks: ['SESS-01', 'SEC-06'],
       story: 'a frame that does not open is tried again with the key of the other direction',
     },
     (ok) => ({

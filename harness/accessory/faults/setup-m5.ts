@@ -1,5 +1,17 @@
-import { Length, TlvType, concat, lengthBytes, labelNonce, open, tlv, utf8 } from '../../protocol/index.js';
-import type { Behaviour } from '../behaviour.js';
+import {
+  Length,
+  TlvError,
+  TlvType,
+  concat,
+  labelNonce,
+  lengthBytes,
+  open,
+  sealedMessage,
+  text,
+  tlv,
+  utf8,
+} from '../../protocol/index.js';
+import { type Behaviour, Halt, MAX_IDENTIFIER, type Reply } from '../behaviour.js';
 import { type Fault, fault } from './fault.js';
 import { fails, succeeds } from './items.js';
 
@@ -11,6 +23,11 @@ const otherNonces = [
   ...['PS-Msg04', 'PS-Msg06', 'PV-Msg03'].map(labelNonce),
   concat(utf8('PS-Msg05'), new Uint8Array(4)),
 ];
+
+/** M5 on a connection without an exchange. */
+function isLateM5(reply: Reply): boolean {
+  return reply.step === 'setup-m6' && reply.after === 'nothing';
+}
 
 export const setupM5Faults: readonly Fault[] = [
   fault(
@@ -74,6 +91,159 @@ export const setupM5Faults: readonly Fault[] = [
         (data.step === 'setup-m5'
           ? open(data.key, data.nonce, data.sealed, lengthBytes(data.sealed.length - Length.tag))
           : undefined),
+    }),
+  ),
+  fault(
+    'closes-and-stops-listening-after-m6',
+    {
+      breaks: ['PS-M5-03'],
+      story:
+        'the server of Pair Setup ends with M6, and the one of the paired accessory starts at the next boot',
+    },
+    (ok) => ({
+      closesAfter: (response) => response.step === 'setup-m6' || ok.closesAfter(response),
+      takesConnection: (arrival) => ok.takesConnection(arrival) && arrival.setupsDone === 0,
+    }),
+  ),
+  fault(
+    'identifier-buffer-of-36',
+    { breaks: ['PS-M5-10'], story: 'identifiers are copied into a field of 36 bytes' },
+    (ok) => ({ identifierAsStored: (id) => ok.identifierAsStored(id).subarray(0, 36) }),
+  ),
+  fault(
+    'identifier-field-padded',
+    { breaks: ['PS-M5-10'], story: 'identifiers come out of their field of 36 bytes in its whole length' },
+    (ok) => ({
+      identifierAsStored(id) {
+        const stored = ok.identifierAsStored(id);
+        return stored.length < 36 ? concat(stored, new Uint8Array(36 - stored.length)) : stored;
+      },
+    }),
+  ),
+  fault(
+    'identifiers-are-text',
+    { breaks: ['PS-M5-10'], story: 'identifiers are kept as text: what is no UTF-8 is replaced' },
+    (ok) => ({ identifierAsStored: (id) => utf8(text(ok.identifierAsStored(id))) }),
+  ),
+  fault(
+    'identifier-ends-at-nul',
+    { breaks: ['PS-M5-10'], story: 'identifiers are copied with strncpy' },
+    (ok) => ({
+      identifierAsStored(id) {
+        const stored = ok.identifierAsStored(id);
+        const end = stored.indexOf(0);
+        return end < 0 ? stored : stored.subarray(0, end);
+      },
+    }),
+  ),
+  fault(
+    'identifier-length-unchecked',
+    { breaks: ['PS-M5-10'], story: 'an identifier is copied onto the stack in whatever length it came' },
+    (ok) => ({
+      controllerFrom(sub) {
+        const id = sub.get(TlvType.Identifier);
+        if (id !== undefined && id.length > MAX_IDENTIFIER) throw new Halt('the stack is overwritten');
+        return ok.controllerFrom(sub);
+      },
+    }),
+  ),
+  fault(
+    'empty-identifier-stored',
+    { breaks: ['PS-M5-10'], story: 'an empty identifier is stored in Pair Setup and refused in Pair Verify' },
+    (ok) => ({
+      controllerFrom(sub) {
+        const [id, ltpk, signature] = [TlvType.Identifier, TlvType.PublicKey, TlvType.Signature].map((type) =>
+          sub.get(type),
+        );
+        return id?.length === 0 && ltpk && signature ? { id, ltpk, signature } : ok.controllerFrom(sub);
+      },
+    }),
+  ),
+  fault(
+    'identifier-must-be-upper-case',
+    { breaks: ['PS-M5-10'], fieldBug: 108, story: 'identifiers have to match a pattern of upper-case UUIDs' },
+    (ok) => ({
+      controllerFrom(sub) {
+        const id = sub.get(TlvType.Identifier);
+        return id?.length === 36 && /[a-f]/.test(text(id)) ? undefined : ok.controllerFrom(sub);
+      },
+    }),
+  ),
+  fault(
+    'exchange-kept-after-m6',
+    { breaks: ['PS-M5-14'], story: 'the exchange is not cleared after M6, and M5 may come again' },
+    () => ({
+      endsSetupWithM6: false,
+      refusesLateM5: () => undefined,
+    }),
+  ),
+  fault(
+    'm5-without-exchange-answers-with-the-last-m6',
+    { breaks: ['PS-M5-14'], story: 'an M5 nobody waits for gets the M6 still in the buffer' },
+    (ok) => ({
+      status: (reply) => (isLateM5(reply) ? 200 : ok.status(reply)),
+      beforeSending: (reply) =>
+        isLateM5(reply) ? sealedMessage(6, reply.random.bytes(135)) : ok.beforeSending(reply),
+    }),
+  ),
+  fault(
+    'refused-m5-locks-the-connection',
+    {
+      breaks: ['PS-M5-15'],
+      story: 'the error of M5 leaves the procedure in a state no M1 leads out of, until the connection ends',
+    },
+    (ok) => ({
+      refusesSetup: (request) =>
+        ok.refusesSetup(request) ?? (request.refusedM5Here ? TlvError.Unknown : undefined),
+    }),
+  ),
+  fault(
+    'm5-unknown-item-stops-it',
+    { breaks: ['PS-M5-16'], story: 'the table of sub-TLV handlers is read past its end for an unknown type' },
+    (ok) => ({
+      controllerFrom(sub) {
+        if (sub.items.some(({ type }) => type > TlvType.Signature)) throw new Halt('no handler');
+        return ok.controllerFrom(sub);
+      },
+    }),
+  ),
+  fault(
+    'm5-read-by-position',
+    { breaks: ['PS-M5-16'], story: 'the first sub-TLV is copied as the Identifier, whatever it is' },
+    (ok) => ({
+      controllerFrom(sub) {
+        const first = sub.items[0];
+        if (first?.type === TlvType.Signature && first.value.length > 36)
+          throw new Halt('a buffer of 36 bytes');
+        return ok.controllerFrom(sub);
+      },
+    }),
+  ),
+  fault(
+    'stored-before-the-signature-check',
+    {
+      breaks: ['PS-M5-17', 'PS-M5-13'],
+      story: 'the controller of M5 is stored first, and nobody takes it out when its signature does not hold',
+    },
+    () => ({ storesBeforeCheck: true }),
+  ),
+  fault(
+    'pairing-reserved-at-m4',
+    {
+      breaks: ['PS-M5-17'],
+      story: 'M4 makes the entry of the new pairing, and an empty entry counts as paired',
+    },
+    () => ({ reservesEntryAtM4: true }),
+  ),
+  fault(
+    'm6-sends-other-id',
+    {
+      breaks: ['PS-M6-02', 'PV-M2-01'],
+      story: 'Pair Setup formats the accessory id in lower case, Pair Verify in upper case',
+    },
+    (ok) => ({
+      ownIdentifier: (step, id) =>
+        step === 'setup-m6' ? utf8(text(id).toLowerCase()) : ok.ownIdentifier(step, id),
     }),
   ),
   fault(
