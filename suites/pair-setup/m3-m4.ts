@@ -190,7 +190,7 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
 
   check(
     'PS-M3-08',
-    { ...malformed, costs: { m2: 2, m4: 1, attempts: 1 } },
+    { ...malformed, grid: ['setup-m3', 'item-missing'], costs: { m2: 2, m4: 1, attempts: 1 } },
     async ({ controller, expect }) => {
       const setup = await controller.pairSetup();
       expect(await setup.sendM3(drop('Proof'))).to.be.allowed();
@@ -208,10 +208,14 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
   ),
 
   ...Object.entries(nearProofs).map(([name, near]) =>
-    check(`PS-M3-07/${name}`, oneGuess, async ({ controller, expect }) => {
-      const setup = await controller.pairSetup();
-      expect(await setup.sendM3(replace('Proof', near))).to.be.allowed();
-    }),
+    check(
+      `PS-M3-07/${name}`,
+      { ...oneGuess, ...(name.includes('flipped') && { grid: ['setup-m3', 'bad-tag'] as const }) },
+      async ({ controller, expect }) => {
+        const setup = await controller.pairSetup();
+        expect(await setup.sendM3(replace('Proof', near))).to.be.allowed();
+      },
+    ),
   ),
 
   check(

@@ -199,12 +199,16 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
   ),
 
   ...Object.entries(damage).map(([name, edit]) =>
-    check(`PS-M5-06/${name}`, { ...spec, ...refused }, async ({ controller, expect }) => {
-      const setup = await controller.pairSetup();
-      await setup.m3();
-      expect(await setup.sendM5({}, edit)).to.be.allowed();
-      expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
-    }),
+    check(
+      `PS-M5-06/${name}`,
+      { ...spec, grid: ['setup-m5', 'bad-tag'], ...refused },
+      async ({ controller, expect }) => {
+        const setup = await controller.pairSetup();
+        await setup.m3();
+        expect(await setup.sendM5({}, edit)).to.be.allowed();
+        expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
+      },
+    ),
   ),
 
   ...Object.entries(wrongSignatures).map(([name, signature]) =>
@@ -220,7 +224,11 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
   ...[undefined, 0, 1, 8, 15, 16].map((length) =>
     check(
       `PS-M5-04/${length === undefined ? 'missing' : `${length}-bytes`}`,
-      { ...spec, ...reject('setup-m6') },
+      {
+        ...spec,
+        ...(length === undefined && { grid: ['setup-m5', 'item-missing'] as const }),
+        ...reject('setup-m6'),
+      },
       async ({ controller, expect }) => {
         const setup = await controller.pairSetup();
         await setup.m3();
@@ -232,12 +240,16 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
   ),
 
   ...Object.entries(wrongNonces).map(([name, options]) =>
-    check(`PS-M5-07/${name}`, { ...spec, ...refused }, async ({ controller, expect }) => {
-      const setup = await controller.pairSetup();
-      await setup.m3();
-      expect(await setup.sendM5(options)).to.be.allowed();
-      expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
-    }),
+    check(
+      `PS-M5-07/${name}`,
+      { ...spec, grid: ['setup-m5', 'wrong-nonce'], ...refused },
+      async ({ controller, expect }) => {
+        const setup = await controller.pairSetup();
+        await setup.m3();
+        expect(await setup.sendM5(options)).to.be.allowed();
+        expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
+      },
+    ),
   ),
 
   check('PS-M5-08', { ...spec, ...refused }, async ({ controller, expect }) => {
@@ -385,6 +397,7 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
   check(
     'PS-M5-14',
     {
+      grid: ['setup-m5', 'replayed'],
       from: 'unpaired',
       leaves: 'paired',
       needs: ['PS-M5-01', 'PV-M3-01', 'PAIRINGS-01'],

@@ -231,7 +231,7 @@ export default chapter('tlv8.encoding', ({ check, watch }) => [
       `TLV-09/setup-${name}`,
       {
         ...unpaired,
-        grid: ['setup-m1', 'truncated'],
+        ...(name === 'last-item-cut' && { grid: ['setup-m1', 'truncated'] as const }),
         allow: [tlvError(2), badRequest()],
         tolerate: [anyRefusal(), ...(fields ? [success('setup-m2')] : [])],
         forbid: [silence()],
