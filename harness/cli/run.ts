@@ -55,6 +55,21 @@ function levelsOf(words: readonly string[]): Level[] {
   });
 }
 
+/** Says every ten seconds how far a check has come that takes minutes, and what is left of it. */
+function progressLine(): NonNullable<Bench['onProgress']> {
+  let [start, last] = [0, 0];
+  return (done, most, what) => {
+    const now = Date.now();
+    if (done <= 1) start = last = now;
+    if (now - last < 10_000) return;
+    last = now;
+    const minutes = (((now - start) / done) * (most - done)) / 60_000;
+    console.error(
+      `  ... ${done} of at most ${most} ${what}, ${minutes.toFixed(1)} minutes left at this pace`,
+    );
+  };
+}
+
 /** Runs the suite and returns the exit code. @throws InputError for the user's mistakes (exit 2). */
 export async function runCommand(target: string, flags: RunFlags): Promise<number> {
   const code = flags.code ?? process.env['HAPSPEC_CODE'];
@@ -89,6 +104,7 @@ export async function runCommand(target: string, flags: RunFlags): Promise<numbe
     command: commandLine(target, flags),
   });
   const { run, bench, redacted } = prepared;
+  bench.onProgress = progressLine();
   if (flags.dryRun) {
     console.log(planText(run));
     return 0;

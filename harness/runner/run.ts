@@ -32,6 +32,12 @@ export interface RunOptions extends RunEnvironment {
   readonly evidence?: (id: string, events: readonly TraceEvent[]) => void;
 }
 
+/** Variants that differ in detail: `PS-ERR-04/pairings-state-3` belongs to `PS-ERR-04/pairings`. */
+function familyOf(id: string): string {
+  const [requirement = '', variant] = id.split('/');
+  return variant === undefined ? requirement : `${requirement}/${variant.split('-')[0]}`;
+}
+
 /** A run: plan, execution in order, report. */
 export class Run {
   readonly plan: readonly PlanEntry[];
@@ -48,8 +54,8 @@ export class Run {
   private down: string | undefined;
   /** Set when the plain flow no longer worked at the end. */
   private closing: CheckResult | undefined;
-  /** Failures by silence, by requirement. */
-  private readonly silences = new Map<string, number>();
+  /** Failures by silence, by family. */
+  private readonly silences = new Map<string, readonly CheckResult[]>();
   private foundAs: Bench['state'] = 'unknown';
   /** The pairing `hapspec pair` made, to be made again at the end. */
   private keptIdentity: Identity | undefined;
@@ -141,15 +147,14 @@ export class Run {
   }
 
   private async runPlanned(check: Check): Promise<CheckResult> {
-    const silent = this.silences.get(check.requirement.id) ?? 0;
+    const family = familyOf(check.id);
+    const silent = this.silences.get(family) ?? [];
     // Each silence costs the whole window; two of a family show what the others would.
-    if (silent >= 2)
-      return this.skipped(
-        check,
-        'dependency',
-        `two of ${check.requirement.id} were met by silence already`,
-        false,
-      );
+    if (silent.length >= 2) {
+      const known = silent.every((result) => this.excused(result).reason === 'expected');
+      const message = `two of ${family} were met by silence already${known ? ', as expected' : ''}`;
+      return this.skipped(check, known ? 'expected' : 'dependency', message, false);
+    }
     const blocked = await this.afford(check);
     if (blocked !== undefined) return blocked;
     let result = await runCheck(check, this.options.bench, this.options);
@@ -157,7 +162,7 @@ export class Run {
     // What is known to fail is not worth another look.
     else if (this.excused(result).status === 'fail') result = await this.confirm(check, result);
     if (result.status === 'fail' && result.message.includes('silence: no answer'))
-      this.silences.set(check.requirement.id, silent + 1);
+      this.silences.set(family, [...silent, result]);
     return result;
   }
 
@@ -249,7 +254,7 @@ export class Run {
 
   private skipped(
     entry: Case,
-    reason: 'blocked' | 'not-bought' | 'dependency',
+    reason: 'blocked' | 'not-bought' | 'dependency' | 'expected',
     message: string,
     leftOut: boolean,
   ): CheckResult {

@@ -120,7 +120,9 @@ const usual = ['not-a-uuid', '1-byte', '35-bytes', '37-bytes', '64-bytes', '00-a
 async function isKnown(controller: Controller, as: Identity): Promise<boolean> {
   const verify = await controller.pairVerify({ as });
   if (!success('verify-m4').matches(await verify.sendM3())) return false;
-  const { entries } = await verify.secure().list();
+  const list = await verify.secure().sendPairings(listPairings());
+  if (list.kind !== 'reply' || !success('pairings-list').matches(list)) return false;
+  const { entries } = readPairings(list.tlv);
   return entries.length === 1 && equal(entries[0]!.id, as.id);
 }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,15 +21,24 @@ const expectations = fileURLToPath(
 );
 const deviating = loadExpectations(expectations).entries.map(({ id }) => id);
 
+/** Ids nothing is claimed about. */
+const notRun = (
+  JSON.parse(readFileSync(new URL('../../../test/peers/not-run.json', import.meta.url), 'utf8')) as Record<
+    string,
+    readonly string[]
+  >
+)['@homebridge/hap-nodejs']!;
+
 /** The first run takes everything; the others leave out the families that only repeat themselves, to save a minute. */
 const shorter = [
   'SESS-18',
   'PS-M1-*/*',
   'TLV-*/*',
   'PS-M3-*/*',
-  ...['PS-M3-02', 'PS-M3-12', 'PS-M3-14', 'PS-M3-15', 'SEC-01'],
+  ...['PS-M3-02', 'PS-M3-1*', 'PS-ERR-0*/*', 'PS-ERR-06', 'PS-ERR-07', 'PS-ERR-09', 'PS-ERR-10', 'SEC-*'],
   'PS-M5-*/*',
-  'PS-STATE-*/*',
+  'PS-M5-1*',
+  'PS-STATE-*',
   'PAIRINGS-16',
 ].flatMap((pattern) => ['--skip', pattern]);
 const slow = process.env['HAPSPEC_SLOW'] === '1';
@@ -67,9 +76,16 @@ describe('peers: hap-nodejs', function () {
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'hapspec-peer-'));
-    peer = start(launcher, ['0', CODE, join(folder, 'storage')]);
+    const generation = join(folder, 'generation');
+    peer = start(launcher, ['0', CODE, join(folder, 'storage'), generation]);
     await peer.said('\n');
     port = Number(/listening (\d+)/.exec(peer.output())?.[1]);
+    // Sends a signal and waits until the peer listens again, ten seconds at most.
+    writeFileSync(
+      join(folder, 'hook.sh'),
+      `before=$(cat ${generation}); kill -$1 ${peer.process.pid}; n=0
+while [ "$(cat ${generation})" = "$before" ] && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done\n`,
+    );
   });
   after(async () => {
     endChildren();
@@ -84,14 +100,21 @@ describe('peers: hap-nodejs', function () {
       const { code, stdout, stderr } = await hapspec([
         ...['run', `127.0.0.1:${port}`, '--code', CODE, '--seed', '7', '--timeout', '3000'],
         ...['--junit', junit, '--json', json, '--expectations', expectations],
-        // The peer never forgets a failed attempt, and neither does the ledger.
         ...['--state', join(folder, 'state'), '--attempts', '95'],
-        ...(run === 1 || slow ? [] : shorter),
+        ...['--reset', `sh ${folder}/hook.sh HUP`, '--restart', `sh ${folder}/hook.sh USR2`],
+        ...notRun.flatMap((id) => ['--skip', id]),
+        ...(run === 1 ? ['--destructive'] : slow ? [] : shorter),
       ]);
       const report = JSON.parse(readFileSync(json, 'utf8')) as RunReport;
       const planned = report.results.filter(({ leftOut }) => !leftOut);
       const words = Object.fromEntries(
-        planned.map((result) => [result.id, result.status === 'pass' ? 'pass' : word(result)]),
+        planned.map((result) => [
+          result.id,
+          // What a check could not be tried on says nothing about the accessory.
+          ['pass', 'not-applicable'].includes(result.reason ?? result.status) || result.status === 'pass'
+            ? 'pass'
+            : word(result),
+        ]),
       );
       const expected = suite
         .filter(({ id }) => id in words)
@@ -112,10 +135,12 @@ describe('peers: hap-nodejs', function () {
       expect((await answerToM1(port)).toSorted(), `run ${run}`).to.deep.equal(['PublicKey', 'Salt', 'State']);
     }
     const [first = {}, ...others] = seen;
-    expect(Object.keys(first)).to.have.length(suite.length);
+    const claimed = suite.filter((entry) => !notRun.some((id) => matchesPattern(id, entry)));
+    expect(Object.keys(first)).to.have.length(claimed.length);
     for (const statuses of others) {
       expect(Object.keys(statuses)).to.have.length.greaterThan(40);
-      for (const [name, status] of Object.entries(statuses)) expect(status, name).to.equal(first[name]);
+      for (const [name, status] of Object.entries(statuses))
+        expect([status, 'skip'], name).to.include(first[name]);
     }
-  }).timeout(180_000);
+  }).timeout(400_000);
 });
