@@ -8,6 +8,8 @@ import states from './pair-setup/states.js';
 import verifyM1m2 from './pair-verify/m1-m2.js';
 import verifyM3m4 from './pair-verify/m3-m4.js';
 import administration from './pairings/administration.js';
+import changes from './pairings/changes.js';
+import rights from './pairings/rights.js';
 import grid from './tlv8/grid.js';
 import exclusions from './excluded.json' with { type: 'json' };
 import requirements from './requirements.json' with { type: 'json' };
@@ -33,6 +35,8 @@ export const suite = loadCases(
     verifyM1m2,
     verifyM3m4,
     administration,
+    changes,
+    rights,
     frames,
     http,
     attacks,

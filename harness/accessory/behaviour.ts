@@ -62,6 +62,8 @@ export interface Pairing {
 /** Who a request is served for; the id may be of a pairing that is gone by now. */
 export interface Requester {
   readonly id: Bytes;
+  /** As they were when the session began. */
+  readonly permissions?: number;
 }
 
 /** A TLV8 request as the decisions about it see it. */
@@ -72,6 +74,15 @@ export interface PairingRequest {
   readonly setup?: Progress;
   /** The controller of the session, on `/pairings`. */
   readonly requester?: Requester;
+}
+
+/** An open session when the pairings have changed. */
+export interface SessionFacts {
+  readonly requester: Requester;
+  /** As they are now. */
+  readonly pairings: readonly Pairing[];
+  /** There were more before. */
+  readonly removal: boolean;
 }
 
 /** Who a controller says it is in M5. */
@@ -175,8 +186,11 @@ export interface Reply {
   readonly verifier?: bigint;
   /** Pair Setup M4 and Pair Verify M4: K, or the X25519 secret, of this exchange. */
   readonly secret?: Bytes;
-  /** Pair Verify M4: whether the identifier belongs to a pairing. */
+  /** Pair Verify M4, Remove: whether the identifier belongs to a pairing. */
   readonly known?: boolean;
+  /** Remove: a controller removes itself, and no admin is left then. */
+  readonly self?: boolean;
+  readonly lastAdmin?: boolean;
   /** What is answered. */
   readonly request: TlvMessage;
   readonly random: Random;
@@ -375,15 +389,21 @@ export interface Behaviour {
   restored(pairings: readonly Pairing[]): readonly Pairing[];
 
   /** Bit 0 of the stored permissions, looked up at the time of the request. */
-  isAdmin(pairing: Pairing | undefined, requester: Requester): boolean;
+  isAdmin(pairing: Pairing | undefined, requester: Requester, step?: Step): boolean;
+  /** Identifier (1 to 64 bytes), LTPK (32) and Permissions (0 or 1) of an Add, or undefined when it is malformed. */
+  additionFrom(message: TlvMessage): Pairing | undefined;
+  /** Identifier of a Remove, or undefined when it is malformed. */
+  removalFrom(message: TlvMessage, pairings: readonly Pairing[]): Bytes | undefined;
+  /** What an Add for a known identifier and LTPK leaves in the list. */
+  updated(existing: Pairing, wanted: Pairing): Pairing;
   /** The TLV error an Add is refused with, or undefined to go on. */
   refusesAdd(request: AddRequest): number | undefined;
   /** False to report success and keep the pairing. */
   removes(request: RemoveRequest): boolean;
   /** True when no pairing may stay because no admin is left (seed 002 §7.2). */
-  dropsEverything(pairings: readonly Pairing[]): boolean;
-  /** True to end the sessions of a controller that is no longer paired. */
-  readonly endsRemovedSessions: boolean;
+  dropsEverything(pairings: readonly Pairing[], departed?: Pairing): boolean;
+  /** True to end this session when the pairings have changed to these. */
+  endsSession(session: SessionFacts): boolean;
 
   // Replies
 
@@ -510,8 +530,18 @@ export const healthy: Behaviour = {
     return pairings.length >= MAX_PAIRINGS ? TlvError.MaxPeers : undefined;
   },
   removes: () => true,
+  additionFrom(message) {
+    const id = single(message, TlvType.Identifier, 1, MAX_IDENTIFIER);
+    const ltpk = single(message, TlvType.PublicKey, Length.ltpk);
+    const permissions = single(message, TlvType.Permissions, 1)?.[0];
+    if (id === undefined || ltpk === undefined || permissions === undefined || permissions > 1)
+      return undefined;
+    return { id, ltpk, permissions };
+  },
+  removalFrom: (message) => single(message, TlvType.Identifier, 1, MAX_IDENTIFIER),
+  updated: (_existing, wanted) => wanted,
   dropsEverything: (pairings) => !pairings.some(isAdmin),
-  endsRemovedSessions: true,
+  endsSession: ({ requester, pairings }) => !pairings.some(({ id }) => equal(id, requester.id)),
 
   takes: () => 0,
   answers: () => true,

@@ -8,7 +8,6 @@ import {
   type SetupCode,
   TlvType,
   concat,
-  equal,
 } from '../protocol/index.js';
 import { type HttpMessage, HttpReader, encodeMessage, header } from '../wire/index.js';
 import {
@@ -458,13 +457,14 @@ export class Accessory {
     return concat(...frames);
   }
 
-  /** Ends the sessions of controllers that were paired before this request and are not any more. */
+  /** Ends the sessions that a change of the pairings ends. */
   private endDeparted(before: readonly Pairing[], current: Session, out: Reaction[]): void {
     const { pairings, behaviour } = this.device;
-    if (before === pairings || !behaviour.endsRemovedSessions) return;
-    const gone = before.filter(({ id }) => !pairings.some((pairing) => equal(pairing.id, id)));
-    const ending = [...this.sessions.values()].filter(({ secured }) =>
-      gone.some(({ id }) => secured !== undefined && equal(secured.requester.id, id)),
+    if (before === pairings) return;
+    const removal = pairings.length < before.length;
+    const ending = [...this.sessions.values()].filter(
+      ({ secured }) =>
+        secured !== undefined && behaviour.endsSession({ requester: secured.requester, pairings, removal }),
     );
     // The one that asked comes last, so that all others are gone when its close is seen.
     for (const session of ending) if (session !== current) out.push(this.end(session));

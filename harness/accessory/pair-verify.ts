@@ -104,7 +104,10 @@ export class PairVerify {
       return { reply: failure(facts, 4, TlvError.Authentication) };
     return {
       reply: answer(facts, stateOnly(4)),
-      verified: { requester: { id: stored }, keys: behaviour.sessionKeys(shared) },
+      verified: {
+        requester: { id: stored, permissions: pairing?.permissions ?? 0 },
+        keys: behaviour.sessionKeys(shared),
+      },
     };
   }
 }

@@ -1,5 +1,5 @@
 import {
-  Length,
+  equal,
   Method,
   TlvError,
   type TlvItem,
@@ -11,7 +11,6 @@ import {
 } from '../protocol/index.js';
 import type { Pairing, PairingRequest, Reply, Requester, Step } from './behaviour.js';
 import type { Device } from './device.js';
-import { MAX_IDENTIFIER } from './behaviour.js';
 import { type ReplyContext, answer, failure, refusal, single } from './reply.js';
 
 const steps: Readonly<Record<number, Step>> = {
@@ -30,7 +29,7 @@ export function handlePairings(device: Device, message: TlvMessage, requester: R
   if (behaviour.isMalformed(request) || behaviour.stateOf(request) !== 1 || step === undefined)
     return refusal(context);
   // Looked up now and not when the session began: a demoted admin loses his rights in open sessions too.
-  if (!behaviour.isAdmin(device.find(requester.id), requester))
+  if (!behaviour.isAdmin(device.find(requester.id), requester, step))
     return failure(context, 2, TlvError.Authentication);
   if (step === 'pairings-add') return add(device, context, message);
   if (step === 'pairings-remove') return remove(device, context, message, requester);
@@ -39,17 +38,14 @@ export function handlePairings(device: Device, message: TlvMessage, requester: R
 
 function add(device: Device, context: ReplyContext, message: TlvMessage): Reply {
   const { behaviour } = device;
-  const id = single(message, TlvType.Identifier, 1, MAX_IDENTIFIER);
-  const ltpk = single(message, TlvType.PublicKey, Length.ltpk);
-  const permissions = single(message, TlvType.Permissions, 1)?.[0];
-  if (id === undefined || ltpk === undefined || permissions === undefined || permissions > 1)
-    return refusal(context);
-  if (behaviour.isWeakKey(ltpk)) return failure(context, 2, TlvError.Unknown);
-  const wanted: Pairing = { id: behaviour.identifierAsStored(id), ltpk, permissions };
+  const given = behaviour.additionFrom(message);
+  if (given === undefined) return refusal(context);
+  if (behaviour.isWeakKey(given.ltpk)) return failure(context, 2, TlvError.Unknown);
+  const wanted: Pairing = { ...given, id: behaviour.identifierAsStored(given.id) };
   const existing = device.find(wanted.id);
   const error = behaviour.refusesAdd({ pairings: device.pairings, existing, wanted });
   if (error !== undefined) return failure(context, 2, error);
-  device.put(wanted);
+  device.put(existing === undefined ? wanted : behaviour.updated(existing, wanted));
   // An update can demote the last admin, and an accessory nobody can manage is lost until its next reset.
   if (existing !== undefined && behaviour.dropsEverything(device.pairings)) device.removeAll();
   return answer(context, stateOnly(2));
@@ -57,16 +53,18 @@ function add(device: Device, context: ReplyContext, message: TlvMessage): Reply 
 
 function remove(device: Device, context: ReplyContext, message: TlvMessage, requester: Requester): Reply {
   const { behaviour } = device;
-  const given = single(message, TlvType.Identifier, 1, MAX_IDENTIFIER);
+  const given = behaviour.removalFrom(message, device.pairings);
   if (given === undefined) return refusal(context);
   const id = behaviour.identifierAsStored(given);
   const pairing = device.find(id);
+  const facts = { known: pairing !== undefined, self: equal(id, requester.id) };
   // Success for an unknown id: the controller wants it gone, and it is.
   if (pairing !== undefined && behaviour.removes({ id, requester })) {
     device.remove(id);
-    if (behaviour.dropsEverything(device.pairings)) device.removeAll();
+    if (behaviour.dropsEverything(device.pairings, pairing)) device.removeAll();
   }
-  return answer(context, stateOnly(2));
+  const lastAdmin = device.pairings.length === 0;
+  return { ...answer(context, stateOnly(2)), ...facts, lastAdmin };
 }
 
 function list(pairings: readonly Pairing[]): TlvItem[] {

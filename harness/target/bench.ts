@@ -9,10 +9,13 @@ import {
   TlvError,
   type TlvItem,
   TlvType,
+  equal,
+  listPairings,
   removePairing,
   setupM1,
   text,
 } from '../protocol/index.js';
+import { readPairings } from '../controller/index.js';
 import { type Clock, type Dialer, type Patience, Trace, Unreachable } from '../wire/index.js';
 import { Controller } from './controller.js';
 import { Blocked, StepFailed } from './errors.js';
@@ -112,6 +115,8 @@ const goneFor = `did not answer within ${COME_BACK / 1000} s`;
 const MOST_GUESSES = 130;
 /** Guesses on one connection, so that a counter kept for each shows. */
 const GUESSES_EACH = 10;
+/** Sessions opened at most to remove what failed checks left. */
+const MOST_GUESTS = 48;
 /** How long another controller may hold Pair Setup before the run begins (ms). */
 const SOMEBODY_ELSE = 45_000;
 /** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
@@ -145,6 +150,8 @@ export class Bench {
   misbehaved = false;
   /** The accessory answered on a fresh connection since the runner last set this to false. */
   answeredAfresh = false;
+  /** Identifiers (hex) of the controllers added and not removed again. */
+  readonly guests = new Set<string>();
   /** What the guesses came to, while the accessory is locked by them. */
   lockout: Lockout | undefined;
   /** A check has run that may leave the accessory locked: only a factory reset makes it what it was. */
@@ -393,6 +400,7 @@ export class Bench {
   }
 
   unpaired(): void {
+    this.guests.clear();
     this.state = 'unpaired';
     this.admin = undefined;
   }
@@ -406,6 +414,7 @@ export class Bench {
     if (this.tainted) await this.factoryReset();
     if (state === 'any') return;
     if (this.state === 'unknown') await this.settle();
+    if (this.guests.size > 0 && this.state === 'ours') await this.tidy();
     if (this.state === 'foreign' && state === 'paired' && keyless) return;
     if (this.state === 'foreign' && this.options.hooks?.reset !== undefined) await this.factoryReset();
     if (this.state === 'foreign')
@@ -461,6 +470,32 @@ export class Bench {
         );
       return;
     }
+  }
+
+  /**
+   * Removes every controller but our own: what a failed check left would make the next ones fail, and users without
+   * an admin can be removed by nobody.
+   */
+  private async tidy(): Promise<void> {
+    const own = this.admin;
+    try {
+      // An accessory may end the session with each Remove.
+      for (let sessions = 0; own !== undefined && sessions < MOST_GUESTS; sessions++) {
+        const session = await this.controller('tidying up').session({ housekeeping: true });
+        const list = await session.sendPairings(listPairings());
+        const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
+        const others = entries.filter(({ id }) => !equal(id, own.id));
+        for (const { id } of others) if (await session.link.stillOpen(0)) await session.sendRemove(id);
+        await this.closeLinks();
+        if (others.length === 0) break;
+      }
+    } catch (error) {
+      if (!(error instanceof StepFailed)) throw error;
+      this.state = 'unknown';
+    }
+    this.guests.clear();
+    await this.closeLinks();
+    if (this.state === 'unknown') await this.settle();
   }
 
   private forget(identity: Identity): void {
@@ -541,6 +576,7 @@ export class Bench {
     try {
       await this.closeLinks();
       if (this.tainted) await this.factoryReset();
+      if (this.guests.size > 0 && this.state === 'ours') await this.tidy();
       if (this.state === 'ours') await this.unpair();
       else if (this.state === 'unknown') await this.settle();
       if (this.misbehaved) while (await this.recover());

@@ -35,6 +35,9 @@ import {
   parseSetupCode,
   removePairing,
   srpConventions,
+  Method,
+  equal,
+  hex,
 } from '../protocol/index.js';
 import type { HttpRequest } from '../wire/index.js';
 import type { Bench } from './bench.js';
@@ -527,7 +530,20 @@ export class Session {
     const outcome = await this.link.post(this.controller.profile.paths.pairings, items, wait);
     if (outcome.kind === 'reply' && outcome.tlv !== undefined)
       this.controller.bench.emit('pairings', { reply: outcome });
+    this.countGuests(items, outcome);
     return outcome;
+  }
+
+  /** Notes who has been added and removed, so that what a check leaves behind is taken away before the next. */
+  private countGuests(items: readonly TlvItem[], outcome: Outcome): void {
+    const { guests, admin } = this.controller.bench;
+    const value = (type: number): Bytes | undefined => items.find((item) => item.type === type)?.value;
+    const method = value(TlvType.Method)?.[0];
+    const id = value(TlvType.Identifier);
+    if (id === undefined || (admin !== undefined && equal(id, admin.id))) return;
+    if (method === Method.AddPairing && success('pairings-add').matches(outcome)) guests.add(hex(id));
+    if (method === Method.RemovePairing && success('pairings-remove').matches(outcome))
+      guests.delete(hex(id));
   }
 
   /** List Pairings as a step. */

@@ -1,0 +1,485 @@
+import {
+  type Bytes,
+  type CheckSpec,
+  type Controller,
+  type Identity,
+  type Outcome,
+  type Session,
+  type TlvItem,
+  Permission,
+  StepFailed,
+  TlvType,
+  addPairing,
+  anyRefusal,
+  badRequest,
+  chapter,
+  drop,
+  hex,
+  insert,
+  listPairings,
+  misplacedError,
+  readPairings,
+  reject,
+  removePairing,
+  replace,
+  resize,
+  silence,
+  success,
+  text,
+  tlv,
+  tlvError,
+  utf8,
+} from '../../harness/suite.js';
+
+const added = success('pairings-add');
+const removed = success('pairings-remove');
+const listed = success('pairings-list');
+const denied = {
+  allow: [tlvError(4, 'Authentication')],
+  tolerate: [misplacedError(4, 'Authentication'), anyRefusal()],
+  forbid: [success('verify-m4')],
+};
+
+const paired = { from: 'paired', needs: ['PV-M3-01', 'PAIRINGS-01'], costs: { verifies: 1 } } as const;
+
+/** The list as a set: one line for each entry. */
+async function lines(session: Session): Promise<string[]> {
+  const { entries } = await session.list();
+  return entries.map(({ id, ltpk, permissions }) => line({ id, ltpk }, permissions)).sort();
+}
+
+function line({ id, ltpk }: Pick<Identity, 'id' | 'ltpk'>, permissions: number): string {
+  return `${text(id)} ${hex(ltpk)} ${permissions}`;
+}
+
+/** Adds controllers until `count` are there or one is refused; returns those added and the refusal. */
+async function fill(
+  controller: Controller,
+  session: Session,
+  count: number,
+): Promise<{ users: readonly Identity[]; refusal: Outcome | undefined }> {
+  const users: Identity[] = [];
+  while (users.length < count) {
+    const user = controller.newIdentity();
+    const outcome = await session.sendAdd(user, Permission.User);
+    if (!added.matches(outcome)) return { users, refusal: outcome };
+    users.push(user);
+  }
+  return { users, refusal: undefined };
+}
+
+async function empty(session: Session, users: readonly Identity[]): Promise<void> {
+  for (const { id } of users) await session.sendRemove(id);
+}
+
+/** The smallest table the sources allow, the first controller included. */
+const LEAST = 16;
+/** Where looking for an end of the table stops. */
+const MOST = 40;
+
+/** A key nobody holds: what a text comparison takes for equal to the next one. */
+const notText = (byte: number): Bytes => new Uint8Array(32).fill(byte);
+
+const otherKeys: Record<string, (own: Bytes, random: Bytes) => { first: Bytes; second: Bytes }> = {
+  random: (own, random) => ({ first: own, second: random }),
+  'one-bit': (own) => ({ first: own, second: own.map((byte, i) => (i === 31 ? byte ^ 1 : byte)) }),
+  // Bytes that are no UTF-8 all become the same replacement character.
+  'equal-as-text': () => ({ first: notText(0xfe), second: notText(0xff) }),
+};
+
+/** What may be wrong with an Add. */
+const malformedAdds: Record<
+  string,
+  { edit: (items: readonly TlvItem[]) => readonly TlvItem[]; either?: boolean }
+> = {
+  'without-identifier': { edit: drop('Identifier') },
+  'without-public-key': { edit: drop('PublicKey') },
+  'without-permissions': { edit: drop('Permissions') },
+  'ltpk-31-bytes': { edit: resize('PublicKey', 31) },
+  'ltpk-33-bytes': { edit: resize('PublicKey', 33) },
+  'permissions-0-bytes': { edit: resize('Permissions', 0), either: true },
+  'permissions-2-bytes': { edit: resize('Permissions', 2), either: true },
+  'identifier-0-bytes': { edit: resize('Identifier', 0), either: true },
+  'identifier-37-bytes': {
+    edit: replace('Identifier', (id) => utf8(text(id).padEnd(37, 'x'))),
+    either: true,
+  },
+  'identifier-64-bytes': {
+    edit: replace('Identifier', (id) => utf8(text(id).padEnd(64, 'x'))),
+    either: true,
+  },
+  'identifier-65-bytes': {
+    edit: replace('Identifier', (id) => utf8(text(id).padEnd(65, 'x'))),
+    either: true,
+  },
+  'identifier-255-bytes': {
+    edit: replace('Identifier', (id) => utf8(text(id).padEnd(255, 'x'))),
+    either: true,
+  },
+};
+
+const oddRequests: Record<string, (items: readonly TlvItem[]) => readonly TlvItem[]> = {
+  'state-missing': drop('State'),
+  ...Object.fromEntries([0, 2, 3, 5].map((state) => [`state-${state}`, replace('State', state)])),
+  'method-missing': drop('Method'),
+  ...Object.fromEntries(
+    [0, 1, 2, 6, 9, 255].map((method) => [`method-${method}`, replace('Method', method)]),
+  ),
+  'method-0-bytes': resize('Method', 0),
+  'method-2-bytes': resize('Method', 2),
+};
+
+export default chapter('pairings.changes', ({ check, watch }) => [
+  watch('PAIRINGS-02', 'pairings', ({ reply }, { expect, warn }) => {
+    if (!listed.matches(reply)) return;
+    const { fragments } = reply.tlv!;
+    const types = fragments.map(({ type }) => type);
+    expect(types.filter((type) => type === TlvType.State).length, 'State items of a list').to.equal(1);
+    const ids = readPairings(reply.tlv).entries.map(({ id }) => hex(id));
+    expect(new Set(ids).size, 'different Identifiers in a list').to.equal(ids.length);
+    if (types.at(-1) === TlvType.Separator) warn('a separator stands behind the last entry');
+    const first = types.findIndex((type) => type !== TlvType.State);
+    if (types[first] === TlvType.Separator) warn('a separator stands before the first entry');
+  }),
+  ...[2, LEAST - 1].map((more) =>
+    check(
+      `PAIRINGS-02/${more + 1}-pairings`,
+      { ...paired, allow: [listed] },
+      async ({ controller, expect, bench, random }) => {
+        const session = await controller.session();
+        const { users, refusal } = await fill(controller, session, more);
+        const outcome = await session.sendPairings(listPairings());
+        expect(outcome).to.be.allowed();
+        const { entries, findings } = readPairings(outcome.kind === 'reply' ? outcome.tlv : undefined);
+        expect(findings.map(({ what }) => what)).to.deep.equal([]);
+        expect(
+          entries.map(({ id, ltpk, permissions }) => line({ id, ltpk }, permissions)).sort(),
+        ).to.deep.equal(
+          [line(bench.admin!, Permission.Admin), ...users.map((user) => line(user, Permission.User))].sort(),
+        );
+        // A table that ends before sixteen is PAIRINGS-09's question.
+        if (refusal === undefined && users.length > 0) {
+          const one = users[random.below(users.length)]!;
+          await (await controller.pairVerify({ as: one })).m3();
+        }
+        await empty(session, users);
+      },
+    ),
+  ),
+
+  ...Object.entries({
+    'with-identifier': insert(tlv(TlvType.Identifier, 'nobody'), -1),
+    'with-unknown': insert(tlv(0x7f, Uint8Array.of(1)), -1),
+  }).map(([name, edit]) =>
+    check(
+      `PAIRINGS-03/${name}`,
+      { ...paired, allow: [listed], forbid: [silence()] },
+      async ({ controller, expect }) => {
+        const session = await controller.session();
+        expect(await session.sendPairings(edit(listPairings()))).to.be.allowed();
+      },
+    ),
+  ),
+
+  check(
+    'PAIRINGS-04',
+    { ...paired, costs: { verifies: 3 }, allow: [added] },
+    async ({ controller, bench, expect }) => {
+      const session = await controller.session();
+      const [admin, user] = [controller.newIdentity(), controller.newIdentity()];
+      for (const [who, permissions] of [
+        [admin, Permission.Admin],
+        [user, Permission.User],
+      ] as const) {
+        const outcome = await session.sendAdd(who, permissions);
+        expect(outcome).to.be.allowed();
+        if (outcome.kind === 'reply')
+          expect(outcome.tlv!.typeNames(), 'items of the reply').to.deep.equal(['State']);
+      }
+      expect(await lines(session), 'the list').to.deep.equal(
+        [line(bench.admin!, 1), line(admin, 1), line(user, 0)].sort(),
+      );
+      const second = await controller.session({ as: admin });
+      expect(await second.sendPairings(listPairings()), 'List of the second admin').to.be.allowed({
+        allow: [listed],
+      });
+      const plain = await controller.session({ as: user });
+      expect(await plain.sendPairings(listPairings()), 'List of the plain user').to.be.allowed({
+        allow: [tlvError(2, 'Authentication')],
+        tolerate: [anyRefusal()],
+        forbid: [listed],
+      });
+      await empty(session, [admin, user]);
+    },
+  ),
+
+  check(
+    'PAIRINGS-05',
+    { ...paired, costs: { verifies: 2 }, allow: [added] },
+    async ({ controller, bench, expect }) => {
+      const session = await controller.session();
+      const user = controller.newIdentity();
+      await session.add(user, Permission.User);
+      const open = await controller.session({ as: user });
+      for (const permissions of [Permission.Admin, Permission.User]) {
+        expect(await session.sendAdd(user, permissions), `Add again with ${permissions}`).to.be.allowed();
+        expect(await lines(session), 'the list').to.deep.equal(
+          [line(bench.admin!, 1), line(user, permissions)].sort(),
+        );
+        // A session of somebody whose rights change may be ended.
+        if (!(await open.link.stillOpen(50))) continue;
+        const list = await open.sendPairings(listPairings());
+        if (permissions === Permission.Admin)
+          expect(list, 'List in the open session of the new admin').to.be.allowed({ allow: [listed] });
+        else
+          expect(list, 'List in the open session of the former admin').to.be.allowed({
+            allow: [tlvError(2, 'Authentication')],
+            tolerate: [anyRefusal()],
+            forbid: [listed],
+          });
+      }
+      await empty(session, [user]);
+    },
+  ),
+
+  ...Object.entries(otherKeys).map(([name, keys]) =>
+    check(
+      `PAIRINGS-06/${name}`,
+      {
+        ...paired,
+        costs: { verifies: name === 'random' ? 3 : 1 },
+        allow: [tlvError(2, 'Unknown')],
+        tolerate: [anyRefusal()],
+        forbid: [added],
+      },
+      async ({ controller, expect }) => {
+        const session = await controller.session();
+        const [user, other] = [controller.newIdentity(), controller.newIdentity()];
+        const { first, second } = keys(user.ltpk, other.ltpk);
+        const outcome = await session.sendAdd(user, Permission.User, first);
+        // A key nobody can hold may be refused by itself: then there is nothing to take over.
+        if (!added.matches(outcome)) {
+          expect(outcome, 'the first Add').to.be.allowed(
+            name === 'equal-as-text' ? reject('pairings-add') : { allow: [added] },
+          );
+          return;
+        }
+        expect(await session.sendAdd(user, Permission.Admin, second), 'Add with another key').to.be.allowed();
+        const entries = (await session.list()).entries.filter(({ id }) => text(id) === text(user.id));
+        expect(
+          entries.map(({ ltpk }) => hex(ltpk)),
+          'the key in the list',
+        ).to.deep.equal([hex(first)]);
+        if (name === 'random') {
+          await (await controller.pairVerify({ as: user })).m3();
+          const thief = { ...other, id: user.id };
+          const verify = await controller.pairVerify({ as: thief });
+          expect(await verify.sendM3(), 'Pair Verify with the other key').to.be.allowed(denied);
+        }
+        await empty(session, [user]);
+      },
+    ),
+  ),
+
+  ...Object.entries(malformedAdds).map(([name, { edit, either }]) =>
+    check(
+      `PAIRINGS-07/${name}`,
+      {
+        ...paired,
+        ...(name === 'without-public-key' && { grid: ['add', 'item-missing'] as const }),
+        risky: true,
+        allow: [tlvError(2), badRequest(), ...(either ? [added] : [])],
+        tolerate: [anyRefusal()],
+        forbid: either ? [silence()] : [added, silence()],
+      },
+      async ({ controller, expect, observe }) => {
+        const session = await controller.session();
+        const before = await lines(session);
+        const user = controller.newIdentity();
+        controller.bench.remember(user, 'add-pairing');
+        const items = edit(addPairing(user.id, user.ltpk, Permission.User));
+        const outcome = await session.sendPairings(items);
+        expect(outcome).to.be.allowed();
+        const id = items.find(({ type }) => type === TlvType.Identifier)?.value ?? new Uint8Array(0);
+        const taken = added.matches(outcome);
+        if (either) observe(name, taken ? 'taken' : 'refused');
+        if (!(await session.link.stillOpen(50))) return;
+        const after = await lines(session);
+        // What is taken has to be there as it came, and nothing beside it.
+        const fresh = after.filter((entry) => !before.includes(entry));
+        expect(
+          fresh.map((entry) => entry.slice(0, -2)),
+          'new entries',
+        ).to.deep.equal(taken ? [`${text(id)} ${hex(user.ltpk)}`] : []);
+        expect(after.length, 'entries').to.equal(before.length + fresh.length);
+        if (taken) await session.sendRemove(id);
+      },
+    ),
+  ),
+
+  ...[0x02, 0x03, 0x07, 0x80, 0xff].map((permissions) =>
+    check(
+      `PAIRINGS-08/${hex(Uint8Array.of(permissions))}`,
+      {
+        ...paired,
+        costs: { verifies: 2 },
+        allow: [tlvError(2), badRequest(), added],
+        tolerate: [anyRefusal()],
+        forbid: [silence()],
+      },
+      async ({ controller, expect, observe, violate }) => {
+        const session = await controller.session();
+        const user = controller.newIdentity();
+        const outcome = await session.sendAdd(user, permissions);
+        expect(outcome).to.be.allowed();
+        observe('such permissions', added.matches(outcome) ? 'taken' : 'refused');
+        if (!added.matches(outcome)) return;
+        const open = await controller.session({ as: user });
+        const list = await open.sendPairings(listPairings());
+        if (listed.matches(list) && (permissions & 1) === 0)
+          violate('the admin bit is not set, and the controller may list the pairings');
+        observe('its controller', listed.matches(list) ? 'is an admin' : 'is a plain user');
+        await empty(session, [user]);
+      },
+    ),
+  ),
+
+  check(
+    'PAIRINGS-09',
+    { ...paired, allow: [tlvError(2, 'MaxPeers')], tolerate: [anyRefusal()], forbid: [silence()] },
+    async ({ controller, expect, observe, violate }) => {
+      const session = await controller.session();
+      const { users, refusal } = await fill(controller, session, MOST - 1);
+      observe('pairings at most', refusal === undefined ? `more than ${MOST}` : String(users.length + 1));
+      if (users.length + 1 < LEAST) violate(`only ${users.length + 1} pairings fit, ${LEAST} have to`);
+      if (refusal !== undefined) expect(refusal, 'Add to a full table').to.be.allowed();
+      expect((await lines(session)).length, 'entries').to.equal(users.length + 1);
+      await empty(session, users);
+    },
+  ),
+
+  check(
+    'PAIRINGS-10',
+    { ...paired, costs: { verifies: 2 }, allow: [added] },
+    async ({ controller, bench, expect }) => {
+      const session = await controller.session();
+      const { users } = await fill(controller, session, LEAST - 1);
+      const [first, second] = users;
+      if (first === undefined || second === undefined)
+        throw new StepFailed('PAIRINGS-09', 'the table takes no further controllers');
+      expect(
+        await session.sendAdd(first, Permission.Admin),
+        'update of an entry of a full table',
+      ).to.be.allowed();
+      expect(await session.sendRemove(second.id), 'Remove').to.be.allowed({ allow: [removed] });
+      const fresh = controller.newIdentity();
+      expect(
+        await session.sendAdd(fresh, Permission.User),
+        'Add in the place of the one removed',
+      ).to.be.allowed();
+      const rest = users.slice(2);
+      expect(await lines(session), 'the list').to.deep.equal(
+        [line(bench.admin!, 1), line(first, 1), line(fresh, 0), ...rest.map((user) => line(user, 0))].sort(),
+      );
+      await (await controller.pairVerify({ as: fresh })).m3();
+      await empty(session, [first, fresh, ...rest]);
+    },
+  ),
+
+  ...(['unknown', 'twice'] as const).map((name) =>
+    check(
+      `PAIRINGS-14/${name}`,
+      {
+        ...paired,
+        allow: [removed],
+        tolerate: [tlvError(2, 'Unknown')],
+        forbid: [silence()],
+      },
+      async ({ controller, expect }) => {
+        const session = await controller.session();
+        const user = controller.newIdentity();
+        if (name === 'twice') {
+          await session.add(user, Permission.User);
+          await session.sendRemove(user.id);
+        }
+        const before = await lines(session);
+        expect(await session.sendRemove(user.id)).to.be.allowed();
+        expect(await lines(session), 'the list').to.deep.equal(before);
+      },
+    ),
+  ),
+  ...Object.entries({
+    'without-identifier': drop('Identifier'),
+    'identifier-0-bytes': resize('Identifier', 0),
+  }).map(([name, edit]) =>
+    check(
+      `PAIRINGS-14/${name}`,
+      {
+        ...paired,
+        ...(name === 'without-identifier' && { grid: ['remove', 'item-missing'] as const }),
+        // Nobody has an empty identifier: to say that he is gone is as right as to refuse.
+        allow: [tlvError(2), badRequest(), ...(name === 'identifier-0-bytes' ? [removed] : [])],
+        tolerate: [anyRefusal()],
+        forbid: [silence(), ...(name === 'identifier-0-bytes' ? [] : [removed])],
+      },
+      async ({ controller, expect }) => {
+        const session = await controller.session();
+        const before = await lines(session);
+        expect(await session.sendPairings(edit(removePairing(utf8('nobody'))))).to.be.allowed();
+        const after = (await session.link.stillOpen(50)) ? session : await controller.session();
+        expect(await lines(after), 'the list').to.deep.equal(before);
+      },
+    ),
+  ),
+
+  ...Object.entries(oddRequests).map(([name, edit]) => {
+    const spec: CheckSpec = {
+      ...paired,
+      ...(name === 'method-missing' && { grid: ['list', 'item-missing'] as const }),
+      allow: [tlvError(2), badRequest()],
+      // A State that nobody looks at does no harm here.
+      tolerate: [anyRefusal(), ...(name.startsWith('state') ? [listed] : [])],
+      forbid: [silence(), ...(name.startsWith('state') ? [] : [listed])],
+    };
+    return check(`PAIRINGS-17/${name}`, spec, async ({ controller, expect }) => {
+      const session = await controller.session();
+      const before = await lines(session);
+      expect(await session.sendPairings(edit(listPairings()))).to.be.allowed();
+      if (await session.link.stillOpen(50)) expect(await lines(session), 'the list').to.deep.equal(before);
+    });
+  }),
+
+  check(
+    'PAIRINGS-23',
+    {
+      ...paired,
+      costs: { verifies: 3 },
+      allow: [added],
+      // Two identifiers that differ in case may count as one, as long as one does not take the other's place.
+      tolerate: [tlvError(2)],
+      forbid: [silence()],
+    },
+    async ({ controller, expect, warn, violate }) => {
+      const session = await controller.session();
+      const base = text(controller.newIdentity().id);
+      const ids = [base.toLowerCase(), base.toUpperCase()].map(utf8);
+      const taken: Identity[] = [];
+      for (const id of ids) {
+        const user = controller.newIdentity(id);
+        const outcome = await session.sendAdd(user, Permission.User);
+        expect(outcome, `Add of ${text(id)}`).to.be.allowed(
+          taken.length === 0 ? { allow: [added] } : undefined,
+        );
+        if (added.matches(outcome)) taken.push(user);
+      }
+      if (taken.length < ids.length) warn('identifiers that differ in case alone count as one');
+      const now = await lines(session);
+      for (const user of taken) {
+        if (!now.includes(line(user, 0)))
+          violate(`${text(user.id)} was added and is not in the list byte for byte`);
+        await (await controller.pairVerify({ as: user })).m3();
+      }
+      await empty(session, taken);
+    },
+  ),
+]);
