@@ -2,6 +2,7 @@
 export {
   type Edit,
   type M5Options,
+  type VerifyM3Options,
   applyEdit,
   all,
   drop,
@@ -54,6 +55,7 @@ export {
   setupM3,
   sign,
   smallOrderPoints,
+  lowOrderCurveKeys,
   signedInfo,
   text,
   tlv,
@@ -70,6 +72,7 @@ export {
   type Link,
   type Outcome,
   type PairSetup,
+  type PairVerify,
   type Reply,
   type Session,
   answered,

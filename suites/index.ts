@@ -7,6 +7,7 @@ import m5m6 from './pair-setup/m5-m6.js';
 import states from './pair-setup/states.js';
 import verifyM1m2 from './pair-verify/m1-m2.js';
 import verifyM3m4 from './pair-verify/m3-m4.js';
+import verifyStates from './pair-verify/states.js';
 import administration from './pairings/administration.js';
 import changes from './pairings/changes.js';
 import rights from './pairings/rights.js';
@@ -34,6 +35,7 @@ export const suite = loadCases(
     states,
     verifyM1m2,
     verifyM3m4,
+    verifyStates,
     administration,
     changes,
     rights,

@@ -148,6 +148,36 @@ export interface SignatureClaim {
   readonly signature: Bytes;
 }
 
+/** A Pair Verify whose M2 went out and whose M3 is due; 32 bytes each. */
+export interface VerifyExchange {
+  /** Our ephemeral public key. */
+  readonly own: Bytes;
+  /** The controller's ephemeral public key. */
+  readonly controller: Bytes;
+  /** The X25519 secret. */
+  readonly shared: Bytes;
+  /** Opens M3. */
+  readonly key: Bytes;
+}
+
+/** What is known on a connection when a Pair Verify M1 comes. */
+export interface VerifyRequest {
+  readonly paired: boolean;
+  readonly message: TlvMessage;
+  /** M1s this connection had answered by M2. */
+  readonly answeredHere: number;
+  /** An M3 on this connection was refused. */
+  readonly failedHere: boolean;
+  /** A message of Pair Setup on this connection was refused. */
+  readonly setupRefusedHere: boolean;
+}
+
+/** What a Pair Verify M3 says when it is opened. */
+export interface VerifyClaim {
+  readonly id: Bytes;
+  readonly signature: Bytes;
+}
+
 /** EncryptedData of a pairing message. */
 export interface SealedData {
   readonly step: 'setup-m5' | 'verify-m3';
@@ -213,6 +243,10 @@ export interface AccessRequest {
   readonly verified: Requester | undefined;
   /** A Pair Verify M1 was answered on this connection. */
   readonly sawVerifyM1: boolean;
+  /** Who a Pair Verify M3 on this connection said it was, right or wrong. */
+  readonly claimed: Requester | undefined;
+  /** The controller whose Pair Verify was the last to succeed, on any connection. */
+  readonly lastVerified: Requester | undefined;
   readonly pairings: readonly Pairing[];
 }
 
@@ -224,6 +258,8 @@ export interface SealedFrame {
   readonly header: Bytes;
   /** Ciphertext and tag. */
   readonly sealed: Bytes;
+  /** Keys and next counter of the session before Pair Verify was run inside it. */
+  readonly former?: { readonly keys: SessionKeys; readonly counter: bigint } | undefined;
 }
 
 export interface OpenedFrame {
@@ -353,8 +389,48 @@ export interface Behaviour {
 
   // Pair Verify (seed 002 §3)
 
+  /** The TLV error an M1 is refused with, or undefined to go on. */
+  refusesVerify(request: VerifyRequest): number | undefined;
+  /** The controller's ephemeral key in M1, 32 bytes, or undefined when it is missing or of another length. */
+  curveKeyFrom(m1: TlvMessage): Bytes | undefined;
+  /**
+   * The X25519 secret of one exchange, 32 bytes (seed 002 §3.3 step 1). `previous` is the one drawn before on this
+   * connection, `drawn` how many were drawn since the accessory was started.
+   */
+  drawEphemeral(draw: { random: Random; previous: Bytes | undefined; drawn: number }): Bytes;
   /** X25519; undefined for a key of low order. */
   sharedSecret(secret: Bytes, publicKey: Bytes): Bytes | undefined;
+  /** How many exchanges are remembered beyond the connection they began on. */
+  readonly exchangesShared: number;
+  /**
+   * The exchanges an M3 may belong to, in the order they are tried: of those that began on its connection, and of the
+   * shared ones. Both lists begin with the newest. None: M3 is out of sequence.
+   */
+  exchangesForM3(held: {
+    here: readonly VerifyExchange[];
+    anywhere: readonly VerifyExchange[];
+  }): readonly VerifyExchange[];
+  /** True to leave the exchange as it stood behind a refused M3, so that the controller may try again. */
+  readonly keepsVerifyAfterFailure: boolean;
+  /** True to end the exchange when another request comes between M2 and M3. */
+  readonly endsVerifyOnOtherRequest: boolean;
+  /** Identifier (1 to 64 bytes) and Signature (64) of an opened M3, or undefined when it is malformed. */
+  claimFrom(sub: TlvMessage): VerifyClaim | undefined;
+  /** False to answer M4 to an M3 that does not open, or lacks something, or has it in the wrong size. */
+  readonly refusesMalformedVerifyM3: boolean;
+  /**
+   * What a second session of one controller means: both are served, the older one ends, or the new one is refused. The
+   * sources leave the first two open.
+   */
+  readonly secondSession: 'both' | 'ends-older' | 'refused';
+  /** True to switch to frames behind an M4 that refuses. */
+  readonly securesFailedVerify: boolean;
+  /** Pair Verify inside a verified session is refused, begins anew in plaintext, or changes the keys of the session. */
+  readonly verifyInSession: 'refused' | 'in-plaintext' | 're-keys';
+  /** The keys of a session behind a Pair Verify that was run inside it. */
+  rekeyed(keys: { former: SessionKeys; fresh: SessionKeys }): SessionKeys;
+  /** What becomes of bytes that came in one segment behind M3. */
+  readonly behindM3: 'frames' | 'dropped' | 'answered-in-plaintext';
   /** Keys of the session that begins behind M4 (seed 002 §4). */
   sessionKeys(shared: Bytes): SessionKeys;
   /** True to seal Pair Verify M4 with the keys it only announces. */
@@ -461,6 +537,14 @@ function introduction(sub: TlvMessage): Introduction | undefined {
   return { id, ltpk, signature };
 }
 
+function claimFrom(sub: TlvMessage): VerifyClaim | undefined {
+  const id = single(sub, TlvType.Identifier, 1, MAX_IDENTIFIER);
+  const signature = single(sub, TlvType.Signature, Length.signature);
+  return sub.defect !== undefined || id === undefined || signature === undefined
+    ? undefined
+    : { id, signature };
+}
+
 /** The accessory as the protocol wants it. */
 export const healthy: Behaviour = {
   decode: decodeTlv,
@@ -507,7 +591,21 @@ export const healthy: Behaviour = {
   isWeakKey: isSmallOrder,
   firstPermissions: Permission.Admin,
 
+  refusesVerify: () => undefined,
+  curveKeyFrom: (m1) => single(m1, TlvType.PublicKey, Length.curveKey),
+  drawEphemeral: ({ random }) => random.bytes(Length.curveKey),
   sharedSecret,
+  exchangesShared: 0,
+  exchangesForM3: ({ here }) => here.slice(0, 1),
+  keepsVerifyAfterFailure: false,
+  endsVerifyOnOtherRequest: false,
+  claimFrom,
+  refusesMalformedVerifyM3: true,
+  secondSession: 'both',
+  securesFailedVerify: false,
+  verifyInSession: 'refused',
+  rekeyed: ({ fresh }) => fresh,
+  behindM3: 'frames',
   sessionKeys: controlKeys,
   sealsVerifyM4: false,
 

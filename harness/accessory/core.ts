@@ -90,6 +90,8 @@ interface Session {
   readonly verify: PairVerify;
   plain: HttpReader;
   secured: Secured | undefined;
+  /** The controller whose session lost its encryption. */
+  unsealed: Requester | undefined;
   /** Time of the last byte received. */
   heard: number;
   /** False when nobody is there to serve it. */
@@ -132,6 +134,8 @@ export class Accessory {
   private readonly latency: Latency;
   private readonly sessions = new Map<number, Session>();
   private last = 0;
+  /** The controller whose Pair Verify was the last to succeed. */
+  private lastVerified: Requester | undefined;
   /** Pair Setups that came to M6. */
   private setupsDone = 0;
   /** Stopped by a request it did not survive. */
@@ -173,12 +177,13 @@ export class Accessory {
   /** A new connection; its number is what `receive` and `closed` are called with. */
   open(now: number): number {
     const number = ++this.last;
-    const verify = new PairVerify(this.device);
+    const verify = new PairVerify(this.device, (id) => this.sessionsOf(id, number).length > 0);
     this.sessions.set(number, {
       number,
       verify,
       plain: new HttpReader('request'),
       secured: undefined,
+      unsealed: undefined,
       heard: now,
       taken: this.device.behaviour.takesConnection({ opened: number, setupsDone: this.setupsDone }),
       open: true,
@@ -226,7 +231,10 @@ export class Accessory {
     if (session.secured === undefined || !session.open) return;
     const rest = session.plain.pending;
     session.plain = new HttpReader('request');
-    if (rest.length > 0) this.receiveFrames(session, session.secured, rest, now, out);
+    const { behindM3 } = this.device.behaviour;
+    if (rest.length === 0 || behindM3 === 'dropped') return;
+    if (behindM3 === 'answered-in-plaintext') this.send(session, { status: 400 }, false, out);
+    else this.receiveFrames(session, session.secured, rest, now, out);
   }
 
   private receiveInjected(session: Session, bytes: Bytes, now: number, out: Reaction[]): void {
@@ -295,9 +303,15 @@ export class Accessory {
     }
   }
 
-  private serve(session: Session, request: HttpMessage, sealed: boolean, now: number, out: Reaction[]): void {
+  private serve(session: Session, request: HttpMessage, framed: boolean, now: number, out: Reaction[]): void {
     const { behaviour } = this.device;
     const before = this.device.pairings;
+    const unseals = framed && request.path === '/pair-verify' && behaviour.verifyInSession === 'in-plaintext';
+    if (unseals) {
+      session.unsealed = session.secured?.requester;
+      session.secured = undefined;
+    }
+    const sealed = framed && !unseals;
     const response = this.attempt(() => this.respond(session, request, now));
     if (response !== undefined) {
       const { verified } = response;
@@ -305,6 +319,8 @@ export class Accessory {
       if (early) this.secure(session, verified);
       this.send(session, response, sealed || early, out);
       if (verified !== undefined && !early) this.secure(session, verified);
+      if (verified !== undefined && behaviour.secondSession === 'ends-older')
+        for (const older of this.sessionsOf(verified.requester.id, session.number)) out.push(this.end(older));
       if (response.step === 'setup-m6' && this.device.pairings.length > 0) this.setupsDone++;
     }
     this.endDeparted(before, session, out);
@@ -338,6 +354,7 @@ export class Accessory {
   private respond(session: Session, request: HttpMessage, now: number): Response | undefined {
     const { method } = request;
     const [path = '', query = ''] = request.path.split('?', 2);
+    if (path !== '/pair-verify' && this.device.behaviour.endsVerifyOnOtherRequest) session.verify.forget();
     if (path === '/identify') return this.identify(method);
     if (path === '/pair-setup' || path === '/pair-verify' || path === '/pairings')
       return this.respondPairing(session, path, request, now);
@@ -370,11 +387,14 @@ export class Accessory {
     }
     if (path === '/pair-setup') {
       const situation = { ...this.setupElsewhere(session, now), secured: session.secured !== undefined };
-      return this.finish(this.setup.handle(session.number, message, situation));
+      const response = this.finish(this.setup.handle(session.number, message, situation));
+      if (response?.refused === true) session.verify.setupRefused = true;
+      return response;
     }
     if (path === '/pair-verify') {
       // A second Pair Verify inside a session would have to switch keys in the middle of it.
-      if (session.secured !== undefined) return { status: 400 };
+      if (session.secured !== undefined && this.device.behaviour.verifyInSession === 'refused')
+        return { status: 400 };
       const { reply, verified } = session.verify.handle(message);
       const response = this.finish(reply);
       return response && verified ? { ...response, verified } : response;
@@ -392,8 +412,25 @@ export class Accessory {
 
   private requester(session: Session, method: string, path: string): Requester | undefined {
     const { behaviour, pairings } = this.device;
-    const verified = session.secured?.requester;
-    return behaviour.servesAs({ method, path, verified, sawVerifyM1: session.verify.sawM1, pairings });
+    const verified = session.secured?.requester ?? session.unsealed;
+    const { sawM1, claimed } = session.verify;
+    const { lastVerified } = this;
+    return behaviour.servesAs({
+      method,
+      path,
+      verified,
+      sawVerifyM1: sawM1,
+      claimed,
+      lastVerified,
+      pairings,
+    });
+  }
+
+  /** Other connections on which this controller has a session. */
+  private sessionsOf(id: Bytes, except: number): Session[] {
+    return [...this.sessions.values()].filter(
+      ({ number, secured }) => number !== except && secured !== undefined && equal(secured.requester.id, id),
+    );
   }
 
   /** What another connection that holds Pair Setup means for an M1 on this one. */
@@ -424,11 +461,15 @@ export class Accessory {
     };
   }
 
-  private secure(session: Session, { requester, keys }: Verified): void {
+  private secure(session: Session, { requester, keys: fresh }: Verified): void {
     const { behaviour } = this.device;
+    const { secured: old } = session;
+    const keys = old === undefined ? fresh : behaviour.rekeyed({ former: old.keys, fresh });
+    const former = old && { keys: old.keys, counter: old.decoder.counter };
+    this.lastVerified = requester;
     const decoder: FrameDecoder = new FrameDecoder((count, length, sealed) => {
       const counter = behaviour.frameCounter(count);
-      const opened = behaviour.openFrame({ keys, counter, header: length, sealed });
+      const opened = behaviour.openFrame({ keys, counter, header: length, sealed, former });
       // The decoder itself adds 1 behind every frame.
       if (opened !== undefined) decoder.counter += opened.next - counter - 1n;
       return opened?.plaintext;

@@ -6,7 +6,7 @@ import {
   accessoryIdentity,
   restoreIdentity,
 } from '../protocol/index.js';
-import type { Behaviour, Pairing } from './behaviour.js';
+import type { Behaviour, Pairing, VerifyExchange } from './behaviour.js';
 import type { Store } from './store.js';
 
 export interface DeviceOptions {
@@ -24,6 +24,10 @@ export class Device {
   readonly behaviour: Behaviour;
   /** Replaced between checks, so that what one check draws does not depend on its neighbours. */
   random: Random;
+  /** Exchanges of Pair Verify a faulty twin remembers beyond their connection, the newest first. */
+  exchanges: readonly VerifyExchange[] = [];
+  /** Ephemeral secrets drawn since the start. */
+  ephemeralsDrawn = 0;
   private own: Identity;
   private list: readonly Pairing[];
   private attempts: number;

@@ -16,6 +16,7 @@ import {
   ephemeralKeys,
   equal,
   hex,
+  hkdfSha512,
   labelNonce,
   open,
   proofItems,
@@ -42,6 +43,10 @@ export interface VerifyM2 {
 export interface VerifyM3Options {
   readonly key?: Bytes;
   readonly label?: string;
+  /** The 12 bytes of the nonce, in the place of four zero bytes and the label. */
+  readonly nonce?: Bytes;
+  /** An identifier that is not ours, in the sub-TLV and under the signature. */
+  readonly id?: Bytes;
   /** Makes the signature instead of LTSK over own ephemeral key | id | accessory's ephemeral key. */
   readonly signature?: (parts: {
     identity: Identity;
@@ -54,7 +59,8 @@ export interface VerifyM3Options {
 
 /** The controller's side of one Pair Verify exchange (seed 002 §3): messages out, messages in, no socket. */
 export class PairVerifyController {
-  readonly ephemeral: EphemeralKeys;
+  readonly ephemeral: Pick<EphemeralKeys, 'publicKey'>;
+  private readonly secret: Bytes | undefined;
   private accessoryKey: Bytes | undefined;
   private accessorySignature: Bytes | undefined;
   private shared: Bytes | undefined;
@@ -66,8 +72,12 @@ export class PairVerifyController {
     /** What Pair Setup taught about the accessory; undefined while housekeeping after a setup that proved nothing. */
     readonly accessory: Peer | undefined,
     random: Random,
+    /** A PublicKey of low order for M1: whatever the accessory draws, the shared secret is 32 zero bytes. */
+    lowOrder?: Bytes,
   ) {
-    this.ephemeral = ephemeralKeys(random);
+    const { secret, publicKey } = ephemeralKeys(random);
+    this.ephemeral = { publicKey: lowOrder ?? publicKey };
+    this.secret = lowOrder === undefined ? secret : undefined;
   }
 
   m1(): TlvItem[] {
@@ -91,7 +101,8 @@ export class PairVerifyController {
     if (publicKey === undefined || sealed === undefined || findings.length > 0)
       return { publicKey, items: undefined, findings };
     this.accessoryKey = publicKey;
-    this.shared = sharedSecret(this.ephemeral.secret, publicKey);
+    this.shared =
+      this.secret === undefined ? new Uint8Array(Length.curveKey) : sharedSecret(this.secret, publicKey);
     if (this.shared === undefined) {
       fail('PV-M2-01', 'the PublicKey of M2 is a low-order point');
       return { publicKey, items: undefined, findings };
@@ -145,7 +156,7 @@ export class PairVerifyController {
   /** M3, by the rule or with the departures asked for (seed 002 §3.4). */
   m3(options: VerifyM3Options = {}): TlvItem[] {
     const { shared, accessory } = this.keys;
-    const { identity } = this;
+    const identity = options.id === undefined ? this.identity : { ...this.identity, id: options.id };
     const own = this.ephemeral.publicKey;
     const signature =
       options.signature?.({ identity, own, accessory, accessorySignature: this.accessorySignature }) ??
@@ -153,7 +164,14 @@ export class PairVerifyController {
     const sub = applyEdit(proofItems(identity.id, signature), options.sub);
     this.lastSub = sub;
     const key = options.key ?? deriveKey('Pair-Verify-Encrypt', shared);
-    return sealedMessage(3, seal(key, labelNonce(options.label ?? 'PV-Msg03'), encodeTlv(sub)));
+    const nonce = options.nonce ?? labelNonce(options.label ?? 'PV-Msg03');
+    return sealedMessage(3, seal(key, nonce, encodeTlv(sub)));
+  }
+
+  /** The 8 bytes by which the session could be resumed where Pair Resume exists: over BLE. */
+  resumeSessionId(): Bytes {
+    const label = 'Pair-Verify-ResumeSessionID';
+    return hkdfSha512(this.keys.shared, `${label}-Salt`, `${label}-Info`, 8);
   }
 
   /** Keys of the secured session that starts with the first byte after M4. */

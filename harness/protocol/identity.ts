@@ -114,6 +114,29 @@ export function ephemeralKeys(random: Random): EphemeralKeys {
   return { secret, publicKey: x25519.getPublicKey(secret) };
 }
 
+/** The X25519 public key of a secret; both 32 bytes. */
+export function curvePublicKey(secret: Bytes): Bytes {
+  return x25519.getPublicKey(abytes(secret, 'X25519 secret', Length.curveKey));
+}
+
+/**
+ * The 14 encodings of the X25519 points of low order (RFC 7748 §6.1): 0, 1, two of order 8, p-1, p, p+1, each also with
+ * bit 255 set, which every implementation ignores. With such a key the shared secret is 32 zero bytes.
+ */
+export const lowOrderCurveKeys: readonly Bytes[] = [
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+  '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+].flatMap((digits) => {
+  const marked = fromHex(digits);
+  marked[31]! |= 0x80;
+  return [fromHex(digits), marked];
+});
+
 /** The 32-byte X25519 secret, or undefined when the peer's key has the wrong size or low order (the library throws on both). */
 export function sharedSecret(secret: Bytes, publicKey: Bytes): Bytes | undefined {
   if (publicKey.length !== Length.curveKey) return undefined;

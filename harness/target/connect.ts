@@ -55,8 +55,12 @@ export function embeddedBench(
   const { code, random, patience } = options;
   const { network, ...accessoryOptions } = twinOptions;
   const store = memoryStore();
-  const boot = (): Accessory =>
-    new Accessory({ code, random: random.fork('accessory'), store, ...accessoryOptions });
+  let starts = 0;
+  // A start goes on drawing what no start before it has drawn.
+  const boot = (): Accessory => {
+    const label = ++starts === 1 ? 'accessory' : `accessory, start ${starts}`;
+    return new Accessory({ code, random: random.fork(label), store, ...accessoryOptions });
+  };
   let accessory = boot();
   const host = embed(accessory, new VirtualClock(), network);
   return new Bench({

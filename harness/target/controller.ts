@@ -18,6 +18,7 @@ import {
   type Forgery,
   type GroundValue,
   type Identity,
+  FrameEncoder,
   Length,
   type Random,
   type SrpConvention,
@@ -27,6 +28,7 @@ import {
   type TlvMessage,
   TlvType,
   addPairing,
+  concat,
   controllerIdentity,
   encodeTlv,
   fromInteger,
@@ -65,6 +67,8 @@ export interface VerifyOptions {
   readonly link?: Link;
   /** Goes on with an accessory whose identity Pair Setup did not prove: only to undo what the harness did. */
   readonly housekeeping?: boolean;
+  /** A point of low order in the place of the ephemeral key. */
+  readonly lowOrder?: Bytes;
 }
 
 /** How long M1 waits for another setup to end. */
@@ -156,7 +160,8 @@ export class Controller {
     const stranger = this.bench.state === 'foreign' ? this.newIdentity() : undefined;
     const identity = options.as ?? this.bench.admin ?? stranger;
     if (identity === undefined) throw new StepFailed('PS-M5-01', 'there is no pairing to verify with');
-    return new PairVerify(this, options.link ?? (await this.open()), identity, options.housekeeping ?? false);
+    const link = options.link ?? (await this.open());
+    return new PairVerify(this, link, identity, options.housekeeping ?? false, options.lowOrder);
   }
 
   /** A Pair Verify brought to M2. */
@@ -447,29 +452,40 @@ export class PairSetup {
 export class PairVerify {
   readonly machine: PairVerifyController;
   m2: VerifyM2 | undefined;
+  /** The bytes of the last M3 sent. */
+  lastM3: Bytes = new Uint8Array(0);
 
   constructor(
     readonly controller: Controller,
     readonly link: Link,
     readonly identity: Identity,
     private readonly housekeeping: boolean,
+    private readonly lowOrder?: Bytes,
   ) {
     const { bench, random } = controller;
-    this.machine = new PairVerifyController(identity, housekeeping ? undefined : bench.accessory, random);
+    const accessory = housekeeping ? undefined : bench.accessory;
+    this.machine = new PairVerifyController(identity, accessory, random, lowOrder);
   }
 
-  private exchange(items: readonly TlvItem[], wait: number): Promise<Outcome> {
-    return this.link.post(this.controller.profile.paths.verify, items, wait);
+  private exchange(body: Bytes, wait: number): Promise<Outcome> {
+    return this.link.postBytes(this.controller.profile.paths.verify, body, wait);
   }
 
   /** M1, edited when asked, judged. */
-  async sendM1(edit?: Edit, wait = this.controller.judgedWait): Promise<Outcome> {
+  sendM1(edit?: Edit, wait = this.controller.judgedWait): Promise<Outcome> {
+    return this.sendM1Bytes(encodeTlv(applyEdit(this.machine.m1(), edit)), wait);
+  }
+
+  /** Any bytes in the place of M1 that say the same key, judged. */
+  async sendM1Bytes(body: Bytes, wait = this.controller.judgedWait): Promise<Outcome> {
     this.controller.bench.spent.verifies++;
-    const outcome = await this.exchange(applyEdit(this.machine.m1(), edit), wait);
+    const outcome = await this.exchange(body, wait);
     if (outcome.kind === 'reply' && outcome.tlv?.state === 2 && outcome.tlv.error === undefined) {
       this.m2 = this.machine.readM2(outcome.tlv);
       if (this.m2.items !== undefined) this.link.opened('sub-TLV of Pair Verify M2', this.m2.items.items);
-      if (!this.housekeeping) this.controller.bench.emit('verify-m2', { reply: outcome, m2: this.m2 });
+      // What M2 says to a key of low order, or before a pairing, proves nothing to anybody.
+      if (!this.housekeeping && this.lowOrder === undefined)
+        this.controller.bench.emit('verify-m2', { reply: outcome, m2: this.m2 });
     }
     return outcome;
   }
@@ -485,9 +501,38 @@ export class PairVerify {
 
   /** M3, by the rule or with departures, judged. */
   sendM3(options: VerifyM3Options = {}, edit?: Edit, wait = this.controller.judgedWait): Promise<Outcome> {
-    const items = applyEdit(this.machine.m3(options), edit);
-    this.link.inside('sub-TLV of Pair Verify M3', this.machine.lastSub);
-    return this.exchange(items, wait);
+    return this.sendM3Bytes(encodeTlv(applyEdit(this.machine.m3(options), edit)), wait);
+  }
+
+  /** Any bytes in the place of M3, over this connection or another one, judged. */
+  async sendM3Bytes(body: Bytes, wait = this.controller.judgedWait, link = this.link): Promise<Outcome> {
+    this.lastM3 = body;
+    link.inside('sub-TLV of Pair Verify M3', this.machine.lastSub);
+    const outcome = await link.postBytes(this.controller.profile.paths.verify, body, wait);
+    this.tell(outcome);
+    return outcome;
+  }
+
+  /** Tells the watches about an M4 that grants the session. */
+  private tell(outcome: Outcome): void {
+    if (outcome.kind === 'reply' && success('verify-m4').matches(outcome))
+      this.controller.bench.emit('verify-m4', { reply: outcome });
+  }
+
+  /** M3 and the first sealed request behind it in one segment: M4, and what becomes of the request. */
+  async sendM3With(request: HttpRequest): Promise<readonly [m4: Outcome, answer: Outcome]> {
+    const { link, controller } = this;
+    const body = encodeTlv(this.machine.m3());
+    const { verify } = controller.profile.paths;
+    const headers = [['Content-Type', controller.profile.mediaType]] as const;
+    const frames = new FrameEncoder(this.machine.sessionKeys().toAccessory).encode(link.encode(request));
+    link.said(`M3, and behind it in one segment ${request.method} ${request.path} sealed`);
+    link.send(concat(link.encode({ method: 'POST', path: verify, headers, body }), ...frames));
+    const m4 = await link.outcome(controller.stepWait);
+    this.tell(m4);
+    if (!success('verify-m4').matches(m4)) return [m4, m4];
+    this.secure();
+    return [m4, await link.outcome(controller.judgedWait)];
   }
 
   /** M3 to M4 as a step, and the switch to frames. */

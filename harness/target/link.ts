@@ -77,6 +77,12 @@ export class Link {
   /** Switches both directions to frames; the next byte each way is one. */
   secureWith(keys: SessionKeys): void {
     this.secure = new SecureSession(keys);
+    // What came in one segment behind M4 is a frame already.
+    const early = this.reader.pending;
+    if (early.length > 0) {
+      this.reader = new HttpReader('response');
+      this.connection.unread(early);
+    }
     this.trace.record(this.number, { kind: 'note', line: 'secured' });
   }
 

@@ -7,6 +7,7 @@ import {
   type Outcome,
   type Random,
   type Session,
+  type VerifyM3Options,
   Permission,
   TlvType,
   answered,
@@ -17,11 +18,14 @@ import {
   concat,
   controllerIdentity,
   deriveKey,
+  describeOutcome,
   disallowedCodes,
   encodeTlv,
   equal,
+  flip,
   hex,
   isTrivialCode,
+  lowOrderCurveKeys,
   malleated,
   reject,
   replace,
@@ -45,6 +49,8 @@ import {
 const request = { method: 'GET', path: '/accessories' };
 const ok = { allow: [answered(200)] };
 
+/** Replies of each kind that are compared. */
+const SAMPLES = 3;
 /** Longest stretch of a secret that is looked for: 16 bytes do not occur by chance. */
 const STRETCH = 16;
 /** What is kept of a connection to be looked at again: a secret may be cut in two by a segment, and v is known behind M2 only. */
@@ -166,6 +172,80 @@ export default chapter('security.attacks', ({ check, watch }) => [
         else violate(`${password} opens the accessory, beside the code given`);
         await setup.link.close();
       }
+    },
+  ),
+
+  check(
+    'SEC-02',
+    {
+      from: 'paired',
+      needs: ['PV-M3-01'],
+      risky: true,
+      costs: { verifies: lowOrderCurveKeys.length },
+      ...reject('verify-m2'),
+    },
+    async ({ controller, expect, warn }) => {
+      const { allow, tolerate } = reject('verify-m2');
+      let sessions = 0;
+      for (const lowOrder of lowOrderCurveKeys) {
+        const verify = await controller.verify({ lowOrder });
+        const m2 = await verify.sendM1();
+        expect(m2, hex(lowOrder)).to.be.allowed({ allow: [...allow, success('verify-m2')], tolerate });
+        if (verify.m2?.items !== undefined) {
+          const m4 = await verify.sendM3();
+          const m3 = reject('verify-m4');
+          expect(m4, hex(lowOrder)).to.be.allowed({
+            ...m3,
+            allow: [...m3.allow, success('verify-m4')],
+            forbid: [],
+          });
+          // The signature still proves the controller, and everybody who looks on can read the session.
+          if (success('verify-m4').matches(m4)) sessions++;
+        }
+        await verify.link.close();
+      }
+      if (sessions > 0)
+        warn(
+          `a session under a shared secret of zero bytes, ${sessions} of ${lowOrderCurveKeys.length} encodings`,
+        );
+    },
+  ),
+
+  check(
+    'SEC-05',
+    {
+      from: 'paired',
+      needs: ['PV-M3-01'],
+      costs: { verifies: 3 * SAMPLES },
+      allow: [tlvError(4, 'Authentication')],
+      tolerate: [anyRefusal()],
+      forbid: [success('verify-m4')],
+    },
+    async ({ controller, expect, random, observe }) => {
+      const failures: Record<string, { as?: Identity; options?: VerifyM3Options }> = {
+        'unknown identifier': { as: controller.newIdentity() },
+        'wrong signature': { options: { sub: flip('Signature', random.below(500)) } },
+        'undecryptable M3': { options: { key: random.bytes(32) } },
+      };
+      const replies = new Map<string, string>();
+      const times: Record<string, number[]> = {};
+      for (let i = 0; i < SAMPLES; i++)
+        for (const [name, { as, options }] of Object.entries(failures)) {
+          const verify = await controller.pairVerify(as && { as });
+          const outcome = await verify.sendM3(options);
+          expect(outcome, name).to.be.allowed();
+          replies.set(withoutDate(outcome), name);
+          (times[name] ??= []).push(outcome.elapsed);
+          await verify.link.close();
+        }
+      const [known = 0, unknown = 0] = ['wrong signature', 'unknown identifier'].map((name) =>
+        median(times[name]!),
+      );
+      observe(
+        'a wrong signature takes longer than an unknown identifier',
+        `${Math.round(known - unknown)} ms`,
+      );
+      expect([...replies.keys()].join(' / '), 'the replies to what fails').to.equal([...replies.keys()][0]);
     },
   ),
 
@@ -488,6 +568,20 @@ export default chapter('security.attacks', ({ check, watch }) => [
     },
   ),
 ]);
+
+/** All of a reply but the time it was written. */
+function withoutDate(outcome: Outcome): string {
+  if (outcome.kind !== 'reply') return describeOutcome(outcome);
+  const { status, headers, body } = outcome.http;
+  const lines = headers.flatMap(([name, value]) =>
+    name.toLowerCase() === 'date' ? [] : [`${name}: ${value}`],
+  );
+  return [`HTTP ${status}`, ...lines, hex(body)].join(', ');
+}
+
+function median(times: readonly number[]): number {
+  return times.toSorted((a, b) => a - b)[times.length >> 1]!;
+}
 
 function latin1(bytes: Bytes): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');

@@ -97,6 +97,8 @@ export default chapter('session.frames', ({ check }) => [
       async ({ controller, expect, random }) => {
         const bystander = await controller.session();
         const session = await controller.session();
+        // An accessory may keep one session of a controller, the newest (PV-STATE-05).
+        const both = await bystander.link.stillOpen(50);
         const frame = concat(...session.seal(request));
         const length = frame.length - 18;
         // A length bit that is set, so that the shorter frame is complete and the tag is looked at.
@@ -110,7 +112,7 @@ export default chapter('session.frames', ({ check }) => [
         expect(
           await session.sendRaw(frame, `GET /accessories in a frame with one ${part} bit flipped`),
         ).to.be.allowed();
-        expect(await bystander.get('/accessories'), 'another session').to.be.allowed(ok);
+        if (both) expect(await bystander.get('/accessories'), 'another session').to.be.allowed(ok);
       },
     ),
   ),

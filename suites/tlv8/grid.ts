@@ -87,6 +87,29 @@ const messages: readonly Message[] = [
       };
     },
   },
+  {
+    name: 'verify-m1',
+    spec: { from: 'paired', keyless: true, costs: { verifies: 1 } },
+    success: success('verify-m2'),
+    state: 2,
+    item: 'PublicKey',
+    async prepare(controller) {
+      const link = await controller.open();
+      const { machine } = await controller.verify({ link });
+      return { items: machine.m1(), send: (body) => controller.postToVerify(link, body) };
+    },
+  },
+  {
+    name: 'verify-m3',
+    spec: { from: 'paired', needs: ['PV-M3-01'], costs: { verifies: 1 } },
+    success: success('verify-m4'),
+    state: 4,
+    item: 'EncryptedData',
+    async prepare(controller) {
+      const verify = await controller.pairVerify();
+      return { items: verify.machine.m3(), send: (body) => verify.sendM3Bytes(body) };
+    },
+  },
 ];
 
 type Verdict = 'refused' | 'either' | 'served';
@@ -104,8 +127,18 @@ interface Defect {
 }
 
 const defects: readonly Defect[] = [
-  { name: 'state-wrong', verdict: 'refused', edit: () => replace('State', 9), elsewhere: ['setup-m1'] },
-  { name: 'state-missing', verdict: 'refused', edit: () => drop('State'), elsewhere: ['setup-m1'] },
+  {
+    name: 'state-wrong',
+    verdict: 'refused',
+    edit: () => replace('State', 9),
+    elsewhere: ['setup-m1', 'verify-m1'],
+  },
+  {
+    name: 'state-missing',
+    verdict: 'refused',
+    edit: () => drop('State'),
+    elsewhere: ['setup-m1', 'verify-m1'],
+  },
   {
     name: 'duplicated',
     verdict: 'either',
@@ -139,7 +172,7 @@ const defects: readonly Defect[] = [
     name: 'unknown',
     verdict: 'served',
     edit: () => insert(tlv(0x7f, Uint8Array.of(1, 2, 3, 4)), 1),
-    elsewhere: ['setup-m1'],
+    elsewhere: ['setup-m1', 'verify-m1'],
   },
   {
     name: 'oversized',

@@ -27,6 +27,7 @@ const blocking = [
   'verify-signs-other-order',
   'verify-signs-with-new-key',
   'verify-sends-other-id',
+  'verify-key-never-filled',
   'verify-m4-sealed',
   'verify-m3-unanswered',
   'session-keys-swapped',

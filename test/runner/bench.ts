@@ -134,7 +134,11 @@ export async function tcpBench(
   patience: Patience,
 ): Promise<{ bench: Bench; close: () => Promise<void> }> {
   const store = memoryStore();
-  const boot = (): Accessory => new Accessory({ code, random: random.fork('accessory'), store, behaviour });
+  let starts = 0;
+  const boot = (): Accessory => {
+    const label = ++starts === 1 ? 'accessory' : `accessory, start ${starts}`;
+    return new Accessory({ code, random: random.fork(label), store, behaviour });
+  };
   let accessory = boot();
   const listener = await listenTcp('127.0.0.1', 0, (connection) => void serve(accessory, connection));
   const bench = new Bench({

@@ -9,6 +9,8 @@ const rows: Readonly<Record<string, string>> = {
   'setup-m1': 'second-m1-unanswered',
   'setup-m3': 'm3-first-unanswered',
   'setup-m5': 'm5-tag-unchecked',
+  'verify-m1': 'short-verify-key-filled-up',
+  'verify-m3': 'verify-m3-tag-unchecked',
 };
 
 /** For each column a fault that no other column catches. */
@@ -30,7 +32,13 @@ const columns: Readonly<Record<string, string>> = {
 };
 
 /** Cells that cannot be: what the defect takes away or changes is not in the message. */
-const impossible = new Set(['setup-m1 bad-tag', 'setup-m1 wrong-nonce', 'setup-m3 wrong-nonce']);
+const impossible = new Set([
+  'setup-m1 bad-tag',
+  'setup-m1 wrong-nonce',
+  'setup-m3 wrong-nonce',
+  'verify-m1 bad-tag',
+  'verify-m1 wrong-nonce',
+]);
 
 const grid = suite.filter(
   (entry): entry is Extract<Case, { kind: 'check' }> =>

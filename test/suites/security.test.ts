@@ -50,6 +50,15 @@ describe('suites: security warnings no fault can show', () => {
     });
   });
 
+  it('an accessory that opens a session for keys of low order is warned about', async () => {
+    const behaviour = {
+      ...healthy,
+      sharedSecret: (...keys: Parameters<typeof healthy.sharedSecret>) =>
+        healthy.sharedSecret(...keys) ?? new Uint8Array(32),
+    };
+    expect(await words(['SEC-02'], { behaviour })).to.deep.equal({ 'SEC-02': 'warn tolerated' });
+  });
+
   it('a setup code that comes in two segments is found', async () => {
     const behaviour = { ...healthy, serialNumber: () => `${'x'.repeat(290)}031-45-154${'x'.repeat(900)}` };
     const report = await execute(

@@ -1,4 +1,4 @@
-import { Length, TlvError, errorReply, srpConventions } from '../../protocol/index.js';
+import { Length, TlvError, TlvType, errorReply, srpConventions } from '../../protocol/index.js';
 import type { Behaviour, Reply } from '../behaviour.js';
 import type { Fault } from './fault.js';
 import { fails } from './items.js';
@@ -70,5 +70,28 @@ export const variants: readonly Fault[] = [
   benign('locks-in-m4', 'the hundredth wrong proof is itself answered with MaxTries (erratum E14)', (ok) => ({
     wrongProofError: (failedAttempts) =>
       failedAttempts >= 100 ? TlvError.MaxTries : ok.wrongProofError(failedAttempts),
+  })),
+  benign('verify-needs-pairing', 'Pair Verify of an unpaired accessory is refused in M2', (ok) => ({
+    refusesVerify: (request) => (request.paired ? ok.refusesVerify(request) : TlvError.Authentication),
+  })),
+  benign('verify-closes-after-failure', 'a refused Pair Verify M3 ends the connection', (ok) => ({
+    closesAfter: (response) =>
+      (response.step === 'verify-m4' && response.refused) || ok.closesAfter(response),
+  })),
+  benign('patient-verify', 'behind a refused Pair Verify M3 the exchange goes on', () => ({
+    keepsVerifyAfterFailure: true,
+  })),
+  benign('one-session-per-controller', 'a new session of a controller ends its older one', () => ({
+    secondSession: 'ends-older',
+  })),
+  benign('re-keys-in-session', 'Pair Verify inside a session changes its keys', () => ({
+    verifyInSession: 're-keys',
+  })),
+  benign('no-method-in-verify', 'Pair Verify M1 with a Method is malformed', (ok) => ({
+    isMalformed: (request) =>
+      ok.isMalformed(request) || (request.endpoint === 'pair-verify' && request.message.has(TlvType.Method)),
+  })),
+  benign('low-order-keys-taken', 'an X25519 secret of zero bytes is as good as another one', (ok) => ({
+    sharedSecret: (secret, publicKey) => ok.sharedSecret(secret, publicKey) ?? new Uint8Array(32),
   })),
 ];
