@@ -8,6 +8,7 @@ import {
   type SetupCode,
   TlvType,
   concat,
+  equal,
 } from '../protocol/index.js';
 import { type HttpMessage, HttpReader, encodeMessage, header } from '../wire/index.js';
 import {
