@@ -28,6 +28,7 @@ import {
   type TlvMessage,
   TlvType,
   addPairing,
+  decodeTlv,
   concat,
   controllerIdentity,
   encodeTlv,
@@ -571,11 +572,16 @@ export class Session {
   }
 
   /** A request to /pairings, judged. */
-  async sendPairings(items: readonly TlvItem[], wait = this.controller.judgedWait): Promise<Outcome> {
-    const outcome = await this.link.post(this.controller.profile.paths.pairings, items, wait);
+  sendPairings(items: readonly TlvItem[], wait = this.controller.judgedWait): Promise<Outcome> {
+    return this.sendPairingsBytes(encodeTlv(items), wait);
+  }
+
+  /** Any bytes in the place of a request to /pairings, judged. */
+  async sendPairingsBytes(body: Bytes, wait = this.controller.judgedWait): Promise<Outcome> {
+    const outcome = await this.link.postBytes(this.controller.profile.paths.pairings, body, wait);
     if (outcome.kind === 'reply' && outcome.tlv !== undefined)
       this.controller.bench.emit('pairings', { reply: outcome });
-    this.countGuests(items, outcome);
+    this.countGuests(decodeTlv(body).items, outcome);
     return outcome;
   }
 

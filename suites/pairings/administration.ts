@@ -72,7 +72,15 @@ export default chapter('pairings.administration', ({ check }) => [
     moments.map((moment) =>
       check(
         `PAIRINGS-16/${request}-${moment}`,
-        { from: 'paired', keyless: request === 'list', costs: { verifies: 2 }, ...refused },
+        {
+          ...(moment !== 'after-a-failed-verify' && {
+            grid: [request, moment === 'after-verify-m2' ? 'out-of-order' : 'other-connection'] as const,
+          }),
+          from: 'paired',
+          keyless: request === 'list',
+          costs: { verifies: 2 },
+          ...refused,
+        },
         async ({ controller, bench, expect }) => {
           const stranger = controller.newIdentity();
           let link = await controller.open();

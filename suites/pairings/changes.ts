@@ -1,5 +1,6 @@
 import {
   type Bytes,
+  type Cell,
   type CheckSpec,
   type Controller,
   type Identity,
@@ -129,6 +130,13 @@ const oddRequests: Record<string, (items: readonly TlvItem[]) => readonly TlvIte
   'method-2-bytes': resize('Method', 2),
 };
 
+/** Cells of the grid these fill. */
+const oddCells: Record<string, Cell[1]> = {
+  'method-missing': 'item-missing',
+  'state-missing': 'state-missing',
+  'state-0': 'state-wrong',
+};
+
 export default chapter('pairings.changes', ({ check, watch }) => [
   watch('PAIRINGS-02', 'pairings', ({ reply }, { expect, warn }) => {
     if (!listed.matches(reply)) return;
@@ -173,7 +181,12 @@ export default chapter('pairings.changes', ({ check, watch }) => [
   }).map(([name, edit]) =>
     check(
       `PAIRINGS-03/${name}`,
-      { ...paired, allow: [listed], forbid: [silence()] },
+      {
+        ...paired,
+        ...(name === 'with-unknown' && { grid: ['list', 'unknown'] as const }),
+        allow: [listed],
+        forbid: [silence()],
+      },
       async ({ controller, expect }) => {
         const session = await controller.session();
         expect(await session.sendPairings(edit(listPairings()))).to.be.allowed();
@@ -435,7 +448,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
   ...Object.entries(oddRequests).map(([name, edit]) => {
     const spec: CheckSpec = {
       ...paired,
-      ...(name === 'method-missing' && { grid: ['list', 'item-missing'] as const }),
+      ...(name in oddCells && { grid: ['list', oddCells[name]!] as const }),
       allow: [tlvError(2), badRequest()],
       // A State that nobody looks at does no harm here.
       tolerate: [anyRefusal(), ...(name.startsWith('state') ? [listed] : [])],

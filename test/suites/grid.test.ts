@@ -11,6 +11,9 @@ const rows: Readonly<Record<string, string>> = {
   'setup-m5': 'm5-tag-unchecked',
   'verify-m1': 'short-verify-key-filled-up',
   'verify-m3': 'verify-m3-tag-unchecked',
+  add: 'add-fits-keys-to-32-bytes',
+  remove: 'removal-without-identifier-takes-the-last',
+  list: 'pairings-without-method-unanswered',
 };
 
 /** For each column a fault that no other column catches. */
