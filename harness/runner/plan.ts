@@ -24,9 +24,9 @@ export function exchangesFor(attempts: number): Budget['exchanges'] {
   return { m2: 3 * attempts, m4: 2 * attempts };
 }
 
-/** The waiting that goes with a number of failed attempts: with the usual 30, two minutes. */
+/** The waiting that goes with a number of failed attempts: with the usual 30, two and a half minutes. */
 export function secondsFor(attempts: number): number {
-  return 4 * attempts;
+  return 5 * attempts;
 }
 
 /** One entry of the plan, in the order of execution. */

@@ -179,12 +179,16 @@ export class Controller {
     return verify.m3();
   }
 
-  /** A session where one may be refused for want of room: undefined when it did not come about. */
+  /**
+   * A session where one may be refused for want of room: undefined when it did not come about.
+   * @throws StepFailed for what is known to be broken without any such want.
+   */
   async trySession(options: VerifyOptions = {}): Promise<Session | undefined> {
     try {
       return await this.session(options);
     } catch (error) {
-      if (error instanceof StepFailed || error instanceof Unreachable) return undefined;
+      if (error instanceof Unreachable) return undefined;
+      if (error instanceof StepFailed && !this.bench.broken.has(error.requirement)) return undefined;
       throw error;
     }
   }

@@ -497,8 +497,10 @@ describe('runner: a seed decides everything', () => {
 
   it('two runs of the whole suite with one seed are the same to the byte; another seed is not', async () => {
     const traces: string[][] = [];
+    // 65 540 frames that are all alike show nothing here and cost seconds.
+    const cases = suite.filter(({ id }) => id !== 'SESS-03');
     for (const seed of ['7', '7', '8']) {
-      const run = newRun({ seed });
+      const run = newRun({ seed, selected: cases });
       await execute(run);
       traces.push(wire(run));
     }
