@@ -510,7 +510,7 @@ describe('runner: a seed decides everything', () => {
     expect(other).to.not.deep.equal(first);
     // Not merely somewhere: what depends on randomness differs from the first M2 on.
     expect(other[1]).to.not.equal(first[1]);
-  }).timeout(30_000);
+  }).timeout(60_000);
 
   it('a check sends and receives the same bytes alone as among its neighbours', async () => {
     const together = new Map<string, readonly string[]>();
