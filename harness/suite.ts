@@ -68,6 +68,7 @@ export {
   sha512,
 } from './protocol/index.js';
 export {
+  type Characteristic,
   type Controller,
   type Link,
   type Outcome,
@@ -92,7 +93,7 @@ export {
   tlvError,
   unauthorised,
 } from './target/index.js';
-export { StepFailed } from './target/index.js';
+export { readAccessories, StepFailed } from './target/index.js';
 export { type Matcher } from './target/index.js';
 export { loadCatalogue } from './runner/catalogue.js';
 export {

@@ -17,6 +17,8 @@ import requirements from './requirements.json' with { type: 'json' };
 import srp from './security/srp.js';
 import attacks from './security/attacks.js';
 import frames from './session/frames.js';
+import sessions from './session/sessions.js';
+import traffic from './session/traffic.js';
 import encoding from './tlv8/encoding.js';
 
 /** The catalogue and the chapters in the order of the protocol. Loading stops on any contradiction between them. */
@@ -40,6 +42,8 @@ export const suite = loadCases(
     changes,
     rights,
     frames,
+    traffic,
+    sessions,
     http,
     attacks,
   ],

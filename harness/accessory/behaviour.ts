@@ -23,11 +23,13 @@ import {
   isSmallOrder,
   open,
   proofEquals,
+  sealFrame,
   sharedSecret,
   signedInfo,
   srpConventions,
   verifySignature,
 } from '../protocol/index.js';
+import { encodeMessage } from '../wire/index.js';
 import { single } from './reply.js';
 
 /** Thrown by a faulty decision: the request stops the whole accessory until it is restarted. */
@@ -232,6 +234,17 @@ export interface Arrival {
   readonly opened: number;
   /** Pair Setups that came to M6 since the accessory was started. */
   readonly setupsDone: number;
+  /** Connections open now, this one not included. */
+  readonly open: number;
+  /** Most connections that were ever open at once, this one not included. */
+  readonly peak: number;
+  /** Secured connections that have ended, by how they did. */
+  readonly ended: {
+    readonly fin: number;
+    readonly reset: number;
+    /** Those of both that ended with a frame half received. */
+    readonly midFrame: number;
+  };
 }
 
 /** A request that may need a verified session. */
@@ -250,6 +263,14 @@ export interface AccessRequest {
   readonly pairings: readonly Pairing[];
 }
 
+/** A session as another connection might look at it. */
+export interface KnownSession {
+  readonly requester: Requester;
+  readonly keys: SessionKeys;
+  /** The counter its next frame must carry. */
+  readonly counter: bigint;
+}
+
 /** One frame of a secured session as it came. */
 export interface SealedFrame {
   readonly keys: SessionKeys;
@@ -260,6 +281,81 @@ export interface SealedFrame {
   readonly sealed: Bytes;
   /** Keys and next counter of the session before Pair Verify was run inside it. */
   readonly former?: { readonly keys: SessionKeys; readonly counter: bigint } | undefined;
+  /** The other sessions that are open. */
+  readonly others: readonly KnownSession[];
+  /** Those of them that the same controller began later. */
+  readonly successors: readonly KnownSession[];
+}
+
+/** The place of one frame, by which its counter is told. */
+export interface FramePlace {
+  readonly direction: 'in' | 'out';
+  /** Frames before it in this direction. */
+  readonly count: bigint;
+  /** Frames so far in the other direction. */
+  readonly other: bigint;
+  /** Outwards: frames before it in the same message. */
+  readonly inMessage: number;
+  /** Outwards: it belongs to an event, and how many frames of `count` did. */
+  readonly event: boolean;
+  readonly eventCount: bigint;
+  /** Outwards: frames sent in all sessions. */
+  readonly everywhere: bigint;
+}
+
+/** Bytes of one TCP segment on a secured connection. */
+export interface Segment {
+  /** The frame in progress as far as it has come. */
+  readonly pending: Bytes;
+  readonly bytes: Bytes;
+  /** Milliseconds since the segment before. */
+  readonly idle: number;
+}
+
+/** The plaintext of one frame that opened. */
+export interface FramePlaintext {
+  /** The request in progress as far as it has come. */
+  readonly pending: Bytes;
+  /** Its headers are there, its body is not. */
+  readonly inBody: boolean;
+  readonly plaintext: Bytes;
+}
+
+/** A message about to leave on a secured connection. */
+export interface Leaving {
+  readonly kind: 'response' | 'event';
+  /** HTTP status; 200 for an event. */
+  readonly status: number;
+  /** The request was no HTTP. */
+  readonly unreadable: boolean;
+}
+
+/** A connection that may be told of a change. */
+export interface Listener {
+  readonly cause: 'write' | 'subscription';
+  readonly secured: boolean;
+  /** It subscribed to the characteristic. */
+  readonly subscribed: boolean;
+  /** It did so at some time and took it back. */
+  readonly unsubscribed: boolean;
+  /** Its controller did so on a connection that has ended. */
+  readonly subscribedBefore: boolean;
+  /** The request came over it. */
+  readonly isWriter: boolean;
+}
+
+/**
+ * When an event leaves: at once behind what has been sent; inside the next response of several frames; behind the
+ * next response with a counter drawn before it; behind the next event.
+ */
+export type EventPlacement = 'at-once' | 'inside-response' | 'sealed-when-queued' | 'behind-the-next';
+
+/** Start line, headers in order, and body of a message to write. */
+export interface Message {
+  readonly startLine: string;
+  readonly headers: readonly (readonly [string, string])[];
+  /** undefined where there is neither body nor Content-Length. */
+  readonly body: Bytes | undefined;
 }
 
 export interface OpenedFrame {
@@ -269,7 +365,14 @@ export interface OpenedFrame {
 }
 
 /** What becomes of a connection that sent a frame that does not open. */
-export type BadFrameAction = 'close' | 'ignore' | 'answer-in-plaintext' | 'close-every-session';
+export type BadFrameAction =
+  | 'close'
+  | 'ignore'
+  | 'answer-in-plaintext'
+  | 'close-every-session'
+  | 'close-sessions-of-the-controller'
+  /** What the bare cipher makes of it is carried out before the tag is looked at. */
+  | 'serve-and-close';
 
 /** A response that has been sent. */
 export interface SentResponse {
@@ -514,12 +617,50 @@ export interface Behaviour {
   /** Who the request is served for; undefined answers 470. */
   servesAs(request: AccessRequest): Requester | undefined;
   closesAfter(response: SentResponse): boolean;
-  /** The counter that goes into the nonce of the frame with this number. */
-  frameCounter(counter: bigint): bigint;
-  /** Largest plaintext of a frame. */
-  readonly frameLimit: number;
+  /** The counter that goes into the nonce of a frame. */
+  frameCounter(place: FramePlace): bigint;
+  /** The pieces of a message that become one frame each. */
+  cutFrames(message: Bytes): readonly Bytes[];
+  /** One frame as it goes out: 2 length bytes, ciphertext, 16-byte tag. */
+  sealFrame(frame: { keys: SessionKeys; counter: bigint; plaintext: Bytes }): Bytes;
+  /** False to end the connection at a frame whose length bytes say so. */
+  takesFrame(length: number): boolean;
   openFrame(frame: SealedFrame): OpenedFrame | undefined;
   onBadFrame(): BadFrameAction;
+  /** What a segment is read as, and whether the frame in progress is forgotten; undefined ends the connection. */
+  readSegment(segment: Segment): { readonly bytes: Bytes; readonly forget?: boolean } | undefined;
+  /**
+   * What is read behind the request in progress, whether that is forgotten, and whether the request must wait for the
+   * next frame even if it is complete.
+   */
+  readPlaintext(frame: FramePlaintext): {
+    readonly bytes: Bytes;
+    readonly forget?: boolean;
+    readonly wait?: boolean;
+  };
+  /** What becomes of a request that has come right behind another one. */
+  readonly pipelined: 'served' | 'dropped' | 'stops-it';
+  /** True to leave a connection unread: so many others are in the middle of a frame. */
+  waitsForFrames(unfinished: number): boolean;
+  /** The session among those known (the last of them may have ended) that bytes on a plain connection belong to. */
+  adopts(bytes: Bytes, known: readonly KnownSession[]): KnownSession | undefined;
+  /** False to send a message as plaintext on a secured connection. */
+  sealsMessage(message: Leaving): boolean;
+  /** What becomes of a secured connection that speaks again after so many milliseconds. */
+  afterIdle(milliseconds: number): 'serve' | 'close' | 'timeout-in-plaintext' | 'forget-keys';
+  /** False when a secured connection that ends by RST stops the whole accessory. */
+  readonly survivesReset: boolean;
+  /** True to end the other sessions of a controller with each that ends. */
+  readonly endsSiblings: boolean;
+  /** The bytes of a message before they are sealed. */
+  write(message: Message): Bytes;
+
+  // Events
+
+  /** True to send an event to this connection. */
+  notifies(listener: Listener): boolean;
+  readonly eventPlacement: EventPlacement;
+  readonly eventStartLine: string;
   /** True to read these bytes on a secured connection as a plaintext request. */
   takesAsPlaintext(bytes: Bytes): boolean;
 }
@@ -543,6 +684,13 @@ function claimFrom(sub: TlvMessage): VerifyClaim | undefined {
   return sub.defect !== undefined || id === undefined || signature === undefined
     ? undefined
     : { id, signature };
+}
+
+/** Bytes in pieces of `size`, the last one shorter. */
+export function pieces(bytes: Bytes, size: number): readonly Bytes[] {
+  const out: Bytes[] = [];
+  for (let at = 0; at < bytes.length; at += size) out.push(bytes.subarray(at, at + size));
+  return out;
 }
 
 /** The accessory as the protocol wants it. */
@@ -654,12 +802,28 @@ export const healthy: Behaviour = {
   serialNumber: () => 'HAPSPEC-0001',
   servesAs: ({ verified }) => verified,
   closesAfter: ({ closeRequested }) => closeRequested,
-  frameCounter: (counter) => counter,
-  frameLimit: Length.frame,
+  frameCounter: ({ count }) => count,
+  cutFrames: (message) => pieces(message, Length.frame),
+  sealFrame: ({ keys, counter, plaintext }) => sealFrame(keys.toController, counter, plaintext),
+  takesFrame: (length) => length <= Length.frame,
   openFrame({ keys, counter, header, sealed }) {
     const plaintext = open(keys.toAccessory, counterNonce(counter), sealed, header);
     return plaintext && { plaintext, next: counter + 1n };
   },
   onBadFrame: () => 'close',
+  readSegment: ({ bytes }) => ({ bytes }),
+  readPlaintext: ({ plaintext }) => ({ bytes: plaintext }),
+  pipelined: 'served',
+  waitsForFrames: () => false,
+  adopts: () => undefined,
+  sealsMessage: () => true,
+  afterIdle: () => 'serve',
+  survivesReset: true,
+  endsSiblings: false,
   takesAsPlaintext: () => false,
+  write: ({ startLine, headers, body }) => encodeMessage(startLine, headers, body),
+
+  notifies: ({ cause, subscribed, isWriter }) => cause === 'write' && subscribed && !isWriter,
+  eventPlacement: 'at-once',
+  eventStartLine: 'EVENT/1.0 200 OK',
 };

@@ -1,27 +1,31 @@
 import {
   type Bytes,
   FrameDecoder,
-  FrameEncoder,
   type Identity,
   type Random,
+  type ReceivedFrame,
   type SessionKeys,
   type SetupCode,
   TlvType,
   concat,
+  counterNonce,
   equal,
+  hex,
+  openIgnoringTag,
 } from '../protocol/index.js';
-import { type HttpMessage, HttpReader, encodeMessage, header } from '../wire/index.js';
+import { type HttpMessage, HttpReader, header } from '../wire/index.js';
 import {
   type Behaviour,
   type Endpoint,
   Halt,
+  type KnownSession,
   type Pairing,
   type Reply,
   type Requester,
   type Step,
   healthy,
 } from './behaviour.js';
-import { Database, HapStatus, json } from './database.js';
+import { type Change, Database, HapStatus, type Subscriptions, json } from './database.js';
 import { Device } from './device.js';
 import { PairSetup } from './pair-setup.js';
 import { PairVerify, type Verified } from './pair-verify.js';
@@ -75,15 +79,26 @@ interface Response {
   readonly refused?: boolean;
   /** The session to begin behind this response. */
   readonly verified?: Verified;
+  /** Characteristics the request has changed. */
+  readonly changes?: readonly Change[];
+  /** Characteristics the request subscribed to. */
+  readonly subscribed?: readonly Change[];
+  /** The request was no HTTP. */
+  readonly unreadable?: boolean;
 }
 
 /** The secured half of a connection's life. */
 interface Secured {
   readonly requester: Requester;
   readonly keys: SessionKeys;
-  readonly encoder: FrameEncoder;
   readonly decoder: FrameDecoder;
-  readonly reader: HttpReader;
+  reader: HttpReader;
+  /** Frames sent, and those of them that were events. */
+  sent: bigint;
+  sentInEvents: bigint;
+  readonly subscriptions: Subscriptions;
+  /** Events that wait, as frames where they were sealed at once, as messages otherwise. */
+  held: Bytes[];
 }
 
 interface Session {
@@ -109,6 +124,7 @@ const reasons: Readonly<Record<number, string>> = {
   400: 'Bad Request',
   404: 'Not Found',
   405: 'Method Not Allowed',
+  408: 'Request Timeout',
   470: 'Connection Authorization Required',
   500: 'Internal Server Error',
 };
@@ -139,6 +155,15 @@ export class Accessory {
   private lastVerified: Requester | undefined;
   /** Pair Setups that came to M6. */
   private setupsDone = 0;
+  /** Frames sent in all sessions. */
+  private framesSent = 0n;
+  /** Most connections that were open at once. */
+  private peak = 0;
+  private readonly ended = { fin: 0, reset: 0, midFrame: 0 };
+  /** The session that ended last. */
+  private lastEnded: Secured | undefined;
+  /** Subscriptions of sessions that have ended, `controller iid`. */
+  private readonly formerSubscriptions = new Set<string>();
   /** Stopped by a request it did not survive. */
   private dead = false;
 
@@ -186,17 +211,37 @@ export class Accessory {
       secured: undefined,
       unsealed: undefined,
       heard: now,
-      taken: this.device.behaviour.takesConnection({ opened: number, setupsDone: this.setupsDone }),
+      taken: this.device.behaviour.takesConnection({
+        opened: number,
+        setupsDone: this.setupsDone,
+        open: this.sessions.size,
+        peak: this.peak,
+        ended: { ...this.ended },
+      }),
       open: true,
     });
+    this.peak = Math.max(this.peak, this.sessions.size);
     return number;
   }
 
   /** The connection has ended, whoever ended it, by FIN or by RST. */
   closed(connection: number, _now: number, how: 'close' | 'reset' = 'close'): Reaction[] {
     const session = this.sessions.get(connection);
-    if (session !== undefined) this.end(session, how === 'reset');
-    return [];
+    if (session === undefined) return [];
+    const { secured } = session;
+    this.end(session, how === 'reset');
+    if (secured === undefined) return [];
+    if (how === 'reset' && !this.device.behaviour.survivesReset) {
+      this.dead = true;
+      return this.stop();
+    }
+    return this.device.behaviour.endsSiblings ? this.endSessionsOf(secured.requester) : [];
+  }
+
+  private endSessionsOf({ id }: Requester): Reaction[] {
+    return [...this.sessions.values()]
+      .filter(({ secured }) => secured !== undefined && equal(secured.requester.id, id))
+      .map((session) => this.end(session));
   }
 
   /** Bytes that came over `connection`; a connection that has ended takes none. */
@@ -209,14 +254,61 @@ export class Accessory {
       return [{ connection, kind: 'reset' }];
     }
     const out: Reaction[] = [];
-    if (!this.device.behaviour.survivesSegment({ bytes, secured: session.secured !== undefined }))
-      this.dead = true;
+    const { behaviour } = this.device;
+    const unfinished = [...this.sessions.values()].filter(
+      (other) => other !== session && (other.secured?.decoder.pending.length ?? 0) > 0,
+    );
+    if (behaviour.waitsForFrames(unfinished.length)) return [];
+    if (session.secured !== undefined) this.wake(session, now - session.heard, out);
+    else this.adopt(session, bytes);
+    if (!session.open) return out;
+    if (!behaviour.survivesSegment({ bytes, secured: session.secured !== undefined })) this.dead = true;
     else if (session.secured === undefined) this.receivePlain(session, bytes, now, out);
-    else if (this.device.behaviour.takesAsPlaintext(bytes)) this.receiveInjected(session, bytes, now, out);
-    else this.receiveFrames(session, session.secured, bytes, now, out);
+    else if (behaviour.takesAsPlaintext(bytes)) this.receiveInjected(session, bytes, now, out);
+    else {
+      const { secured } = session;
+      this.attempt(() => this.receiveSegment(session, secured, bytes, now, out));
+    }
     session.heard = now;
     // Whatever it still wanted to say dies with it.
     return this.dead ? this.stop() : out;
+  }
+
+  /** A secured connection that was silent for a while speaks again. */
+  private wake(session: Session, idle: number, out: Reaction[]): void {
+    switch (this.device.behaviour.afterIdle(idle)) {
+      case 'serve':
+        return;
+      case 'forget-keys':
+        session.secured = undefined;
+        return;
+      case 'timeout-in-plaintext':
+        out.push({
+          connection: session.number,
+          kind: 'send',
+          bytes: encodeResponse(this.device.behaviour, { status: 408 }),
+        });
+        out.push(this.end(session));
+        return;
+      case 'close':
+        out.push(this.end(session));
+    }
+  }
+
+  /** Bytes on a plain connection that some session is known for. */
+  private adopt(session: Session, bytes: Bytes): void {
+    if (session.plain.pending.length > 0) return;
+    const known = [...this.knownSessions(), ...(this.lastEnded ? [knownSession(this.lastEnded)] : [])];
+    const found = this.device.behaviour.adopts(bytes, known);
+    if (found === undefined) return;
+    this.secure(session, { requester: found.requester, keys: found.keys });
+    session.secured!.decoder.counter = found.counter;
+  }
+
+  private knownSessions(except?: Session): KnownSession[] {
+    return [...this.sessions.values()].flatMap((other) =>
+      other.secured === undefined || other === except ? [] : [knownSession(other.secured)],
+    );
   }
 
   private stop(): Reaction[] {
@@ -238,6 +330,20 @@ export class Accessory {
     else this.receiveFrames(session, session.secured, rest, now, out);
   }
 
+  private receiveSegment(
+    session: Session,
+    secured: Secured,
+    bytes: Bytes,
+    now: number,
+    out: Reaction[],
+  ): void {
+    const { pending } = secured.decoder;
+    const read = this.device.behaviour.readSegment({ pending, bytes, idle: now - session.heard });
+    if (read === undefined) return void out.push(this.end(session));
+    if (read.forget) secured.decoder.forget();
+    this.receiveFrames(session, secured, read.bytes, now, out);
+  }
+
   private receiveInjected(session: Session, bytes: Bytes, now: number, out: Reaction[]): void {
     const reader = new HttpReader('request');
     reader.feed(bytes);
@@ -251,33 +357,62 @@ export class Accessory {
     now: number,
     out: Reaction[],
   ): void {
-    const { frameLimit } = this.device.behaviour;
+    const { behaviour } = this.device;
     for (const frame of secured.decoder.feed(bytes)) {
-      if (frame.length > frameLimit) return void out.push(this.end(session));
+      if (!behaviour.takesFrame(frame.length)) return void out.push(this.end(session));
       if (frame.plaintext === undefined) {
-        this.badFrame(session, out);
+        this.badFrame(session, secured, frame, now, out);
         if (!session.open) return;
         continue;
       }
-      secured.reader.feed(frame.plaintext);
-      this.serveAll(session, secured.reader, true, now, out);
+      const { pending, inBody } = secured.reader;
+      const read = behaviour.readPlaintext({ pending, inBody, plaintext: frame.plaintext });
+      if (read.forget) secured.reader = new HttpReader('request');
+      secured.reader.feed(read.bytes);
+      if (!read.wait) this.serveAll(session, secured.reader, true, now, out);
       if (!session.open) return;
     }
     // Closed at the length bytes: nothing that could come behind them would be accepted.
-    if ((secured.decoder.declared ?? 0) > frameLimit) out.push(this.end(session));
+    const { declared } = secured.decoder;
+    if (declared !== undefined && !behaviour.takesFrame(declared)) out.push(this.end(session));
   }
 
-  private badFrame(session: Session, out: Reaction[]): void {
+  private badFrame(
+    session: Session,
+    secured: Secured,
+    frame: ReceivedFrame,
+    now: number,
+    out: Reaction[],
+  ): void {
     switch (this.device.behaviour.onBadFrame()) {
       case 'ignore':
         return;
       case 'answer-in-plaintext':
-        out.push({ connection: session.number, kind: 'send', bytes: encodeResponse({ status: 400 }) });
+        out.push({
+          connection: session.number,
+          kind: 'send',
+          bytes: encodeResponse(this.device.behaviour, { status: 400 }),
+        });
         return;
       case 'close-every-session':
         for (const other of this.sessions.values())
           if (other.secured !== undefined) out.push(this.end(other));
         return;
+      case 'close-sessions-of-the-controller':
+        out.push(...this.endSessionsOf(secured.requester));
+        return;
+      case 'serve-and-close': {
+        const { keys } = secured;
+        const plaintext = openIgnoringTag(
+          keys.toAccessory,
+          counterNonce(frame.counter),
+          frame.wire.subarray(2),
+        );
+        secured.reader.feed(plaintext ?? new Uint8Array(0));
+        this.serveAll(session, secured.reader, true, now, []);
+        if (session.open) out.push(this.end(session));
+        return;
+      }
       case 'close':
         out.push(this.end(session));
     }
@@ -291,12 +426,18 @@ export class Accessory {
     now: number,
     out: Reaction[],
   ): void {
+    const { pipelined } = this.device.behaviour;
     const securedBefore = session.secured;
-    while (session.open && session.secured === securedBefore) {
+    for (let served = 0; session.open && session.secured === securedBefore; served++) {
+      if (served > 0 && sealed && pipelined !== 'served' && reader.pending.length > 0) {
+        if (pipelined === 'stops-it') this.dead = true;
+        if (session.secured !== undefined) session.secured.reader = new HttpReader('request');
+        return;
+      }
       const progress = reader.next();
       if (progress.kind === 'partial') return;
       if (progress.kind === 'invalid') {
-        this.send(session, { status: 400 }, sealed, out);
+        this.send(session, { status: 400, unreadable: true }, sealed, out);
         out.push(this.end(session));
         return;
       }
@@ -322,6 +463,7 @@ export class Accessory {
       if (verified !== undefined && !early) this.secure(session, verified);
       if (verified !== undefined && behaviour.secondSession === 'ends-older')
         for (const older of this.sessionsOf(verified.requester.id, session.number)) out.push(this.end(older));
+      this.notify(session, response, out);
       if (response.step === 'setup-m6' && this.device.pairings.length > 0) this.setupsDone++;
     }
     this.endDeparted(before, session, out);
@@ -341,7 +483,7 @@ export class Accessory {
   }
 
   /** Silence from what stops the accessory. */
-  private attempt(respond: () => Response | undefined): Response | undefined {
+  private attempt<T>(respond: () => T | undefined): T | undefined {
     try {
       return respond();
     } catch (error) {
@@ -364,11 +506,14 @@ export class Accessory {
     if (this.requester(session, method, path) === undefined)
       return { ...json(470, { status: HapStatus.InsufficientAuthorization }), contentType: JSON_TYPE };
     if (!methods.includes(method)) return { status: 405 };
+    const subscriptions = session.secured?.subscriptions ?? new Map<number, boolean>();
     if (path === '/accessories') return { ...this.database.accessories(), contentType: JSON_TYPE };
     if (path === '/prepare') return { ...json(200, { status: HapStatus.Success }), contentType: JSON_TYPE };
     if (path === '/resource') return { status: 200, body: EMPTY_IMAGE, contentType: 'image/jpeg' };
     return {
-      ...(method === 'GET' ? this.database.read(query) : this.database.write(request.body)),
+      ...(method === 'GET'
+        ? this.database.read(query, subscriptions)
+        : this.database.write(request.body, subscriptions)),
       contentType: JSON_TYPE,
     };
   }
@@ -469,34 +614,157 @@ export class Accessory {
     const former = old && { keys: old.keys, counter: old.decoder.counter };
     this.lastVerified = requester;
     const decoder: FrameDecoder = new FrameDecoder((count, length, sealed) => {
-      const counter = behaviour.frameCounter(count);
-      const opened = behaviour.openFrame({ keys, counter, header: length, sealed, former });
+      const outwards = { inMessage: 0, event: false, eventCount: 0n, everywhere: 0n };
+      const counter = behaviour.frameCounter({ direction: 'in', count, other: secured.sent, ...outwards });
+      const opened = behaviour.openFrame({
+        keys,
+        counter,
+        header: length,
+        sealed,
+        former,
+        get others() {
+          return others(() => true);
+        },
+        get successors() {
+          return others(
+            (other) => other.number > session.number && equal(other.secured!.requester.id, requester.id),
+          );
+        },
+      });
       // The decoder itself adds 1 behind every frame.
       if (opened !== undefined) decoder.counter += opened.next - counter - 1n;
       return opened?.plaintext;
     });
-    const reader = new HttpReader('request');
-    session.secured = { requester, keys, encoder: new FrameEncoder(keys.toController), decoder, reader };
+    const others = (which: (other: Session) => boolean): KnownSession[] =>
+      [...this.sessions.values()].flatMap((other) =>
+        other !== session && other.secured !== undefined && which(other) ? [knownSession(other.secured)] : [],
+      );
+    const secured: Secured = {
+      requester,
+      keys,
+      decoder,
+      reader: new HttpReader('request'),
+      sent: 0n,
+      sentInEvents: 0n,
+      subscriptions: new Map(),
+      held: [],
+    };
+    session.secured = secured;
   }
 
   private send(session: Session, response: Response, sealed: boolean, out: Reaction[]): void {
-    const message = encodeResponse(response, this.device.behaviour.extraHeaders(this.device.code));
-    const bytes = sealed && session.secured ? this.seal(session.secured, message) : message;
-    const { step } = response;
+    const { behaviour } = this.device;
+    const { step, status, unreadable = false } = response;
+    const message = encodeResponse(behaviour, response, behaviour.extraHeaders(this.device.code));
+    const secured =
+      sealed && behaviour.sealsMessage({ kind: 'response', status, unreadable })
+        ? session.secured
+        : undefined;
     const { latency } = this;
     const given = step === undefined ? 0 : typeof latency === 'function' ? latency(step) : latency[step];
-    const delay = step === undefined ? 0 : (given ?? this.device.behaviour.takes(step));
+    const delay = step === undefined ? 0 : (given ?? behaviour.takes(step));
+    const bytes = secured ? this.sealWithHeld(secured, message) : message;
     out.push({ connection: session.number, kind: 'send', bytes, ...(delay > 0 && { delay }) });
   }
 
-  private seal({ encoder }: Secured, message: Bytes): Bytes {
-    const { behaviour } = this.device;
-    const frames: Bytes[] = [];
-    for (let at = 0; at < message.length; at += behaviour.frameLimit) {
-      encoder.counter = behaviour.frameCounter(encoder.counter);
-      frames.push(...encoder.encode(message.subarray(at, at + behaviour.frameLimit)));
+  /** The frames of a response, and of the events that had to wait for it. */
+  private sealWithHeld(secured: Secured, message: Bytes): Bytes {
+    const { eventPlacement } = this.device.behaviour;
+    if (eventPlacement !== 'sealed-when-queued' && eventPlacement !== 'inside-response')
+      return this.seal(secured, message);
+    const waiting = secured.held;
+    const [first, ...rest] = this.device.behaviour.cutFrames(message);
+    if (eventPlacement === 'inside-response') {
+      if (rest.length === 0 || waiting.length === 0) return this.seal(secured, message);
+      secured.held = [];
+      return concat(
+        this.seal(secured, first!),
+        ...waiting.map((event) => this.seal(secured, event, true)),
+        this.seal(secured, concat(...rest)),
+      );
     }
-    return concat(...frames);
+    secured.held = [];
+    return concat(this.seal(secured, message), ...waiting);
+  }
+
+  private seal(secured: Secured, message: Bytes, event = false): Bytes {
+    const { behaviour } = this.device;
+    const { keys } = secured;
+    const frames = behaviour.cutFrames(message).map((plaintext, inMessage) => {
+      const counter = behaviour.frameCounter({
+        direction: 'out',
+        count: secured.sent,
+        other: secured.decoder.counter,
+        inMessage,
+        event,
+        eventCount: secured.sentInEvents,
+        everywhere: this.framesSent,
+      });
+      secured.sent++;
+      if (event) secured.sentInEvents++;
+      this.framesSent++;
+      return behaviour.sealFrame({ keys, counter, plaintext });
+    });
+    return frames.length === 1 ? frames[0]! : concat(...frames);
+  }
+
+  /** Tells the connections that are to hear of it what a request has changed. */
+  private notify(writer: Session, response: Response, out: Reaction[]): void {
+    const { changes = [], subscribed = [] } = response;
+    const causes = [
+      ...changes.map((change) => ({ change, cause: 'write' as const })),
+      ...subscribed.map((change) => ({ change, cause: 'subscription' as const })),
+    ];
+    if (causes.length === 0) return;
+    const { behaviour } = this.device;
+    for (const listener of this.sessions.values()) {
+      const { secured } = listener;
+      const heard = causes.filter(({ change: { iid }, cause }) =>
+        behaviour.notifies({
+          cause,
+          secured: secured !== undefined,
+          subscribed: secured?.subscriptions.get(iid) === true,
+          unsubscribed: secured?.subscriptions.get(iid) === false,
+          subscribedBefore:
+            secured !== undefined && this.formerSubscriptions.has(subscriptionOf(secured.requester, iid)),
+          isWriter: listener === writer,
+        }),
+      );
+      if (heard.length > 0)
+        this.sendEvent(
+          listener,
+          heard.map(({ change }) => change),
+          out,
+        );
+    }
+  }
+
+  private sendEvent(listener: Session, changes: readonly Change[], out: Reaction[]): void {
+    const { behaviour } = this.device;
+    const { body } = json(200, { characteristics: changes });
+    const headers = [['Content-Type', JSON_TYPE] as const];
+    const message = behaviour.write({ startLine: behaviour.eventStartLine, headers, body });
+    const { secured } = listener;
+    const push = (bytes: Bytes): void => void out.push({ connection: listener.number, kind: 'send', bytes });
+    if (secured === undefined || !behaviour.sealsMessage({ kind: 'event', status: 200, unreadable: false }))
+      return push(message);
+    switch (behaviour.eventPlacement) {
+      case 'at-once':
+        return push(this.seal(secured, message, true));
+      case 'sealed-when-queued':
+        secured.held.push(this.seal(secured, message, true));
+        return;
+      case 'inside-response':
+        secured.held.push(message);
+        return;
+      case 'behind-the-next': {
+        const [older] = secured.held;
+        secured.held = older === undefined ? [message] : [];
+        if (older === undefined) return;
+        push(this.seal(secured, message, true));
+        push(this.seal(secured, older, true));
+      }
+    }
   }
 
   /** Ends the sessions that a change of the pairings ends. */
@@ -514,6 +782,14 @@ export class Accessory {
   }
 
   private end(session: Session, reset = false): Reaction {
+    const { secured } = session;
+    if (session.open && secured !== undefined) {
+      this.ended[reset ? 'reset' : 'fin']++;
+      if (secured.decoder.pending.length > 0) this.ended.midFrame++;
+      this.lastEnded = secured;
+      for (const [iid, on] of secured.subscriptions)
+        if (on) this.formerSubscriptions.add(subscriptionOf(secured.requester, iid));
+    }
     session.open = false;
     this.sessions.delete(session.number);
     this.setup.closed(session.number, { partial: session.plain.pending.length > 0, reset });
@@ -521,14 +797,23 @@ export class Accessory {
   }
 }
 
+function knownSession({ requester, keys, decoder }: Secured): KnownSession {
+  return { requester, keys, counter: decoder.counter };
+}
+
+function subscriptionOf({ id }: Requester, iid: number): string {
+  return `${hex(id)} ${iid}`;
+}
+
 function encodeResponse(
+  behaviour: Behaviour,
   { status, body, contentType }: Response,
   extra: readonly (readonly [string, string])[] = [],
 ): Bytes {
   const startLine = `HTTP/1.1 ${status} ${reasons[status] ?? 'Unknown'}`;
   // A 204 has no Content-Length (RFC 9110 §8.6); with one, controllers have waited for a body.
-  if (status === 204) return encodeMessage(startLine, extra);
-  if (body === undefined) return encodeMessage(startLine, extra, new Uint8Array(0));
+  if (status === 204) return behaviour.write({ startLine, headers: extra, body: undefined });
+  if (body === undefined) return behaviour.write({ startLine, headers: extra, body: new Uint8Array(0) });
   const type = contentType === undefined ? [] : [['Content-Type', contentType] as const];
-  return encodeMessage(startLine, [...type, ...extra], body);
+  return behaviour.write({ startLine, headers: [...type, ...extra], body });
 }

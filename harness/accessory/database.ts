@@ -17,7 +17,7 @@ type Value = boolean | number | string;
 interface Characteristic {
   readonly iid: number;
   readonly type: string;
-  readonly perms: readonly ('pr' | 'pw')[];
+  readonly perms: readonly ('pr' | 'pw' | 'ev')[];
   readonly format: 'bool' | 'int' | 'string';
   readonly description: string;
   readonly value?: Value;
@@ -33,11 +33,25 @@ interface Service {
   readonly characteristics: readonly Characteristic[];
 }
 
+/** A characteristic that has another value now. */
+export interface Change {
+  readonly aid: number;
+  readonly iid: number;
+  readonly value: Value;
+}
+
 /** Status and JSON body of a response; no body with 204. */
 export interface DatabaseAnswer {
   readonly status: number;
   readonly body?: Bytes;
+  /** What a write changed. */
+  readonly changes?: readonly Change[];
+  /** What a write began to listen to, with its value. */
+  readonly subscribed?: readonly Change[];
 }
+
+/** What one connection listens to, by iid; false for what it has given up. */
+export type Subscriptions = Map<number, boolean>;
 
 const AID = 1;
 /** iid of the serial number, which the device gives. */
@@ -55,7 +69,7 @@ function scale(
   unit: string,
 ): Characteristic {
   const range = { unit, minValue: 0, maxValue, minStep: 1 };
-  return { iid, type, perms: ['pr', 'pw'], format: 'int', description, value: maxValue, ...range };
+  return { iid, type, perms: ['pr', 'pw', 'ev'], format: 'int', description, value: maxValue, ...range };
 }
 
 /** A lamp: small, but more than one frame of JSON, and with values that stay written. */
@@ -76,7 +90,7 @@ const services: readonly Service[] = [
     iid: 8,
     type: '43',
     characteristics: [
-      { iid: 9, type: '25', perms: ['pr', 'pw'], format: 'bool', description: 'On', value: false },
+      { iid: 9, type: '25', perms: ['pr', 'pw', 'ev'], format: 'bool', description: 'On', value: false },
       scale(10, '8', 'Brightness', 100, 'percentage'),
       scale(13, '13', 'Hue', 360, 'arcdegrees'),
       scale(14, '2F', 'Saturation', 100, 'percentage'),
@@ -104,9 +118,11 @@ export class Database {
     return json(200, { accessories: [{ aid: AID, services: described }] });
   }
 
-  /** GET /characteristics?id=1.9,1.10; at most 100 ids. */
-  read(query: string): DatabaseAnswer {
-    const list = new URLSearchParams(query).get('id') ?? '';
+  /** GET /characteristics?id=1.9,1.10; at most 100 ids. With `&ev=1` each tells whether this connection listens. */
+  read(query: string, subscriptions: Subscriptions): DatabaseAnswer {
+    const parameters = new URLSearchParams(query);
+    const list = parameters.get('id') ?? '';
+    const asked = /^(1|true)$/.test(parameters.get('ev') ?? '');
     if (!/^\d{1,9}\.\d{1,9}(,\d{1,9}\.\d{1,9}){0,99}$/.test(list))
       return json(400, { status: HapStatus.InvalidValue });
     const results = list.split(',').map((id) => {
@@ -114,7 +130,7 @@ export class Database {
       const item = find(aid, iid);
       if (item === undefined) return { aid, iid, status: HapStatus.NotFound };
       if (!item.perms.includes('pr')) return { aid, iid, status: HapStatus.WriteOnly };
-      return { aid, iid, ...this.value(item) };
+      return { aid, iid, ...this.value(item), ...(asked && { ev: subscriptions.get(iid) ?? false }) };
     });
     if (!results.some((result) => 'status' in result)) return json(200, { characteristics: results });
     return json(207, {
@@ -122,28 +138,41 @@ export class Database {
     });
   }
 
-  /** PUT /characteristics. */
-  write(body: Bytes): DatabaseAnswer {
+  /** PUT /characteristics; `ev` changes what this connection listens to. */
+  write(body: Bytes, subscriptions: Subscriptions): DatabaseAnswer {
     const entries = parseWrites(body);
     if (entries === undefined) return json(400, { status: HapStatus.InvalidValue });
-    const results = entries.map(({ aid, iid, ...wish }) => ({
-      aid,
-      iid,
-      status: this.writeOne(aid, iid, wish),
-    }));
-    if (results.every(({ status }) => status === HapStatus.Success)) return { status: 204 };
-    return json(207, { characteristics: results });
+    const changes: Change[] = [];
+    const subscribed: Change[] = [];
+    const results = entries.map(({ aid, iid, ...wish }) => {
+      const item = find(aid, iid);
+      const before = item && this.value(item).value;
+      const status = item === undefined ? HapStatus.NotFound : this.writeOne(item, wish, subscriptions);
+      const now = item && this.value(item).value;
+      if (now !== undefined && now !== before) changes.push({ aid, iid, value: now });
+      if (now !== undefined && wish.ev === true && status === HapStatus.Success)
+        subscribed.push({ aid, iid, value: now });
+      return { aid, iid, status };
+    });
+    if (results.every(({ status }) => status === HapStatus.Success))
+      return { status: 204, changes, subscribed };
+    return { ...json(207, { characteristics: results }), changes, subscribed };
   }
 
-  private writeOne(aid: number, iid: number, wish: { value?: unknown; ev?: unknown }): number {
-    const item = find(aid, iid);
-    if (item === undefined) return HapStatus.NotFound;
-    if (wish.ev === true) return HapStatus.NoNotification;
+  private writeOne(
+    item: Characteristic,
+    wish: { value?: unknown; ev?: unknown },
+    subscriptions: Subscriptions,
+  ): number {
+    if (typeof wish.ev === 'boolean') {
+      if (!item.perms.includes('ev')) return HapStatus.NoNotification;
+      subscriptions.set(item.iid, wish.ev);
+    }
     if (wish.value === undefined) return HapStatus.Success;
     if (!item.perms.includes('pw')) return HapStatus.ReadOnly;
     const value = accepted(item, wish.value);
     if (value === undefined) return HapStatus.InvalidValue;
-    if (item.perms.includes('pr')) this.written.set(iid, value);
+    if (item.perms.includes('pr')) this.written.set(item.iid, value);
     return HapStatus.Success;
   }
 

@@ -181,10 +181,10 @@ function planText(run: Run): string {
       'left out:',
       ...out.map(({ entry, leftOut }) => `  ${entry.id}: ${leftOut!.reason}: ${leftOut!.message}`),
     );
-  const { m2, m4, m6, verifies, attempts } = run.estimate;
+  const { m2, m4, m6, verifies, attempts, seconds } = run.estimate;
   lines.push(
     '',
-    `price: ${m2} M2, ${m4} M4, ${m6} M6, ${verifies} verifies, ${attempts} failed attempts, on an accessory that conforms`,
+    `price: ${m2} M2, ${m4} M4, ${m6} M6, ${verifies} verifies, ${attempts} failed attempts${seconds > 0 ? `, ${seconds} s of waiting` : ''}, on an accessory that conforms`,
   );
   return lines.join('\n');
 }

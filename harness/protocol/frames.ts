@@ -81,6 +81,11 @@ export class FrameDecoder {
     return this.buffer.length < 2 ? undefined : this.buffer[0]! | (this.buffer[1]! << 8);
   }
 
+  /** Forgets the frame in progress; the next byte begins another one. */
+  forget(): void {
+    this.buffer = new Uint8Array(0);
+  }
+
   feed(data: Bytes): ReceivedFrame[] {
     this.buffer = this.buffer.length === 0 ? data : concat(this.buffer, data);
     const frames: ReceivedFrame[] = [];

@@ -83,6 +83,8 @@ export interface CheckSpec extends Alternatives {
     readonly m6?: number;
     readonly verifies?: number;
     readonly attempts?: number;
+    /** Waiting that is part of the stimulus: seconds a healthy accessory takes of the run's time, from 20 on. */
+    readonly seconds?: number;
   };
   /** Violations of these make the check meaningless (it is skipped then). Steps of flows add theirs by themselves. */
   readonly needs?: readonly string[];
@@ -137,6 +139,8 @@ export interface TopicPayload {
   /** A TLV error, and the State of the request it answers (1, 3 or 5). */
   readonly 'error-reply': { readonly reply: Outcome & Reply; readonly asked: number };
   readonly frame: ReceivedFrame;
+  /** A segment on a secured connection; `wrong` says why when it is no frames that open with the next counters. */
+  readonly secured: { readonly bytes: Bytes; readonly wrong: string | undefined };
   /** Readable bytes of one connection in the order they came: plaintext, opened frames, opened sub-TLVs. */
   readonly readable: { readonly connection: number; readonly bytes: Bytes };
 }

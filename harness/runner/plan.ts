@@ -15,11 +15,18 @@ export interface Budget {
   readonly attempts: number;
   /** Pair Setup exchanges: M2s and M4s. A microcontroller needs seconds for each, and some count every M3. */
   readonly exchanges: { readonly m2: number; readonly m4: number };
+  /** Seconds that may go by in waiting; they cost nothing in virtual time. */
+  readonly seconds: number;
 }
 
 /** The exchanges that go with a number of failed attempts: with the usual 30, some five minutes of a slow device. */
 export function exchangesFor(attempts: number): Budget['exchanges'] {
   return { m2: 3 * attempts, m4: 2 * attempts };
+}
+
+/** The waiting that goes with a number of failed attempts: with the usual 30, two and a half minutes. */
+export function secondsFor(attempts: number): number {
+  return 5 * attempts;
 }
 
 /** One entry of the plan, in the order of execution. */
@@ -38,6 +45,8 @@ export interface Estimate {
   readonly m6: number;
   readonly verifies: number;
   readonly attempts: number;
+  /** Waiting that is part of stimuli, in seconds. */
+  readonly seconds: number;
 }
 
 export interface Plan {
@@ -56,6 +65,7 @@ export const producers: Readonly<Record<Topic, readonly string[]>> = {
   'verify-m2': ['PV-M1-01'],
   'verify-m4': ['PV-M3-01'],
   frame: ['PV-M3-01'],
+  secured: ['PV-M3-01'],
   pairings: ['PAIRINGS-01'],
   readable: flow,
   // The last one brings an error reply along.
@@ -110,7 +120,7 @@ export function makePlan(
     (entry): entry is Check => entry.kind === 'check' && (selected.includes(entry) || wanted.has(entry.id)),
   );
   const leftOut = new Map<string, NonNullable<PlanEntry['leftOut']>>();
-  const left = { attempts: budget.attempts, ...budget.exchanges };
+  const left = { attempts: budget.attempts, ...budget.exchanges, seconds: budget.seconds };
   const places = new Map<string, number>();
   const offers = checks.map((check) => {
     const place = places.get(check.requirement.id) ?? 0;
@@ -125,7 +135,7 @@ export function makePlan(
     }
     // With a reset hook a full ledger is emptied on the way, and the whole suite is wanted.
     if (can.reset) continue;
-    const price = { attempts: 0, m2: 0, m4: 0, ...check.spec.costs };
+    const price = { attempts: 0, m2: 0, m4: 0, seconds: 0, ...check.spec.costs };
     // The plain flow is bought whatever it leaves.
     const short = check.spec.sanity
       ? undefined
@@ -133,10 +143,12 @@ export function makePlan(
           (what) => price[what] > left[what] && price[what] > 0,
         );
     if (short !== undefined) {
-      const words = { attempts: 'failed attempts', m2: 'M2s', m4: 'M4s' }[short];
+      const words = { attempts: 'failed attempts', m2: 'M2s', m4: 'M4s', seconds: 'seconds of waiting' }[
+        short
+      ];
       const message = `it costs ${price[short]} of ${Math.max(0, left[short])} ${words} left: a higher --attempts or --reset CMD would buy it`;
       leftOut.set(check.id, { reason: 'not-bought', message });
-    } else for (const what of ['attempts', 'm2', 'm4'] as const) left[what] -= price[what];
+    } else for (const what of ['attempts', 'm2', 'm4', 'seconds'] as const) left[what] -= price[what];
   }
   const ordered: readonly Case[] = [...checks.sort((a, b) => phase(a) - phase(b)), ...watches];
   const entries = ordered.map((entry): PlanEntry => {
@@ -147,7 +159,7 @@ export function makePlan(
 }
 
 function estimate(entries: readonly PlanEntry[]): Estimate {
-  const total = { m2: 1, m4: 0, m6: 0, verifies: 0, attempts: 0 };
+  const total = { m2: 1, m4: 0, m6: 0, verifies: 0, attempts: 0, seconds: 0 };
   let paired = false;
   let locked = false;
   for (const { entry, leftOut } of entries) {
@@ -166,7 +178,8 @@ function estimate(entries: readonly PlanEntry[]): Estimate {
     }
     paired =
       leaves === 'paired' || (from === 'paired' && leaves !== 'unpaired') || (from === 'any' && paired);
-    for (const key of ['m2', 'm4', 'm6', 'verifies', 'attempts'] as const) total[key] += costs[key] ?? 0;
+    for (const key of ['m2', 'm4', 'm6', 'verifies', 'attempts', 'seconds'] as const)
+      total[key] += costs[key] ?? 0;
   }
   // The plain flow at the end, and the way out.
   const sanity = entries.filter(({ entry }) => entry.kind === 'check' && entry.spec.sanity).length;

@@ -4,7 +4,7 @@ import { type TraceEvent, Unreachable } from '../wire/index.js';
 import type { Case, Check, Watch } from './check.js';
 import { type RunEnvironment, failure, header, messageOf, runCheck, signOfLife } from './execute.js';
 import { type Expectations, applyExpectations } from './expectations.js';
-import { type Estimate, type PlanEntry, exchangesFor, makePlan } from './plan.js';
+import { type Estimate, type PlanEntry, exchangesFor, makePlan, secondsFor } from './plan.js';
 import type { CheckResult, Price, RunReport } from './result.js';
 import { exitOf } from './status.js';
 import { WatchState } from './watching.js';
@@ -78,6 +78,8 @@ export class Run {
       {
         attempts: this.limit - bench.attemptsSpent,
         exchanges: exchangesFor(this.limit),
+        // In virtual time a minute of silence is over at once.
+        seconds: bench.clock.virtual ? Infinity : secondsFor(this.limit),
       },
     );
     this.plan = entries;

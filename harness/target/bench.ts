@@ -86,6 +86,7 @@ export type Topic =
   | 'pairing-reply'
   | 'error-reply'
   | 'frame'
+  | 'secured'
   | 'readable';
 
 /** Something only the two ends of an exchange may know. */
@@ -214,6 +215,7 @@ export class Bench {
             this.emit('error-reply', { reply, asked });
         },
         frame: (frame: ReceivedFrame) => this.emit('frame', frame),
+        secured: (bytes, wrong) => this.emit('secured', { bytes, wrong }),
         readable: (bytes) => this.emit('readable', { connection: link.number, bytes }),
         waited: (milliseconds) => (this.spent.accessoryMs += milliseconds),
       },

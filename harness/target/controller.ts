@@ -41,8 +41,10 @@ import {
   Method,
   equal,
   hex,
+  text,
+  utf8,
 } from '../protocol/index.js';
-import type { HttpRequest } from '../wire/index.js';
+import { type HttpRequest, Unreachable } from '../wire/index.js';
 import type { Bench } from './bench.js';
 import { Blocked, StepFailed } from './errors.js';
 import type { Link } from './link.js';
@@ -176,6 +178,20 @@ export class Controller {
   async session(options: VerifyOptions = {}): Promise<Session> {
     const verify = await this.pairVerify(options);
     return verify.m3();
+  }
+
+  /**
+   * A session where one may be refused for want of room: undefined when it did not come about.
+   * @throws StepFailed for what is known to be broken without any such want.
+   */
+  async trySession(options: VerifyOptions = {}): Promise<Session | undefined> {
+    try {
+      return await this.session(options);
+    } catch (error) {
+      if (error instanceof Unreachable) return undefined;
+      if (error instanceof StepFailed && !this.bench.broken.has(error.requirement)) return undefined;
+      throw error;
+    }
   }
 
   /** Any request on a connection, judged. */
@@ -625,6 +641,55 @@ export class Session {
     return this.sendPairings(removePairing(id));
   }
 
+  /** GET /accessories of exactly `size` bytes: short header lines fill it up. At least 20 bytes more than a plain one. */
+  padded(size: number): Bytes {
+    const path = '/accessories';
+    const filler: [string, string][] = [];
+    let missing = size - this.link.encode({ method: 'GET', path }).length;
+    // A line is its name, a colon and a space, the text, and the line end.
+    for (const overhead = 'X-Fill: \r\n'.length; missing > 0;) {
+      const line = missing < 200 ? missing : 100;
+      filler.push(['X-Fill', 'f'.repeat(line - overhead)]);
+      missing -= line;
+    }
+    return this.link.encode({ method: 'GET', path, headers: filler });
+  }
+
+  /** Parts of a message, each sealed as one frame with the session's next counter, not sent. */
+  sealParts(parts: readonly Bytes[]): Bytes[] {
+    const { encoder } = this.link.session;
+    return parts.flatMap((part) => encoder.encode(part));
+  }
+
+  /** Raw bytes in segments of their own, `gap` ms apart, then the outcome, judged. */
+  async sendSegments(segments: readonly Bytes[], gap: number, line: string): Promise<Outcome> {
+    this.link.said(line);
+    for (const [index, segment] of segments.entries()) {
+      if (index > 0) await this.controller.bench.clock.sleep(gap);
+      this.link.send(segment);
+    }
+    return this.link.outcome(this.controller.judgedWait);
+  }
+
+  /** The characteristics GET /accessories tells of. @throws StepFailed when it tells nothing that can be read. */
+  async characteristics(): Promise<readonly Characteristic[]> {
+    const outcome = await this.request({ method: 'GET', path: '/accessories' }, this.controller.stepWait);
+    const found = outcome.kind === 'reply' && outcome.sealed ? readAccessories(outcome.http.body) : undefined;
+    if (found === undefined)
+      throw new StepFailed('PV-M3-01', `GET /accessories was answered by ${describeOutcome(outcome)}`);
+    return found;
+  }
+
+  /** PUT /characteristics for one of them, judged. */
+  put({ aid, iid }: Characteristic, wish: { value?: unknown; ev?: boolean }): Promise<Outcome> {
+    return this.request({
+      method: 'PUT',
+      path: '/characteristics',
+      headers: [['Content-Type', 'application/hap+json']],
+      body: utf8(JSON.stringify({ characteristics: [{ aid, iid, ...wish }] })),
+    });
+  }
+
   /** The frames of a request, sealed with the session's next counters, not sent. */
   seal(request: HttpRequest): Bytes[] {
     return this.link.session.seal(this.link.encode(request));
@@ -635,6 +700,39 @@ export class Session {
     this.link.said(line);
     this.link.send(bytes);
     return this.link.outcome(this.controller.judgedWait);
+  }
+}
+
+/** One characteristic of the attribute database. */
+export interface Characteristic {
+  readonly aid: number;
+  readonly iid: number;
+  readonly perms: readonly string[];
+  readonly format: string;
+  readonly value: unknown;
+}
+
+/** The characteristics in the body of GET /accessories, or undefined when it is not what it should be. */
+export function readAccessories(body: Bytes): readonly Characteristic[] | undefined {
+  interface Listed {
+    readonly aid?: unknown;
+    readonly services?: { readonly characteristics?: Partial<Characteristic>[] }[];
+  }
+  try {
+    const { accessories } = JSON.parse(text(body)) as { accessories: Listed[] };
+    return accessories.flatMap(({ aid, services = [] }) =>
+      services
+        .flatMap(({ characteristics = [] }) => characteristics)
+        .map(({ iid, perms = [], format = '', value }) => ({
+          aid: Number(aid),
+          iid: Number(iid),
+          perms,
+          format,
+          value,
+        })),
+    );
+  } catch {
+    return undefined;
   }
 }
 

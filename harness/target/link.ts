@@ -29,10 +29,18 @@ export interface LinkObserver {
   /** `asked` is the State of the request, when it was one of 1, 3, 5 in a message that can be read. */
   reply?(reply: Outcome & { kind: 'reply' }, asked: number | undefined): void;
   frame?(frame: ReceivedFrame): void;
+  /** Bytes on a secured connection, and what is wrong with them when they are no frames that open. */
+  secured?(bytes: Bytes, wrong: string | undefined): void;
   /** Readable bytes in the order they came: plaintext, opened frames, opened sub-TLVs. */
   readable?(bytes: Bytes): void;
   /** Milliseconds spent waiting for the accessory. */
   waited?(milliseconds: number): void;
+}
+
+/** An event, and whether it came in frames that opened. */
+export interface ReceivedEvent {
+  readonly message: HttpMessage;
+  readonly sealed: boolean;
 }
 
 /** A response without length or chunks ends with the connection; some devices never close it, so quiet ends it too. */
@@ -49,8 +57,8 @@ export class Link {
   private asked: number | undefined;
   /** Frames that came since the last request, as they came. */
   lastFrames: ReceivedFrame[] = [];
-  /** Events (`EVENT/1.0`) received so far. */
-  readonly events: HttpMessage[] = [];
+  /** Events (`EVENT/1.0`) received so far and not taken by `event` yet. */
+  readonly events: ReceivedEvent[] = [];
 
   constructor(
     /** Number in the trace. */
@@ -154,7 +162,59 @@ export class Link {
     return outcome;
   }
 
-  private async read(start: number, deadline: number): Promise<Outcome> {
+  /** The next event, waiting `wait` ms at most; undefined when none came, or something else did. */
+  async event(wait: number): Promise<ReceivedEvent | undefined> {
+    const start = this.connection.clock.now();
+    if (this.events.length === 0) {
+      await this.read(start, start + wait, true);
+      this.observer.waited?.(this.connection.clock.now() - start);
+    }
+    return this.events.shift();
+  }
+
+  /**
+   * The same request `times` times, one frame each, in one segment, and all that comes of it: the last reply, or the
+   * first outcome that is none. For traffic by the thousand: the frames are not recorded one by one.
+   */
+  async pipeline(request: Bytes, times: number, wait: number): Promise<Outcome> {
+    const { clock } = this.connection;
+    const { session } = this;
+    const start = clock.now();
+    this.connection.write(concat(...Array.from({ length: times }, () => session.seal(request)).flat()));
+    let last: Outcome | undefined;
+    for (let replies = 0; replies < times || last === undefined;) {
+      const event = await this.connection.next(start + wait);
+      const elapsed = clock.now() - start;
+      if (event.kind !== 'data') return { kind: event.kind, elapsed };
+      const frames = session.open(event.bytes);
+      const bad = frames.find(({ plaintext }) => plaintext === undefined);
+      const what = bad && `a frame that does not open with counter ${bad.counter}`;
+      this.observer.secured?.(event.bytes, what);
+      if (what !== undefined) return { kind: 'garbage', what, elapsed };
+      this.reader.feed(concat(...frames.map(({ plaintext }) => plaintext!)));
+      let progress = this.reader.next();
+      for (; progress.kind === 'message'; progress = this.reader.next()) {
+        const { message } = progress;
+        if (message.version.startsWith('EVENT')) continue;
+        replies++;
+        const { profile } = this;
+        last = {
+          kind: 'reply',
+          http: message,
+          tlv: undefined,
+          sealed: true,
+          secured: true,
+          profile,
+          elapsed,
+        };
+      }
+      if (progress.kind === 'invalid') return { kind: 'garbage', what: progress.what, elapsed };
+    }
+    this.observer.waited?.(clock.now() - start);
+    return last;
+  }
+
+  private async read(start: number, deadline: number, untilEvent = false): Promise<Outcome> {
     const { clock } = this.connection;
     let interim = 0;
     let sealed = this.secured;
@@ -169,8 +229,9 @@ export class Link {
       if (progress.kind === 'message') {
         const { message } = progress;
         if (message.version.startsWith('EVENT')) {
-          this.events.push(message);
+          this.events.push({ message, sealed });
           this.heard(`${message.startLine}  ${message.body.length} bytes`, sealed);
+          if (untilEvent) return { kind: 'silence', elapsed };
           continue;
         }
         if (message.status < 200) {
@@ -217,14 +278,20 @@ export class Link {
       this.observer.readable?.(bytes);
       return bytes;
     }
-    const { decoder } = this.secure;
+    const plain = this.openFrames(this.secure, bytes);
+    this.observer.secured?.(bytes, typeof plain === 'string' ? plain : undefined);
+    return plain;
+  }
+
+  private openFrames(secure: SecureSession, bytes: Bytes): Bytes | string {
+    const { decoder } = secure;
     // A length field of "HT" or "EV" is far above 1024: the accessory fell back to plaintext.
     if (decoder.pending.length === 0 && /^(HTTP\/1|EVENT\/|RTSP\/1)/.test(text(bytes.subarray(0, 6)))) {
       this.observer.readable?.(bytes);
       return 'plaintext';
     }
     const parts: Bytes[] = [];
-    for (const frame of this.secure.open(bytes)) {
+    for (const frame of secure.open(bytes)) {
       this.observer.frame?.(frame);
       this.lastFrames.push(frame);
       if (frame.plaintext === undefined)
@@ -274,6 +341,7 @@ export class Link {
       if (event.kind === 'silence') return false;
       if (event.kind === 'data') {
         this.trace.record(this.number, { kind: 'received', bytes: event.bytes });
+        this.unseal(event.bytes);
         continue;
       }
       this.ended(event.kind);
@@ -290,6 +358,19 @@ export class Link {
     if (event.kind === 'data') this.connection.unread(event.bytes);
     else if (event.kind !== 'silence') this.ended(event.kind);
     return event.kind === 'data' || event.kind === 'silence';
+  }
+
+  /** Sends FIN; the accessory may still answer. */
+  finish(): void {
+    this.trace.record(this.number, { kind: 'we-finish' });
+    this.connection.finish();
+  }
+
+  /** Ends the connection with RST. */
+  reset(): void {
+    this.trace.record(this.number, { kind: 'we-reset' });
+    this.over = true;
+    this.connection.reset();
   }
 
   /** Ends the connection in good order and gives the accessory time to notice: some stay Busy until they do. */

@@ -92,6 +92,11 @@ export class HttpReader {
     return this.parts[0] ?? new Uint8Array(0);
   }
 
+  /** A message's headers have been read, and its body is not complete. */
+  get inBody(): boolean {
+    return this.head !== undefined;
+  }
+
   feed(bytes: Bytes): void {
     this.parts.push(bytes);
     this.size += bytes.length;

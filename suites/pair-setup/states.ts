@@ -384,7 +384,7 @@ export default chapter('pair-setup.states', ({ check }) => [
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
-      costs: { m2: 2, m4: 1, attempts: 1 },
+      costs: { m2: 2, m4: 1, attempts: 1, seconds: 30 },
       allow: [m2],
       tolerate: [busy],
       forbid: [silence()],

@@ -1,12 +1,25 @@
 import {
+  type Controller,
   FrameEncoder,
+  type Identity,
+  Permission,
+  type Session,
+  addPairing,
   answered,
+  anyRefusal,
   anyReply,
+  badRequest,
   chapter,
   closed,
   concat,
+  encodeTlv,
+  lengthBytes,
+  listPairings,
+  removePairing,
   sealFrame,
+  served,
   silence,
+  text,
   utf8,
 } from '../../harness/suite.js';
 
@@ -17,6 +30,57 @@ const unserved = { allow: [closed(), silence()], forbid: [anyReply()] };
 const mustClose = { allow: [closed()], forbid: [anyReply()] };
 /** Frames each way that show a counter of one byte, and of nine bits. */
 const FRAMES = 300n;
+/** Frames each way that show a counter of two bytes. */
+const MANY_FRAMES = 65_540n;
+/** Requests that travel together where thousands are needed. */
+const BATCH = 64;
+
+/** Messages to /pairings, of which Add and Remove change something. */
+const pairingMessages = ['add', 'remove', 'list'] as const;
+type PairingMessage = (typeof pairingMessages)[number];
+
+/** A message to /pairings about a controller, as the plaintext of frames. */
+function pairingRequest(session: Session, what: PairingMessage, user: Identity): Uint8Array {
+  const { mediaType, paths } = session.controller.profile;
+  const items = {
+    add: addPairing(user.id, user.ltpk, Permission.User),
+    remove: removePairing(user.id),
+    list: listPairings(),
+  }[what];
+  if (what === 'add') session.controller.bench.remember(user, 'add-pairing');
+  const headers: [string, string][] = [['Content-Type', mediaType]];
+  return session.link.encode({ method: 'POST', path: paths.pairings, headers, body: encodeTlv(items) });
+}
+
+/** A message to /pairings that must not be carried out: two sessions, and a controller that is there only to be removed. */
+async function prepared(
+  controller: Controller,
+  what: PairingMessage,
+): Promise<{
+  readonly bystander: Session;
+  readonly session: Session;
+  readonly user: Identity;
+  readonly plaintext: Uint8Array;
+  /** Whether the controller is stored, as another session sees it; it is removed then. */
+  isStored(): Promise<boolean>;
+}> {
+  const bystander = await controller.session();
+  const session = await controller.session();
+  const user = controller.newIdentity();
+  if (what === 'remove') await bystander.add(user, Permission.User);
+  return {
+    bystander,
+    session,
+    user,
+    plaintext: pairingRequest(session, what, user),
+    async isStored() {
+      const { entries } = await bystander.list();
+      const stored = entries.some(({ id }) => text(id) === text(user.id));
+      if (stored) await bystander.sendRemove(user.id);
+      return stored;
+    },
+  };
+}
 
 export default chapter('session.frames', ({ check }) => [
   check(
@@ -59,6 +123,39 @@ export default chapter('session.frames', ({ check }) => [
         ).to.be.allowed();
       }
       observe('frames', `${encoder.counter} sent, ${decoder.counter} received in ${requests} requests`);
+    },
+  ),
+
+  check(
+    'SESS-03',
+    { from: 'paired', costs: { verifies: 1, seconds: 300 }, allow: [anyReply()] },
+    async ({ controller, expect, observe }) => {
+      let session = await controller.session();
+      const small = session.link.encode({ method: 'GET', path: '/characteristics?id=1.1' });
+      let batch = BATCH;
+      // Without pipelining (SESS-17) each request waits for its reply.
+      if ((await session.link.pipeline(small, 3, controller.stepWait)).kind !== 'reply') {
+        session = await controller.session();
+        batch = 1;
+      }
+      const { encoder, decoder } = session.link.session;
+      let requests = 0;
+      for (; encoder.counter < MANY_FRAMES || decoder.counter < MANY_FRAMES; requests += batch) {
+        const at = `requests up to counter ${encoder.counter + BigInt(batch)}, replies from ${decoder.counter}`;
+        expect(await session.link.pipeline(small, batch, controller.stepWait), at).to.be.allowed();
+      }
+      observe('frames', `${encoder.counter} sent, ${decoder.counter} received in ${requests} requests`);
+    },
+  ),
+
+  check(
+    'SESS-04/frames-of-the-accessory',
+    { from: 'paired', costs: { verifies: 1 }, ...ok },
+    async ({ controller, expect }) => {
+      const session = await controller.session();
+      // A frame sealed with another AAD does not open, and is no answer then.
+      expect(await session.get('/accessories')).to.be.allowed();
+      expect(session.link.lastFrames.length, 'frames of the reply').to.be.at.least(1);
     },
   ),
 
@@ -126,6 +223,111 @@ export default chapter('session.frames', ({ check }) => [
       expect(await session.sendRaw(frames, 'GET /accessories'), 'first time').to.be.allowed(ok);
       expect(await session.sendRaw(frames, 'the same bytes again'), 'replay').to.be.allowed();
     },
+  ),
+
+  ...pairingMessages.map((what) =>
+    check(
+      `SESS-11/${what}-with-a-bad-tag`,
+      { from: 'paired', risky: true, grid: [what, 'bad-tag'], costs: { verifies: 2 }, ...mustClose },
+      async ({ controller, expect, random }) => {
+        const { session, plaintext, isStored } = await prepared(controller, what);
+        const frame = concat(...session.sealParts([plaintext]));
+        frame[frame.length - 1 - random.below(16)]! ^= 1;
+        expect(await session.sendRaw(frame, `${what} in a frame with a wrong tag`)).to.be.allowed();
+        expect(await isStored(), 'the controller is stored').to.equal(what === 'remove');
+      },
+    ),
+  ),
+
+  ...pairingMessages.map((what) =>
+    check(
+      `SESS-12/${what}-replayed`,
+      { from: 'paired', risky: true, grid: [what, 'replayed'], costs: { verifies: 2 }, ...mustClose },
+      async ({ controller, expect }) => {
+        const { bystander, session, user, plaintext, isStored } = await prepared(controller, what);
+        const frame = concat(...session.sealParts([plaintext]));
+        expect(await session.sendRaw(frame, what), 'first time').to.be.allowed(ok);
+        // Undone by another session, so that the replay would have an effect.
+        if (what === 'add') await bystander.sendRemove(user.id);
+        if (what === 'remove') await bystander.add(user, Permission.User);
+        expect(await session.sendRaw(frame, `the same ${what} again`), 'replay').to.be.allowed();
+        expect(await isStored(), 'the controller is stored').to.equal(what === 'remove');
+      },
+    ),
+  ),
+
+  ...pairingMessages.map((what) =>
+    check(
+      `SESS-13/${what}-with-a-wrong-nonce`,
+      { from: 'paired', risky: true, grid: [what, 'wrong-nonce'], costs: { verifies: 2 }, ...mustClose },
+      async ({ controller, expect }) => {
+        const { session, plaintext, isStored } = await prepared(controller, what);
+        const { encoder } = session.link.session;
+        encoder.counter++;
+        const frame = concat(...session.sealParts([plaintext]));
+        const line = `${what} in a frame sealed with counter 1 instead of 0`;
+        expect(await session.sendRaw(frame, line)).to.be.allowed();
+        expect(await isStored(), 'the controller is stored').to.equal(what === 'remove');
+      },
+    ),
+  ),
+
+  ...Object.entries({
+    skipped: (counter: bigint) => counter + 1n,
+    previous: (counter: bigint) => counter - 1n,
+    'bit-32-set': (counter: bigint) => counter | (1n << 32n),
+  }).map(([name, wrong]) =>
+    check(
+      `SESS-13/${name}`,
+      { from: 'paired', risky: true, costs: { verifies: 1 }, ...mustClose },
+      async ({ controller, expect }) => {
+        const session = await controller.session();
+        expect(await session.get('/accessories'), 'before').to.be.allowed(ok);
+        const { encoder } = session.link.session;
+        const due = encoder.counter;
+        encoder.counter = wrong(due);
+        const line = `GET /accessories sealed with counter ${encoder.counter} instead of ${due}`;
+        expect(await session.sendRaw(concat(...session.seal(request)), line)).to.be.allowed();
+      },
+    ),
+  ),
+  check(
+    'SESS-13/swapped',
+    { from: 'paired', risky: true, costs: { verifies: 1 }, ...mustClose },
+    async ({ controller, expect }) => {
+      const session = await controller.session();
+      const frames = [...session.seal(request), ...session.seal(request)];
+      const line = 'two requests, the frame with counter 1 before that with counter 0';
+      expect(await session.sendRaw(concat(...frames.reverse()), line)).to.be.allowed();
+    },
+  ),
+
+  ...(['live-session', 'ended-session', 'after-verify-m2', 'random'] as const).map((whose) =>
+    check(
+      `SESS-19/${whose}`,
+      {
+        from: 'paired',
+        risky: true,
+        costs: { verifies: whose === 'random' ? 0 : whose === 'after-verify-m2' ? 2 : 1 },
+        allow: [badRequest(), closed(), silence()],
+        tolerate: [anyRefusal()],
+        forbid: [served()],
+      },
+      async ({ controller, expect, random }) => {
+        let frame = concat(lengthBytes(64), random.bytes(64 + 16));
+        if (whose !== 'random') {
+          const session = await controller.session();
+          expect(await session.get('/accessories'), 'in its own session').to.be.allowed(ok);
+          frame = concat(...session.seal(request));
+          if (whose === 'ended-session') await session.link.close();
+        }
+        const link =
+          whose === 'after-verify-m2' ? (await controller.pairVerify()).link : await controller.open();
+        link.said(whose === 'random' ? 'random bytes in the form of a frame' : 'a frame of another session');
+        link.send(frame);
+        expect(await link.outcome(controller.judgedWait), 'on a plain connection').to.be.allowed();
+      },
+    ),
   ),
 
   ...(['accessories', 'pairings'] as const).flatMap((what) =>

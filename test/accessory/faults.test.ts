@@ -40,6 +40,14 @@ const blocking = [
   'm5-always-refused',
   'closes-and-stops-listening-after-m6',
   'm6-sends-other-id',
+  'one-key-both-ways',
+  'counter-big-endian',
+  'one-counter-both-ways',
+  'counter-restarts-with-each-reply',
+  'counter-once-per-reply',
+  'seals-without-aad',
+  'long-reply-cut-short',
+  'one-client-at-a-time',
 ];
 
 function ordinaryFlow(behaviour: Behaviour): void {

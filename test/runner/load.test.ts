@@ -7,10 +7,14 @@ import {
   loadCases,
   loadCatalogue,
   requirementId,
+  exchangesFor,
+  makePlan,
+  secondsFor,
 } from '../../harness/runner/index.js';
 import { closed, silence, success, tlvError } from '../../harness/target/index.js';
 import { catalogue, suite } from '../../suites/index.js';
 import requirements from '../../suites/requirements.json' with { type: 'json' };
+import { casesOf } from './bench.js';
 
 const entry = {
   id: 'PS-M1-01',
@@ -218,5 +222,31 @@ describe('suites: the whole suite', () => {
     ];
     const words = JSON.stringify(requirements).toLowerCase();
     expect(stacks.filter((name) => words.includes(name))).to.deep.equal([]);
+  });
+});
+
+describe('runner: waiting is planned', () => {
+  const can = { reset: false, restart: false, destructive: false };
+  const cases = casesOf(({ check }) => [
+    check('WAIT-01', { from: 'any', costs: { seconds: 60 } }, async () => undefined),
+    check('WAIT-02', { from: 'any', costs: { seconds: 60 } }, async () => undefined),
+    check('WAIT-03', { from: 'any', costs: { seconds: 300 } }, async () => undefined),
+  ]);
+  const leftOut = (seconds: number, reset = false): readonly string[] =>
+    makePlan(
+      cases,
+      cases,
+      { ...can, reset },
+      { attempts: 30, exchanges: exchangesFor(30), seconds },
+    ).entries.flatMap(({ entry, leftOut: out }) => (out?.reason === 'not-bought' ? [entry.id] : []));
+
+  it('buys two and a half minutes of it with the usual 30 attempts, and the longest traffic with 100', () => {
+    expect(leftOut(secondsFor(30))).to.deep.equal(['WAIT-03']);
+    expect(leftOut(secondsFor(100))).to.deep.equal([]);
+  });
+
+  it('buys all of it in virtual time, and with a reset hook', () => {
+    expect(leftOut(Infinity)).to.deep.equal([]);
+    expect(leftOut(0, true)).to.deep.equal([]);
   });
 });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { healthy } from '../../harness/accessory/index.js';
+import { healthy, pieces } from '../../harness/accessory/index.js';
 import {
   isSmallOrder,
   memoiseExponentiations,
@@ -65,7 +65,7 @@ describe('suites: security warnings no fault can show', () => {
       newRun({
         bench: embeddedBench(
           { code: parseSetupCode('031-45-154'), random: seededRandom('cut'), patience: defaultPatience },
-          { behaviour: { ...behaviour, frameLimit: 100 } },
+          { behaviour: { ...behaviour, cutFrames: (message) => pieces(message, 100) } },
         ),
         selected: fromSuite('SEC-03'),
       }),

@@ -1,5 +1,14 @@
-import { Length, TlvError, TlvType, errorReply, srpConventions } from '../../protocol/index.js';
-import type { Behaviour, Reply } from '../behaviour.js';
+import {
+  Length,
+  TlvError,
+  TlvType,
+  concat,
+  errorReply,
+  srpConventions,
+  text,
+  utf8,
+} from '../../protocol/index.js';
+import { type Behaviour, type Reply, pieces } from '../behaviour.js';
 import type { Fault } from './fault.js';
 import { fails } from './items.js';
 
@@ -93,5 +102,44 @@ export const variants: readonly Fault[] = [
   })),
   benign('low-order-keys-taken', 'an X25519 secret of zero bytes is as good as another one', (ok) => ({
     sharedSecret: (secret, publicKey) => ok.sharedSecret(secret, publicKey) ?? new Uint8Array(32),
+  })),
+
+  benign('chunked-replies', 'JSON goes out in chunks, without Content-Length', (ok) => ({
+    write(message) {
+      const { startLine, headers, body } = message;
+      if (body === undefined || !headers.some(([, value]) => value.includes('json')))
+        return ok.write(message);
+      const chunks = pieces(body, 200).map((piece) =>
+        concat(utf8(`${piece.length.toString(16)}\r\n`), piece, utf8('\r\n')),
+      );
+      const chunked = [...headers, ['Transfer-Encoding', 'chunked'] as const];
+      const head = ok.write({ startLine, headers: chunked, body: undefined });
+      return concat(head, ...chunks, utf8('0\r\n\r\n'));
+    },
+  })),
+  benign('lower-case-headers', 'header names are written in lower case', (ok) => ({
+    write({ startLine, headers, body }) {
+      const length: [string, string][] = body === undefined ? [] : [['Content-Length', String(body.length)]];
+      const lower = [...headers, ...length].map(([name, value]) => [name.toLowerCase(), value] as const);
+      return ok.write({ startLine, headers: lower, body });
+    },
+  })),
+  benign('large-frames-accepted', 'frames of up to 65 535 bytes are opened (SESS-10)', () => ({
+    takesFrame: () => true,
+  })),
+  benign('frames-of-512', 'replies are cut into frames of 512 bytes', () => ({
+    cutFrames: (message) => pieces(message, 512),
+  })),
+  benign('header-and-body-in-own-frames', 'headers are one frame, the body begins another', (ok) => ({
+    cutFrames(message) {
+      const end = text(message).indexOf('\r\n\r\n') + 4;
+      return [message.subarray(0, end), message.subarray(end)].flatMap((part) => ok.cutFrames(part));
+    },
+  })),
+  benign('closes-idle-sessions', 'a session that was silent for half a minute is closed (SESS-24)', () => ({
+    afterIdle: (milliseconds) => (milliseconds > 30_000 ? 'close' : 'serve'),
+  })),
+  benign('twelve-connections', 'there is room for twelve connections; the next is reset', (ok) => ({
+    takesConnection: (arrival) => ok.takesConnection(arrival) && arrival.open < 12,
   })),
 ];
