@@ -488,8 +488,9 @@ export class Bench {
         const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
         const others = entries.filter(({ id }) => !equal(id, own.id));
         for (const { id } of others) if (await session.link.stillOpen(0)) await session.sendRemove(id);
+        const whole = await session.link.stillOpen(0);
         await this.closeLinks();
-        if (others.length === 0) break;
+        if (others.length === 0 || whole) break;
       }
     } catch (error) {
       if (!(error instanceof StepFailed)) throw error;

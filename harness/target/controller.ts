@@ -20,6 +20,7 @@ import {
   type Identity,
   FrameEncoder,
   Length,
+  Permission,
   type Random,
   type SrpConvention,
   type SrpConventionName,
@@ -192,6 +193,16 @@ export class Controller {
       if (error instanceof StepFailed && !this.bench.broken.has(error.requirement)) return undefined;
       throw error;
     }
+  }
+
+  /**
+   * A session of another controller, added through `host`: an accessory may keep only the newest session of each.
+   * What a check does not remove again is tidied up behind it.
+   */
+  async guestSession(host: Session, permissions: number = Permission.User): Promise<Session> {
+    const guest = this.newIdentity();
+    await host.add(guest, permissions);
+    return this.session({ as: guest });
   }
 
   /** Any request on a connection, judged. */
@@ -560,12 +571,12 @@ export class PairVerify {
     return this.secure();
   }
 
-  /** The session M4 opened. */
-  secure(): Session {
+  /** The session M4 opened; not `granted` when M4 refused it, and the keys are tried all the same. */
+  secure(granted = true): Session {
     const keys = this.machine.sessionKeys();
     for (const key of [keys.toAccessory, keys.toController])
       this.controller.bench.keepSecret('a key of the session', key);
-    this.link.secureWith(keys);
+    this.link.secureWith(keys, granted);
     return new Session(this.controller, this.link, this.identity);
   }
 }

@@ -53,6 +53,8 @@ export class Link {
   private reader = new HttpReader('response');
   private secure: SecureSession | undefined;
   private over = false;
+  /** The accessory has agreed to frames: what it sends in the clear from here on is wrong. */
+  private granted = false;
   /** State of the last request. */
   private asked: number | undefined;
   /** Frames that came since the last request, as they came. */
@@ -83,7 +85,8 @@ export class Link {
   }
 
   /** Switches both directions to frames; the next byte each way is one. */
-  secureWith(keys: SessionKeys): void {
+  secureWith(keys: SessionKeys, granted = true): void {
+    this.granted = granted;
     this.secure = new SecureSession(keys);
     // What came in one segment behind M4 is a frame already.
     const early = this.reader.pending;
@@ -189,7 +192,7 @@ export class Link {
       const frames = session.open(event.bytes);
       const bad = frames.find(({ plaintext }) => plaintext === undefined);
       const what = bad && `a frame that does not open with counter ${bad.counter}`;
-      this.observer.secured?.(event.bytes, what);
+      if (this.granted) this.observer.secured?.(event.bytes, what);
       if (what !== undefined) return { kind: 'garbage', what, elapsed };
       this.reader.feed(concat(...frames.map(({ plaintext }) => plaintext!)));
       let progress = this.reader.next();
@@ -279,7 +282,7 @@ export class Link {
       return bytes;
     }
     const plain = this.openFrames(this.secure, bytes);
-    this.observer.secured?.(bytes, typeof plain === 'string' ? plain : undefined);
+    if (this.granted) this.observer.secured?.(bytes, typeof plain === 'string' ? plain : undefined);
     return plain;
   }
 

@@ -273,7 +273,7 @@ export default chapter('pair-verify.m3-m4', ({ check, watch }) => [
         controller.stepWait,
       );
       expect(m4, 'M3 with a wrong signature').to.be.allowed(reject('verify-m4'));
-      const session = verify.secure();
+      const session = verify.secure(false);
       const frame = concat(...session.seal(request));
       expect(
         await session.sendRaw(frame, 'GET /accessories under the keys M4 did not grant'),

@@ -64,8 +64,8 @@ async function prepared(
   /** Whether the controller is stored, as another session sees it; it is removed then. */
   isStored(): Promise<boolean>;
 }> {
-  const bystander = await controller.session();
   const session = await controller.session();
+  const bystander = await controller.guestSession(session, Permission.Admin);
   const user = controller.newIdentity();
   if (what === 'remove') await bystander.add(user, Permission.User);
   return {
@@ -192,8 +192,8 @@ export default chapter('session.frames', ({ check }) => [
       `SESS-11/${part}-bit`,
       { from: 'paired', risky: true, costs: { verifies: 2 }, ...mustClose },
       async ({ controller, expect, random }) => {
-        const bystander = await controller.session();
         const session = await controller.session();
+        const bystander = await controller.guestSession(session);
         // An accessory may keep one session of a controller, the newest (PV-STATE-05).
         const both = await bystander.link.stillOpen(50);
         const frame = concat(...session.seal(request));

@@ -12,6 +12,7 @@ import {
   plaintextReply,
   served,
   silence,
+  success,
   text,
   utf8,
 } from '../../harness/suite.js';
@@ -50,8 +51,14 @@ const EVENT_WAIT = 5_000;
 /** Sessions up to a number, as many as come about. */
 async function sessionsOf(controller: Controller, count: number): Promise<Session[]> {
   const sessions: Session[] = [];
+  const first = await controller.trySession();
+  if (first === undefined) return [];
+  sessions.push(first);
+  // Each of a controller of its own: how many one controller may have is PV-STATE-05's question.
   while (sessions.length < count) {
-    const session = await controller.trySession();
+    const guest = controller.newIdentity();
+    if (!success('pairings-add').matches(await first.sendAdd(guest, Permission.User))) break;
+    const session = await controller.trySession({ as: guest });
     if (session === undefined) break;
     sessions.push(session);
   }
@@ -66,7 +73,9 @@ async function withThreeSessions(
   const first = await controller.session();
   const user = controller.newIdentity();
   await first.add(user, Permission.User);
-  const second = await controller.trySession();
+  const guest = controller.newIdentity();
+  await first.add(guest, Permission.User);
+  const second = await controller.trySession({ as: guest });
   const other = await controller.trySession({ as: user });
   expect(second, 'a second session').to.not.equal(undefined);
   expect(other, 'a session of another controller').to.not.equal(undefined);
@@ -98,7 +107,7 @@ async function notified(context: CheckContext, subscribes = true): Promise<Notif
   );
   if (item === undefined)
     return notApplicable('no boolean characteristic can be read, written and subscribed to');
-  const writer = await controller.session();
+  const writer = await controller.guestSession(listener);
   if (subscribes)
     expect(await listener.put(item, { ev: true }), 'subscription').to.be.allowed({ allow: [served()] });
   const value = item.value === true;

@@ -222,8 +222,8 @@ export default chapter('session.traffic', ({ check, watch }) => [
         forbid: [anyReply()],
       },
       async ({ controller, expect, random, observe, violate }) => {
-        const bystander = await controller.session();
         const session = await controller.session();
+        const bystander = await controller.guestSession(session);
         const start = concat(lengthBytes(size), random.bytes(64));
         const outcome = await session.sendRaw(
           start,
@@ -266,8 +266,8 @@ export default chapter('session.traffic', ({ check, watch }) => [
     'SESS-14/half-a-frame-then-silence',
     { from: 'paired', risky: true, costs: { verifies: 8, seconds: 60 }, ...ok },
     async ({ controller, bench, expect }) => {
-      const bystander = await controller.session();
       const session = await controller.session();
+      const bystander = await controller.guestSession(session);
       const frame = concat(...session.seal(request));
       session.link.said('the first half of a frame, then silence for a minute');
       session.link.send(frame.subarray(0, frame.length >> 1));
