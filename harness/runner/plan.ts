@@ -13,20 +13,20 @@ export interface Capabilities {
 export interface Budget {
   /** What is left of `--attempts` after what the ledger holds. */
   readonly attempts: number;
-  /** Pair Setup exchanges: M2s and M4s. A microcontroller needs seconds for each, and some count every M3. */
-  readonly exchanges: { readonly m2: number; readonly m4: number };
+  /** Exchanges: M2s, M4s and Pair Verifies. A microcontroller needs seconds for the first two, and some count every M3. */
+  readonly exchanges: { readonly m2: number; readonly m4: number; readonly verifies: number };
   /** Seconds that may go by in waiting; they cost nothing in virtual time. */
   readonly seconds: number;
 }
 
-/** The exchanges that go with a number of failed attempts: with the usual 30, some five minutes of a slow device. */
+/** The exchanges that go with a number of failed attempts: with the usual 30, some seven minutes of a slow device. */
 export function exchangesFor(attempts: number): Budget['exchanges'] {
-  return { m2: 3 * attempts, m4: 2 * attempts };
+  return { m2: 3 * attempts, m4: 2 * attempts, verifies: 12 * attempts };
 }
 
-/** The waiting that goes with a number of failed attempts: with the usual 30, two and a half minutes. */
+/** The waiting that goes with a number of failed attempts: with the usual 30, a minute and a half. */
 export function secondsFor(attempts: number): number {
-  return 5 * attempts;
+  return 3 * attempts;
 }
 
 /** One entry of the plan, in the order of execution. */
@@ -135,7 +135,7 @@ export function makePlan(
     }
     // With a reset hook a full ledger is emptied on the way, and the whole suite is wanted.
     if (can.reset) continue;
-    const price = { attempts: 0, m2: 0, m4: 0, seconds: 0, ...check.spec.costs };
+    const price = { attempts: 0, m2: 0, m4: 0, verifies: 0, seconds: 0, ...check.spec.costs };
     // The plain flow is bought whatever it leaves.
     const short = check.spec.sanity
       ? undefined
@@ -143,12 +143,17 @@ export function makePlan(
           (what) => price[what] > left[what] && price[what] > 0,
         );
     if (short !== undefined) {
-      const words = { attempts: 'failed attempts', m2: 'M2s', m4: 'M4s', seconds: 'seconds of waiting' }[
-        short
-      ];
+      const words = {
+        attempts: 'failed attempts',
+        m2: 'M2s',
+        m4: 'M4s',
+        verifies: 'Pair Verifies',
+        seconds: 'seconds of waiting',
+      }[short];
       const message = `it costs ${price[short]} of ${Math.max(0, left[short])} ${words} left: a higher --attempts or --reset CMD would buy it`;
       leftOut.set(check.id, { reason: 'not-bought', message });
-    } else for (const what of ['attempts', 'm2', 'm4', 'seconds'] as const) left[what] -= price[what];
+    } else
+      for (const what of ['attempts', 'm2', 'm4', 'verifies', 'seconds'] as const) left[what] -= price[what];
   }
   const ordered: readonly Case[] = [...checks.sort((a, b) => phase(a) - phase(b)), ...watches];
   const entries = ordered.map((entry): PlanEntry => {

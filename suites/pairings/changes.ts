@@ -152,7 +152,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
   ...[2, LEAST - 1].map((more) =>
     check(
       `PAIRINGS-02/${more + 1}-pairings`,
-      { ...paired, allow: [listed] },
+      { ...paired, costs: { verifies: 2 }, allow: [listed] },
       async ({ controller, expect, bench, random }) => {
         const session = await controller.session();
         const { users, refusal } = await fill(controller, session, more);

@@ -73,7 +73,7 @@ const overreach: Record<
 export default chapter('pairings.rights', ({ check }) => [
   check(
     'PAIRINGS-11',
-    { ...paired, needsHook: 'restart', costs: { verifies: 4 }, allow: [listed] },
+    { ...paired, needsHook: 'restart', costs: { verifies: 5 }, allow: [listed] },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
       const [admin, user, former] = [
@@ -193,7 +193,7 @@ export default chapter('pairings.rights', ({ check }) => [
     {
       ...paired,
       leaves: 'paired',
-      costs: { m2: 2, m4: 1, m6: 1, verifies: 3 },
+      costs: { m2: 2, m4: 1, m6: 1, verifies: 4 },
       allow: [removed],
       tolerate: [closed()],
     },

@@ -190,7 +190,7 @@ export default chapter('session.frames', ({ check }) => [
   ...(['ciphertext', 'tag', 'length'] as const).map((part) =>
     check(
       `SESS-11/${part}-bit`,
-      { from: 'paired', risky: true, costs: { verifies: 2 }, ...mustClose },
+      { from: 'paired', risky: true, costs: { verifies: 3 }, ...mustClose },
       async ({ controller, expect, random }) => {
         const session = await controller.session();
         const bystander = await controller.guestSession(session);
@@ -228,7 +228,7 @@ export default chapter('session.frames', ({ check }) => [
   ...pairingMessages.map((what) =>
     check(
       `SESS-11/${what}-with-a-bad-tag`,
-      { from: 'paired', risky: true, grid: [what, 'bad-tag'], costs: { verifies: 2 }, ...mustClose },
+      { from: 'paired', risky: true, grid: [what, 'bad-tag'], costs: { verifies: 3 }, ...mustClose },
       async ({ controller, expect, random }) => {
         const { session, plaintext, isStored } = await prepared(controller, what);
         const frame = concat(...session.sealParts([plaintext]));
@@ -242,7 +242,7 @@ export default chapter('session.frames', ({ check }) => [
   ...pairingMessages.map((what) =>
     check(
       `SESS-12/${what}-replayed`,
-      { from: 'paired', risky: true, grid: [what, 'replayed'], costs: { verifies: 2 }, ...mustClose },
+      { from: 'paired', risky: true, grid: [what, 'replayed'], costs: { verifies: 3 }, ...mustClose },
       async ({ controller, expect }) => {
         const { bystander, session, user, plaintext, isStored } = await prepared(controller, what);
         const frame = concat(...session.sealParts([plaintext]));
@@ -259,7 +259,7 @@ export default chapter('session.frames', ({ check }) => [
   ...pairingMessages.map((what) =>
     check(
       `SESS-13/${what}-with-a-wrong-nonce`,
-      { from: 'paired', risky: true, grid: [what, 'wrong-nonce'], costs: { verifies: 2 }, ...mustClose },
+      { from: 'paired', risky: true, grid: [what, 'wrong-nonce'], costs: { verifies: 3 }, ...mustClose },
       async ({ controller, expect }) => {
         const { session, plaintext, isStored } = await prepared(controller, what);
         const { encoder } = session.link.session;

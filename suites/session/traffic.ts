@@ -217,7 +217,7 @@ export default chapter('session.traffic', ({ check, watch }) => [
       {
         from: 'paired',
         risky: true,
-        costs: { verifies: 3 },
+        costs: { verifies: 4 },
         allow: [closed(), silence()],
         forbid: [anyReply()],
       },
@@ -264,7 +264,7 @@ export default chapter('session.traffic', ({ check, watch }) => [
   ),
   check(
     'SESS-14/half-a-frame-then-silence',
-    { from: 'paired', risky: true, costs: { verifies: 8, seconds: 60 }, ...ok },
+    { from: 'paired', risky: true, costs: { verifies: 9, seconds: 60 }, ...ok },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
       const bystander = await controller.guestSession(session);

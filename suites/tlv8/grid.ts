@@ -52,7 +52,7 @@ interface Message {
 const administration = {
   from: 'paired',
   needs: ['PV-M3-01', 'PAIRINGS-01'],
-  costs: { verifies: 2 },
+  costs: { verifies: 3 },
 } as const;
 
 const messages: readonly Message[] = [

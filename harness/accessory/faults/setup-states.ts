@@ -284,7 +284,7 @@ const errors: readonly Fault[] = [
   fault(
     'odd-pairings-requests-unanswered',
     {
-      breaks: ['PS-ERR-04'],
+      breaks: ['PS-ERR-04', 'TLV-14', 'PAIRINGS-17'],
       story: 'the switches over State and Method of /pairings have no default branch',
     },
     (ok) => ({
