@@ -84,6 +84,9 @@ export class HttpReader {
   private searched = 0;
   private chunk: { at: number; body: Bytes[]; total: number } | undefined;
 
+  /** The response due answers HEAD: whatever its headers say, no body follows (RFC 9112 §6.3). */
+  bodiless = false;
+
   constructor(private readonly role: 'request' | 'response') {}
 
   /** Bytes received and not yet part of a message. */
@@ -107,7 +110,7 @@ export class HttpReader {
     if (this.head === undefined) {
       const head = this.readHead();
       if ('kind' in head) return head;
-      this.head = head;
+      this.head = this.bodiless ? { ...head, framing: 'none' } : head;
     }
     const { framing, length, message } = this.head;
     if (framing === 'none') return this.take(new Uint8Array(0), 0);
