@@ -234,6 +234,8 @@ export class Link {
         const { message } = progress;
         if (message.version.startsWith('EVENT')) {
           this.events.push({ message, sealed });
+          if (this.events.length > limits.events)
+            return { kind: 'garbage', what: `more than ${limits.events} events in a row`, elapsed };
           this.heard(`${message.startLine}  ${message.body.length} bytes`, sealed);
           if (untilEvent) return { kind: 'silence', elapsed };
           continue;

@@ -1,0 +1,119 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { prepareRun } from '../../harness/conformance.js';
+import { hex, memoiseExponentiations } from '../../harness/protocol/index.js';
+import { json, junit } from '../../harness/report/index.js';
+import type { RunReport } from '../../harness/runner/index.js';
+import { Unreachable } from '../../harness/wire/index.js';
+import { suite } from '../../suites/index.js';
+import { listen } from '../cli/process.js';
+import { parseStrictly } from '../report/xml.js';
+import { word } from '../runner/bench.js';
+import known from './ends.json' with { type: 'json' };
+import { CODE, type Row, rows } from './peers.js';
+
+/** The plain flow and every watch. */
+const sanity = ['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M1-01', 'PV-M3-01'];
+const only = [...sanity, ...suite.filter(({ kind }) => kind === 'watch').map(({ id }) => id)];
+const TIMEOUT = 1_000;
+/** Runs at once: what they wait for is mostly the clock. */
+const AT_ONCE = 4;
+
+interface Outcome {
+  /** Exit code, and each red with its reason. */
+  readonly ends: string;
+  readonly texts: readonly string[];
+  readonly longest: number;
+  readonly ms: number;
+  readonly keys: readonly Uint8Array[];
+}
+
+const states = mkdtempSync(join(tmpdir(), 'hapspec-hostile-'));
+
+/** What the command does with one peer, up to its reports. */
+async function against({ name, peer }: Row): Promise<Outcome> {
+  const start = performance.now();
+  const server = await listen(peer());
+  const { run, bench, begin, end, redacted } = prepareRun(`127.0.0.1:${server.port}`, {
+    code: CODE,
+    state: join(states, name.replaceAll(/\W/g, '-')),
+    timeout: TIMEOUT,
+    seed: 1,
+    only,
+  });
+  let report: RunReport;
+  try {
+    await begin();
+    try {
+      for (const entry of run.plan) await run.runEntry(entry);
+    } finally {
+      await end();
+    }
+    report = run.report();
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error;
+    run.unreachable(error.message);
+    report = run.report({ code: 3, meaning: error.message });
+  } finally {
+    await server.close();
+  }
+  const reds = report.results
+    .filter(({ status, reason }) => (status === 'fail' || status === 'error') && reason !== 'not-run')
+    .map((result) => `${result.id} ${word(result)}`);
+  const waits = bench.trace.since(0).flatMap((event) => (event.kind === 'silence' ? [event.waited] : []));
+  return {
+    ends: [String(report.exit.code), ...reds].join('; '),
+    texts: [junit(redacted(report)), json(redacted(report))],
+    longest: Math.max(0, ...waits),
+    ms: performance.now() - start,
+    keys: bench.keys,
+  };
+}
+
+describe('hostile peers', () => {
+  const outcomes = new Map<string, Promise<Outcome>>();
+  before(() => {
+    memoiseExponentiations(true);
+    const left = [...rows];
+    const waiting = new Map<string, (outcome: Promise<Outcome>) => void>();
+    for (const { name } of rows) outcomes.set(name, new Promise((resolve) => waiting.set(name, resolve)));
+    const work = async (): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) {
+        const outcome = against(next);
+        waiting.get(next.name)!(outcome);
+        await outcome.catch(() => undefined);
+      }
+    };
+    for (let i = 0; i < AT_ONCE; i++) void work();
+  });
+  after(async () => {
+    memoiseExponentiations(false);
+    const all = await Promise.allSettled(outcomes.values());
+    // HAPSPEC_UPDATE=FILE writes what was seen, to be looked at before it becomes the table.
+    const file = process.env['HAPSPEC_UPDATE'];
+    if (file !== undefined) {
+      const seen = rows.map(({ name }, i) => {
+        const result = all[i]!;
+        return [name, result.status === 'fulfilled' ? result.value.ends : String(result.reason)];
+      });
+      writeFileSync(file, JSON.stringify(Object.fromEntries(seen), undefined, 2) + '\n');
+    }
+    rmSync(states, { recursive: true, force: true });
+  });
+
+  for (const { name } of rows)
+    it(name, async () => {
+      const { ends, texts, longest, ms, keys } = await outcomes.get(name)!;
+      expect(ends).to.equal((known as Record<string, string>)[name]);
+      expect(longest, 'the longest wait').to.be.at.most(TIMEOUT + 1_000);
+      expect(ms, 'the whole run').to.be.at.most(40_000);
+      parseStrictly(texts[0]!);
+      for (const report of texts) {
+        expect(report).to.not.match(/\n\s+at .+:\d+:\d+/);
+        expect(report).to.not.include(CODE).and.not.include(CODE.replaceAll('-', ''));
+        for (const key of keys) expect(report).to.not.include(hex(key));
+      }
+    }).timeout(180_000);
+});
