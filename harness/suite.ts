@@ -80,6 +80,7 @@ export {
   anyRefusal,
   anyReply,
   badRequest,
+  clientError,
   closed,
   describeOutcome,
   guess,

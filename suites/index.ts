@@ -1,5 +1,6 @@
 import { loadCatalogue, loadCases } from '../harness/suite.js';
 import http from './http/messages.js';
+import persistence from './identity/persistence.js';
 import errors from './pair-setup/errors.js';
 import m1m2 from './pair-setup/m1-m2.js';
 import m3m4 from './pair-setup/m3-m4.js';
@@ -45,6 +46,7 @@ export const suite = loadCases(
     traffic,
     sessions,
     http,
+    persistence,
     attacks,
   ],
   catalogue,

@@ -29,7 +29,7 @@ import {
   srpConventions,
   verifySignature,
 } from '../protocol/index.js';
-import { encodeMessage } from '../wire/index.js';
+import { type HttpMessage, encodeMessage } from '../wire/index.js';
 import { single } from './reply.js';
 
 /** Thrown by a faulty decision: the request stops the whole accessory until it is restarted. */
@@ -364,6 +364,34 @@ export interface OpenedFrame {
   readonly next: bigint;
 }
 
+/** A request that has come whole, before it is looked at. */
+export interface ArrivedRequest {
+  readonly message: HttpMessage;
+  readonly secured: boolean;
+  /** Other connections that are open, and those of them on which a request has begun and not ended. */
+  readonly others: number;
+  readonly halfOpen: number;
+}
+
+/** Bytes of one TCP segment on a plain connection. */
+export interface PlainSegment {
+  /** The headers or the body in progress as far as they have come. */
+  readonly pending: Bytes;
+  /** The headers are there, the body is not. */
+  readonly inBody: boolean;
+  readonly bytes: Bytes;
+}
+
+/** What may give an accessory another identity. */
+export type Occasion = 'restart' | 'last-removal' | 'factory-reset';
+
+/** What an accessory holds in memory and a faulty twin writes to its store. */
+export interface Carried {
+  /** K of a Pair Setup that has come to M4. */
+  readonly setupSecret?: Bytes;
+  readonly session?: KnownSession;
+}
+
 /** What becomes of a connection that sent a frame that does not open. */
 export type BadFrameAction =
   | 'close'
@@ -470,6 +498,8 @@ export interface Behaviour {
     after: Progress;
     secret: Bytes | undefined;
     flags: Bytes | undefined;
+    /** K that was in the store at the start. */
+    carried: Bytes | undefined;
   }): Bytes | undefined;
   /** Identifier (1 to 64 bytes), LTPK (32) and Signature (64) of an opened M5, or undefined when it is malformed. */
   controllerFrom(sub: TlvMessage): Introduction | undefined;
@@ -563,9 +593,21 @@ export interface Behaviour {
   // Pairings (seed 002 §7)
 
   /** The pairing an identifier stands for, compared byte for byte. `own` is the accessory itself. */
-  lookUp(id: Bytes, known: { pairings: readonly Pairing[]; own: Identity }): Pairing | undefined;
+  lookUp(
+    id: Bytes,
+    known: {
+      pairings: readonly Pairing[];
+      own: Identity;
+      /** Those that a factory reset has removed since the start. */
+      former: readonly Pairing[];
+    },
+  ): Pairing | undefined;
   /** The pairings as they come back from the store at a start. */
   restored(pairings: readonly Pairing[]): readonly Pairing[];
+  /** The identity from now on. A factory reset renews it (seed 000); whether the last removal does is left open (erratum E13). */
+  identityAfter(occasion: Occasion, own: Identity, draw: () => Identity): Identity;
+  /** True to write what should end with the power to the store, and to go on with it. */
+  readonly carriesOver: boolean;
 
   /** Bit 0 of the stored permissions, looked up at the time of the request. */
   isAdmin(pairing: Pairing | undefined, requester: Requester, step?: Step): boolean;
@@ -609,6 +651,10 @@ export interface Behaviour {
   takesConnection(arrival: Arrival): boolean;
   /** False when these bytes, as they come in one segment, stop the whole accessory. */
   survivesSegment(segment: { bytes: Bytes; secured: boolean }): boolean;
+  /** What a segment of a plain connection is read as; undefined ends the connection. */
+  readPlain(segment: PlainSegment): Bytes | undefined;
+  /** What becomes of a request that has come whole; a number is the HTTP status it is refused with. */
+  admits(request: ArrivedRequest): 'serve' | 'silence' | 'close' | number;
   /** Headers beyond those every response has. */
   extraHeaders(code: SetupCode): readonly (readonly [string, string])[];
   /** The serial number in the attribute database. */
@@ -769,6 +815,8 @@ export const healthy: Behaviour = {
 
   lookUp: (id, { pairings }) => pairings.find((pairing) => equal(pairing.id, id)),
   restored: (pairings) => pairings,
+  identityAfter: (occasion, own, draw) => (occasion === 'factory-reset' ? draw() : own),
+  carriesOver: false,
   isAdmin: (pairing) => pairing !== undefined && isAdmin(pairing),
   refusesAdd({ pairings, existing, wanted }) {
     // Another key under a known name would hand one controller's rights to a second one.
@@ -798,6 +846,8 @@ export const healthy: Behaviour = {
 
   takesConnection: () => true,
   survivesSegment: () => true,
+  readPlain: ({ bytes }) => bytes,
+  admits: () => 'serve',
   extraHeaders: () => [],
   serialNumber: () => 'HAPSPEC-0001',
   servesAs: ({ verified }) => verified,

@@ -298,7 +298,12 @@ export class Accessory {
   /** Bytes on a plain connection that some session is known for. */
   private adopt(session: Session, bytes: Bytes): void {
     if (session.plain.pending.length > 0) return;
-    const known = [...this.knownSessions(), ...(this.lastEnded ? [knownSession(this.lastEnded)] : [])];
+    const { carried } = this.device;
+    const known = [
+      ...this.knownSessions(),
+      ...(this.lastEnded ? [knownSession(this.lastEnded)] : []),
+      ...(carried.session ? [carried.session] : []),
+    ];
     const found = this.device.behaviour.adopts(bytes, known);
     if (found === undefined) return;
     this.secure(session, { requester: found.requester, keys: found.keys });
@@ -318,7 +323,10 @@ export class Accessory {
   }
 
   private receivePlain(session: Session, bytes: Bytes, now: number, out: Reaction[]): void {
-    session.plain.feed(bytes);
+    const { pending, inBody } = session.plain;
+    const read = this.attempt(() => this.device.behaviour.readPlain({ pending, inBody, bytes }));
+    if (read === undefined) return void out.push(this.end(session));
+    session.plain.feed(read);
     this.serveAll(session, session.plain, false, now, out);
     // What came in one segment behind the M3 that secured the connection is already sealed.
     if (session.secured === undefined || !session.open) return;
@@ -454,7 +462,14 @@ export class Accessory {
       session.secured = undefined;
     }
     const sealed = framed && !unseals;
-    const response = this.attempt(() => this.respond(session, request, now));
+    const admitted = this.attempt(() => this.admit(session, request));
+    if (admitted === 'close') return void out.push(this.end(session));
+    const response =
+      admitted === 'serve'
+        ? this.attempt(() => this.respond(session, request, now))
+        : typeof admitted === 'number'
+          ? { status: admitted }
+          : undefined;
     if (response !== undefined) {
       const { verified } = response;
       const early = verified !== undefined && behaviour.sealsVerifyM4;
@@ -480,6 +495,18 @@ export class Accessory {
       })
     )
       out.push(this.end(session));
+  }
+
+  private admit(session: Session, message: HttpMessage): 'serve' | 'silence' | 'close' | number {
+    const others = [...this.sessions.values()].filter((other) => other !== session);
+    const halfOpen = others.filter(({ plain }) => plain.inBody || plain.pending.length > 0);
+    const secured = session.secured !== undefined;
+    return this.device.behaviour.admits({
+      message,
+      secured,
+      others: others.length,
+      halfOpen: halfOpen.length,
+    });
   }
 
   /** Silence from what stops the accessory. */
@@ -650,6 +677,7 @@ export class Accessory {
       held: [],
     };
     session.secured = secured;
+    this.device.carry({ session: knownSession(secured) });
   }
 
   private send(session: Session, response: Response, sealed: boolean, out: Reaction[]): void {

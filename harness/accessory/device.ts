@@ -6,7 +6,7 @@ import {
   accessoryIdentity,
   restoreIdentity,
 } from '../protocol/index.js';
-import type { Behaviour, Pairing, VerifyExchange } from './behaviour.js';
+import type { Behaviour, Carried, Occasion, Pairing, VerifyExchange } from './behaviour.js';
 import type { Store } from './store.js';
 
 export interface DeviceOptions {
@@ -28,7 +28,11 @@ export class Device {
   exchanges: readonly VerifyExchange[] = [];
   /** Ephemeral secrets drawn since the start. */
   ephemeralsDrawn = 0;
+  /** What the store held at the start that should have ended with the power: nothing, unless a faulty twin wrote it. */
+  readonly carried: Carried;
   private own: Identity;
+  private former: readonly Pairing[] = [];
+  private carrying: Carried = {};
   private list: readonly Pairing[];
   private attempts: number;
   private readonly store: Store;
@@ -43,9 +47,11 @@ export class Device {
     this.onChange = options.onChange;
     const stored = this.store.load();
     this.own = stored ? restoreIdentity(stored.id, stored.ltsk) : accessoryIdentity(this.random);
+    if (stored !== undefined) this.renew('restart');
+    this.carried = stored?.carried ?? {};
     this.list = this.behaviour.restored(stored?.pairings ?? []);
     this.attempts = stored?.failedAttempts ?? 0;
-    if (stored === undefined) this.save();
+    if (stored === undefined || stored.id !== this.own.id) this.save();
   }
 
   get identity(): Identity {
@@ -67,7 +73,7 @@ export class Device {
   }
 
   find(id: Bytes): Pairing | undefined {
-    return this.behaviour.lookUp(id, { pairings: this.list, own: this.own });
+    return this.behaviour.lookUp(id, { pairings: this.list, own: this.own, former: this.former });
   }
 
   /** Adds the pairing, or replaces the one of the same id. */
@@ -80,17 +86,33 @@ export class Device {
 
   remove(id: Bytes): void {
     const gone = this.find(id);
-    this.list = this.list.filter((pairing) => pairing !== gone);
-    this.changed();
+    this.shrink(this.list.filter((pairing) => pairing !== gone));
   }
 
   removeAll(): void {
-    this.list = [];
+    this.shrink([]);
+  }
+
+  private shrink(list: readonly Pairing[]): void {
+    if (this.list.length > 0 && list.length === 0) this.renew('last-removal');
+    this.list = list;
     this.changed();
   }
 
+  private renew(occasion: Occasion): void {
+    this.own = this.behaviour.identityAfter(occasion, this.own, () => accessoryIdentity(this.random));
+  }
+
+  /** Notes what is in memory; the store gets it only from a faulty twin. */
+  carry(more: Carried): void {
+    if (!this.behaviour.carriesOver) return;
+    this.carrying = { ...this.carrying, ...more };
+    this.save();
+  }
+
   factoryReset(): void {
-    this.own = accessoryIdentity(this.random);
+    this.renew('factory-reset');
+    this.former = [...this.former, ...this.list];
     this.list = [];
     this.attempts = 0;
     this.changed();
@@ -103,6 +125,7 @@ export class Device {
 
   private save(): void {
     const { id, ltsk } = this.own;
-    this.store.save({ id, ltsk, pairings: this.list, failedAttempts: this.attempts });
+    const { list: pairings, attempts: failedAttempts, carrying: carried } = this;
+    this.store.save({ id, ltsk, pairings, failedAttempts, carried });
   }
 }

@@ -179,6 +179,7 @@ export class PairSetup {
     }
     this.count(0);
     this.exchanges.set(connection, { ...exchange, after: 'm4', secret: session.K });
+    device.carry({ setupSecret: session.K });
     if (behaviour.reservesEntryAtM4) device.put(reservedEntry);
     return answer(facts, setupM4(serverProof));
   }
@@ -196,6 +197,7 @@ export class PairSetup {
       after: context.after,
       secret: exchange?.secret,
       flags: exchange?.flags,
+      carried: device.carried.setupSecret,
     });
     const sealed = single(message, TlvType.EncryptedData, 0, Infinity);
     if (secret === undefined || (sealed === undefined && behaviour.refusesMalformedM5))

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Bytes, InputError, Length, fromHex, hex } from '../protocol/index.js';
-import type { Pairing } from './behaviour.js';
+import type { Carried, Pairing } from './behaviour.js';
 
 /** What the accessory keeps over a restart. */
 export interface StoredState {
@@ -10,6 +10,8 @@ export interface StoredState {
   readonly ltsk: Bytes;
   readonly pairings: readonly Pairing[];
   readonly failedAttempts: number;
+  /** Only in memory stores, and of faulty twins. */
+  readonly carried?: Carried;
 }
 
 /** Where the accessory keeps its state; `save` returns when the state would survive a power cut. */

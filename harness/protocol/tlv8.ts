@@ -76,11 +76,15 @@ export class TlvMessage {
 
   /** One line for people: `State=2 Salt[16] PublicKey[384]`, short values in hex. */
   toString(): string {
-    const words = this.items.map(describeItem);
+    const words = this.items.slice(0, MOST_WORDS).map(describeItem);
+    if (this.items.length > MOST_WORDS) words.push(`… ${this.items.length - MOST_WORDS} more items`);
     if (this.defect !== undefined) words.push(`(malformed: ${this.defect})`);
     return words.join(' ') || '(no items)';
   }
 }
+
+/** Items put into words: a peer may send a million, and a line of text for people ends earlier. */
+const MOST_WORDS = 256;
 
 function describeItem({ type, value }: TlvItem): string {
   const name = tlvTypeName(type);

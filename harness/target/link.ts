@@ -123,6 +123,7 @@ export class Link {
     const line = `${request.method} ${request.path}  ${describeBody(request)}`;
     this.trace.record(this.number, { kind: 'said', line, sealed: this.secured, ...(items && { items }) });
     const bytes = this.encode(request);
+    this.reader.bodiless = request.method === 'HEAD';
     if (this.secure !== undefined)
       this.trace.record(this.number, { kind: 'opened', bytes, line: 'plaintext of the frames sent' });
     this.send(this.secure === undefined ? bytes : concat(...this.secure.seal(bytes)));
@@ -233,6 +234,8 @@ export class Link {
         const { message } = progress;
         if (message.version.startsWith('EVENT')) {
           this.events.push({ message, sealed });
+          if (this.events.length > limits.events)
+            return { kind: 'garbage', what: `more than ${limits.events} events in a row`, elapsed };
           this.heard(`${message.startLine}  ${message.body.length} bytes`, sealed);
           if (untilEvent) return { kind: 'silence', elapsed };
           continue;
@@ -361,6 +364,19 @@ export class Link {
     if (event.kind === 'data') this.connection.unread(event.bytes);
     else if (event.kind !== 'silence') this.ended(event.kind);
     return event.kind === 'data' || event.kind === 'silence';
+  }
+
+  /** Bytes behind the last answer, waiting `wait` ms for them: nothing was asked that they could answer. */
+  async excess(wait: number): Promise<Bytes> {
+    const { pending } = this.reader;
+    if (pending.length > 0) return pending;
+    const event = await this.connection.next(this.connection.clock.now() + wait);
+    if (event.kind !== 'data') {
+      if (event.kind !== 'silence') this.ended(event.kind);
+      return pending;
+    }
+    this.trace.record(this.number, { kind: 'received', bytes: event.bytes });
+    return event.bytes;
   }
 
   /** Sends FIN; the accessory may still answer. */

@@ -169,6 +169,20 @@ export function badRequest(): Matcher {
   };
 }
 
+/** HTTP 4xx, whatever is in its body, as long as it is nothing of the success. */
+export function clientError(): Matcher {
+  return {
+    words: 'HTTP 4xx',
+    event: 'reply',
+    matches: (outcome) =>
+      outcome.kind === 'reply' &&
+      outcome.http.status >= 400 &&
+      outcome.http.status < 500 &&
+      outcome.sealed === outcome.secured &&
+      !(outcome.tlv && hasSuccessItem(outcome.tlv)),
+  };
+}
+
 const successItems = [
   TlvType.Salt,
   TlvType.PublicKey,

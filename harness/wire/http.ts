@@ -82,7 +82,11 @@ export class HttpReader {
   private head: Head | undefined;
   /** Where the search for the end of the head goes on. */
   private searched = 0;
-  private chunk: { at: number; body: Bytes[]; total: number } | undefined;
+  /** Chunks read so far, and how many bytes must be there before another look is worth joining them. */
+  private chunk: { body: Bytes[]; total: number; need: number } | undefined;
+
+  /** The response due answers HEAD: whatever its headers say, no body follows (RFC 9112 §6.3). */
+  bodiless = false;
 
   constructor(private readonly role: 'request' | 'response') {}
 
@@ -107,7 +111,7 @@ export class HttpReader {
     if (this.head === undefined) {
       const head = this.readHead();
       if ('kind' in head) return head;
-      this.head = head;
+      this.head = this.bodiless ? { ...head, framing: 'none' } : head;
     }
     const { framing, length, message } = this.head;
     if (framing === 'none') return this.take(new Uint8Array(0), 0);
@@ -115,7 +119,7 @@ export class HttpReader {
     if (framing === 'until-close') {
       if (this.size > limits.body)
         return invalid(`a body of more than ${limits.body} bytes without Content-Length`);
-      return { kind: 'partial', untilClose: { ...message, framing, body: this.pending.slice() } };
+      return { kind: 'partial', untilClose: this.soFar(message) };
     }
     if (this.size < length) return { kind: 'partial' };
     return this.take(this.pending.slice(0, length), length);
@@ -168,43 +172,55 @@ export class HttpReader {
     return head;
   }
 
+  /** The message as it would be if it ended here; joined when somebody looks, not with every segment. */
+  private soFar(message: Head['message']): HttpMessage {
+    const bytes = (): Bytes => this.pending.slice();
+    let body: Bytes | undefined;
+    return {
+      ...message,
+      framing: 'until-close',
+      get body() {
+        return (body ??= bytes());
+      },
+    };
+  }
+
   private readChunks(): HttpProgress {
-    this.chunk ??= { at: 0, body: [], total: 0 };
-    const data = this.pending;
-    for (;;) {
-      const lineEnd = data.indexOf(0x0a, this.chunk.at);
+    this.chunk ??= { body: [], total: 0, need: 0 };
+    const { chunk } = this;
+    while (this.size >= chunk.need) {
+      const data = this.pending;
+      const lineEnd = data.subarray(0, 258).indexOf(0x0a);
       if (lineEnd < 0)
-        return data.length - this.chunk.at > 256
-          ? invalid('a chunk size line of more than 256 bytes')
-          : { kind: 'partial' };
-      const line = text(data.subarray(this.chunk.at, lineEnd)).split(';')[0]!.trim();
+        return data.length > 256 ? invalid('a chunk size line of more than 256 bytes') : { kind: 'partial' };
+      const line = text(data.subarray(0, lineEnd)).split(';')[0]!.trim();
       if (!/^[0-9a-fA-F]{1,7}$/.test(line)) return invalid(`a chunk size of "${line.slice(0, 20)}"`);
       const size = parseInt(line, 16);
-      this.chunk.total += size;
-      if (this.chunk.total > limits.body) return invalid(`a chunked body of more than ${limits.body} bytes`);
-      if (size === 0) {
-        // Trailers, if any, end with a blank line.
-        let at = lineEnd + 1;
-        for (;;) {
-          const next = data.indexOf(0x0a, at);
-          if (next < 0) {
-            this.chunk.total -= size;
-            return data.length - at > limits.head ? invalid('endless trailers') : { kind: 'partial' };
-          }
-          if (text(data.subarray(at, next)).trim() === '')
-            return this.take(concat(...this.chunk.body), next + 1);
-          at = next + 1;
-        }
-      }
+      if (chunk.total + size > limits.body)
+        return invalid(`a chunked body of more than ${limits.body} bytes`);
+      if (size === 0) return this.readTrailers(data, lineEnd + 1, chunk.body);
       const start = lineEnd + 1;
       // The line end behind the data may be CRLF or LF.
       const after = data[start + size] === 0x0d ? start + size + 2 : start + size + 1;
-      if (data.length < after) {
-        this.chunk.total -= size;
-        return { kind: 'partial' };
-      }
-      this.chunk.body.push(data.slice(start, start + size));
-      this.chunk.at = after;
+      chunk.need = after;
+      if (data.length < after) break;
+      chunk.body.push(data.slice(start, start + size));
+      chunk.total += size;
+      chunk.need = 0;
+      this.drop(after);
+    }
+    return { kind: 'partial' };
+  }
+
+  /** Trailers, if any, end with a blank line. */
+  private readTrailers(data: Bytes, from: number, body: readonly Bytes[]): HttpProgress {
+    for (let at = from; ;) {
+      const next = data.indexOf(0x0a, at);
+      if (next - from > limits.head || (next < 0 && data.length - from > limits.head))
+        return invalid('endless trailers');
+      if (next < 0) return { kind: 'partial' };
+      if (text(data.subarray(at, next)).trim() === '') return this.take(concat(...body), next + 1);
+      at = next + 1;
     }
   }
 }

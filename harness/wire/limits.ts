@@ -9,6 +9,8 @@ export const limits = {
   body: 2 * 1024 * 1024,
   /** Interim (1xx) responses before the final one. */
   interim: 8,
+  /** Events nobody has taken from a connection yet. */
+  events: 10_000,
   /** Unread bytes of one connection before the harness stops reading from the socket. */
   unread: 256 * 1024,
   /** Bytes of one message kept for a report. */

@@ -48,6 +48,8 @@ const blocking = [
   'seals-without-aad',
   'long-reply-cut-short',
   'one-client-at-a-time',
+  'length-counts-one-too-few',
+  'other-content-type-unanswered',
 ];
 
 function ordinaryFlow(behaviour: Behaviour): void {

@@ -1,6 +1,7 @@
 import { InputError } from '../../protocol/index.js';
 import type { Fault } from './fault.js';
 import { httpFaults } from './http.js';
+import { identityFaults } from './identity.js';
 import { pairSetupFaults } from './pair-setup.js';
 import { pairVerifyFaults } from './pair-verify.js';
 import { pairingsFaults } from './pairings.js';
@@ -28,6 +29,7 @@ export const faults: readonly Fault[] = unique([
   ...pairingsFaults,
   ...sessionFaults,
   ...httpFaults,
+  ...identityFaults,
   ...securityFaults,
 ]);
 

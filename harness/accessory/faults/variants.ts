@@ -142,4 +142,8 @@ export const variants: readonly Fault[] = [
   benign('twelve-connections', 'there is room for twelve connections; the next is reset', (ok) => ({
     takesConnection: (arrival) => ok.takesConnection(arrival) && arrival.open < 12,
   })),
+  benign('identity-renewed', 'with the last removal id and keys are made anew (erratum E13)', (ok) => ({
+    identityAfter: (occasion, own, draw) =>
+      occasion === 'last-removal' ? draw() : ok.identityAfter(occasion, own, draw),
+  })),
 ];

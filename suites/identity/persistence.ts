@@ -1,0 +1,180 @@
+import {
+  type CheckContext,
+  type Controller,
+  type Identity,
+  Permission,
+  anyRefusal,
+  chapter,
+  clientError,
+  closed,
+  equal,
+  hex,
+  silence,
+  success,
+  text,
+  tlvError,
+} from '../../harness/suite.js';
+
+/** Sessions by which an identity is seen to stay what it is. */
+const SESSIONS = 20;
+const verified = { allow: [success('verify-m4')] };
+/** Somebody the accessory must not know any more: refused in M2 or M4, in any words. */
+const stranger = {
+  allow: [tlvError(4), tlvError(2), clientError()],
+  tolerate: [anyRefusal()],
+  forbid: [success('verify-m4')],
+};
+
+/** A Pair Verify with a record from before: M2 must prove the identity M6 gave, and M4 must let it in. */
+async function verifyAgain({ controller, expect, violate }: CheckContext, as: Identity, when: string) {
+  const verify = await controller.verify({ as });
+  expect(await verify.sendM1(), `M2 ${when}`).to.be.allowed({ allow: [success('verify-m2')] });
+  const wrong = verify.m2?.findings.find(({ fatal }) => fatal);
+  if (wrong !== undefined) violate(`${when}: ${wrong.what}`);
+  const m4 = await verify.sendM3();
+  // A pairing that is gone has to be seen before anything else relies on it.
+  if (!success('verify-m4').matches(m4)) violate(`${when}: the controller that paired is refused`);
+  expect(m4, `M4 ${when}`).to.be.allowed(verified);
+  return verify.secure();
+}
+
+/** What a controller that was paired once is answered now. */
+async function formerOutcome(controller: Controller, as: Identity) {
+  const verify = await controller.verify({ as, housekeeping: true });
+  const m2 = await verify.sendM1();
+  return success('verify-m2').matches(m2) ? verify.sendM3() : m2;
+}
+
+export default chapter('identity.persistence', ({ check }) => [
+  check('IDENT-01', { from: 'paired', costs: { verifies: SESSIONS + 1 }, ...verified }, async (context) => {
+    const { controller, bench } = context;
+    const user = controller.newIdentity();
+    const admin = await controller.session();
+    await admin.add(user, Permission.User);
+    const controllers = [bench.admin!, user];
+    for (let i = 1; i <= SESSIONS; i++) {
+      const { link } = await verifyAgain(context, controllers[i % 2]!, `in session ${i}`);
+      await link.close();
+    }
+  }),
+
+  ...(['at-once', 'after-5-seconds'] as const).map((moment) =>
+    check(
+      `IDENT-02/${moment}`,
+      {
+        from: 'unpaired',
+        leaves: 'paired',
+        needsHook: 'restart',
+        needs: ['PS-M5-01'],
+        costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
+        allow: [success('verify-m4')],
+      },
+      async (context) => {
+        const { controller, bench, violate } = context;
+        const { identity } = await controller.pair();
+        if (moment === 'after-5-seconds') await bench.clock.sleep(5_000);
+        await bench.restart();
+        await verifyAgain(context, identity, 'after the restart').then(async (session) => {
+          const { entries } = await session.list();
+          const [own] = entries;
+          const kept =
+            entries.length === 1 && equal(own!.id, identity.id) && equal(own!.ltpk ?? own!.id, identity.ltpk);
+          if (!kept) violate(`the list after the restart is not what was paired: ${entries.length} entries`);
+        });
+      },
+    ),
+  ),
+
+  check(
+    'IDENT-03/setup',
+    {
+      from: 'unpaired',
+      needsHook: 'restart',
+      needs: ['PS-M3-01'],
+      costs: { m2: 2, m4: 1, m6: 1 },
+      allow: [tlvError(6), clientError()],
+      tolerate: [anyRefusal()],
+      forbid: [success('setup-m6')],
+    },
+    async ({ controller, bench, expect }) => {
+      const setup = await controller.pairSetup();
+      await setup.m3();
+      await bench.restart();
+      const outcome = await setup.on(await controller.open()).sendM5();
+      setup.accepted(outcome);
+      expect(outcome, 'M5 of the exchange from before the restart').to.be.allowed();
+      expect(await controller.isUnpaired(), 'M1 is answered by M2').to.equal(true);
+    },
+  ),
+  check(
+    'IDENT-03/session',
+    {
+      from: 'paired',
+      needsHook: 'restart',
+      costs: { verifies: 1 },
+      allow: [closed(), silence(), clientError()],
+      tolerate: [anyRefusal()],
+    },
+    async ({ controller, bench, expect, violate }) => {
+      const session = await controller.session();
+      const request = { method: 'GET', path: '/accessories' };
+      const [first, second] = [session.seal(request), session.seal(request)];
+      await bench.restart();
+      // Keys may have been kept with the counters or without.
+      for (const frames of [first, second]) {
+        const link = await controller.open();
+        link.said('a frame of the session from before the restart');
+        for (const frame of frames) link.send(frame);
+        const outcome = await link.outcome(controller.judgedWait);
+        if (outcome.kind === 'garbage') violate(`the old session goes on: ${outcome.what}`);
+        expect(outcome).to.be.allowed();
+      }
+    },
+  ),
+
+  check(
+    'IDENT-04',
+    {
+      from: 'paired',
+      leaves: 'paired',
+      needs: ['PS-M5-01'],
+      costs: { m2: 1, m4: 1, m6: 1, verifies: 2 },
+      ...stranger,
+    },
+    async ({ controller, bench, expect, observe, violate }) => {
+      const [former, before] = [bench.admin!, bench.accessory!];
+      await bench.unpair();
+      await controller.pair();
+      const after = bench.accessory!;
+      const [id, key] = [equal(before.id, after.id), equal(before.ltpk, after.ltpk)];
+      if (id !== key)
+        violate(
+          id
+            ? `id ${text(before.id)} was kept and its LTPK was not: ${hex(before.ltpk)} is ${hex(after.ltpk)} now`
+            : `LTPK ${hex(before.ltpk)} was kept and the id was not: ${text(before.id)} is ${text(after.id)} now`,
+        );
+      observe('identity after the last removal', id ? 'kept' : 'renewed');
+      expect(await formerOutcome(controller, former), 'the controller that was removed').to.be.allowed();
+    },
+  ),
+
+  check(
+    'IDENT-05',
+    {
+      from: 'paired',
+      leaves: 'paired',
+      needsHook: 'reset',
+      needs: ['PS-M5-01'],
+      costs: { m2: 2, m4: 1, m6: 1, verifies: 1 },
+      ...stranger,
+    },
+    async ({ controller, bench, expect }) => {
+      const [former, before] = [bench.admin!, bench.accessory!];
+      await bench.factoryReset();
+      // The setup code is still the one in the manual.
+      await controller.pair();
+      expect(await formerOutcome(controller, former), 'a controller from before the reset').to.be.allowed();
+      expect(hex(bench.accessory!.ltpk), 'the LTPK behind a factory reset').to.not.equal(hex(before.ltpk));
+    },
+  ),
+]);

@@ -1,0 +1,150 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { prepareRun } from '../../harness/conformance.js';
+import { hex, memoiseExponentiations } from '../../harness/protocol/index.js';
+import { json, junit } from '../../harness/report/index.js';
+import type { RunReport } from '../../harness/runner/index.js';
+import { Unreachable } from '../../harness/wire/index.js';
+import { suite } from '../../suites/index.js';
+import { listen, start } from '../cli/process.js';
+import { parseStrictly } from '../report/xml.js';
+import { word } from '../runner/bench.js';
+import known from './ends.json' with { type: 'json' };
+import { CODE, type Row, rows } from './peers.js';
+
+/** The plain flow and every watch. */
+const sanity = ['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M1-01', 'PV-M3-01'];
+const only = [...sanity, ...suite.filter(({ kind }) => kind === 'watch').map(({ id }) => id)];
+/** An id stands for its variants too, and those that are checks would take their time. */
+const skip = suite
+  .filter(({ id, kind }) => kind === 'check' && !sanity.includes(id) && only.includes(id.split('/')[0]!))
+  .map(({ id }) => id);
+const TIMEOUT = 1_000;
+/** Runs at once: what they wait for is mostly the clock. */
+const AT_ONCE = 4;
+
+interface Outcome {
+  /** Exit code, and each red with its reason. */
+  readonly ends: string;
+  readonly texts: readonly string[];
+  readonly longest: number;
+  readonly ms: number;
+  readonly keys: readonly Uint8Array[];
+  /** Every message the controller sent, a line each. */
+  readonly said: readonly string[];
+}
+
+/** What must not be said to some peers: the controller never goes on with what it must refuse. */
+const never: readonly (readonly [peers: RegExp, message: RegExp])[] = [
+  [/^B: /, /pair-setup {2}State=3/],
+  [/proof/, /pair-setup {2}State=5/],
+  [/Pair Verify M2 does not open|Pair Verify key/, /pair-verify {2}State=3/],
+  // Housekeeping goes on to take its own pairing back, and asks for nothing else.
+  [/^another (signature|identifier)/, /GET \/accessories/],
+];
+
+const states = mkdtempSync(join(tmpdir(), 'hapspec-hostile-'));
+
+/** What the command does with one peer, up to its reports. */
+async function against({ name, peer }: Row): Promise<Outcome> {
+  const begun = performance.now();
+  const server = await listen(peer());
+  const { run, bench, begin, end, redacted } = prepareRun(`127.0.0.1:${server.port}`, {
+    code: CODE,
+    state: join(states, name.replaceAll(/\W/g, '-')),
+    timeout: TIMEOUT,
+    seed: 1,
+    only,
+    skip,
+  });
+  let report: RunReport;
+  try {
+    await begin();
+    try {
+      for (const entry of run.plan) await run.runEntry(entry);
+    } finally {
+      await end();
+    }
+    report = run.report();
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error;
+    run.unreachable(error.message);
+    report = run.report({ code: 3, meaning: error.message });
+  } finally {
+    await server.close();
+  }
+  const reds = report.results
+    .filter(({ status, reason }) => (status === 'fail' || status === 'error') && reason !== 'not-run')
+    .map((result) => `${result.id} ${word(result)}`);
+  const events = bench.trace.since(0);
+  const waits = events.flatMap((event) => (event.kind === 'silence' ? [event.waited] : []));
+  return {
+    ends: [String(report.exit.code), ...reds].join('; '),
+    texts: [junit(redacted(report)), json(redacted(report))],
+    longest: Math.max(0, ...waits),
+    ms: performance.now() - begun,
+    keys: bench.keys,
+    said: events.flatMap((event) => (event.kind === 'said' ? [event.line] : [])),
+  };
+}
+
+describe('hostile peers', () => {
+  it(`keep the memory of a run bounded, however much they send`, async () => {
+    const megabytes = process.env['HAPSPEC_SLOW'] === '1' ? 1024 : 200;
+    const child = start(fileURLToPath(new URL('flood.js', import.meta.url)), [String(megabytes)]);
+    const { stdout, stderr, code } = await child.ended;
+    expect(code, stderr).to.equal(0);
+    const { received, growth } = JSON.parse(stdout) as { received: number; growth: number };
+    expect(received).to.be.at.least(megabytes);
+    expect(growth, 'RSS in MB').to.be.at.most(64);
+  }).timeout(300_000);
+
+  const outcomes = new Map<string, Promise<Outcome>>();
+  before(() => {
+    memoiseExponentiations(true);
+    const left = [...rows];
+    const waiting = new Map<string, (outcome: Promise<Outcome>) => void>();
+    for (const { name } of rows) outcomes.set(name, new Promise((resolve) => waiting.set(name, resolve)));
+    const work = async (): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) {
+        const outcome = against(next);
+        waiting.get(next.name)!(outcome);
+        await outcome.catch(() => undefined);
+      }
+    };
+    for (let i = 0; i < AT_ONCE; i++) void work();
+  });
+  after(async () => {
+    memoiseExponentiations(false);
+    const all = await Promise.allSettled(outcomes.values());
+    // HAPSPEC_UPDATE=FILE writes what was seen, to be looked at before it becomes the table.
+    const file = process.env['HAPSPEC_UPDATE'];
+    if (file !== undefined) {
+      const seen = rows.map(({ name }, i) => {
+        const result = all[i]!;
+        return [name, result.status === 'fulfilled' ? result.value.ends : String(result.reason)];
+      });
+      writeFileSync(file, JSON.stringify(Object.fromEntries(seen), undefined, 2) + '\n');
+    }
+    rmSync(states, { recursive: true, force: true });
+  });
+
+  for (const { name } of rows)
+    it(name, async () => {
+      const { ends, texts, longest, ms, keys, said } = await outcomes.get(name)!;
+      expect(ends).to.equal((known as Record<string, string>)[name]);
+      expect(longest, 'the longest wait').to.be.at.most(TIMEOUT + 1_000);
+      expect(ms, 'the whole run').to.be.at.most(40_000);
+      for (const [peers, message] of never)
+        if (peers.test(name)) expect(said.filter((line) => message.test(line))).to.deep.equal([]);
+      parseStrictly(texts[0]!);
+      for (const report of texts) {
+        expect(report).to.not.match(/\n\s+at .+:\d+:\d+/);
+        expect(report).to.not.include(CODE).and.not.include(CODE.replaceAll('-', ''));
+        for (const key of keys) expect(report).to.not.include(hex(key));
+      }
+    }).timeout(180_000);
+});
