@@ -81,6 +81,7 @@ export async function runCheck(
     await check.body(context);
   } catch (error) {
     thrown = kindOf(error, bench, check);
+    if (error instanceof StepFailed && error.requirement === 'PAIRINGS-01') bench.listDoubtful = true;
     seen = error instanceof NotAllowed ? error.seen : messageOf(error);
     if (error instanceof NotAllowed) allowed = error.allowed;
     // What a plain assertion wants stands in the requirement, not among the outcomes.

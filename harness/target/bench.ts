@@ -153,6 +153,8 @@ export class Bench {
   answeredAfresh = false;
   /** Identifiers (hex) of the controllers added and not removed again. */
   readonly guests = new Set<string>();
+  /** The list of pairings could not be read where it could before: only pairing anew makes sure of it. */
+  listDoubtful = false;
   /** What the guesses came to, while the accessory is locked by them. */
   lockout: Lockout | undefined;
   /** A check has run that may leave the accessory locked: only a factory reset makes it what it was. */
@@ -416,7 +418,10 @@ export class Bench {
     if (this.tainted) await this.factoryReset();
     if (state === 'any') return;
     if (this.state === 'unknown') await this.settle();
-    if (this.guests.size > 0 && this.state === 'ours') await this.tidy();
+    if (this.listDoubtful && this.state === 'ours') {
+      this.listDoubtful = false;
+      await this.unpair();
+    } else if (this.guests.size > 0 && this.state === 'ours') await this.tidy();
     if (this.state === 'foreign' && state === 'paired' && keyless) return;
     if (this.state === 'foreign' && this.options.hooks?.reset !== undefined) await this.factoryReset();
     if (this.state === 'foreign')

@@ -118,15 +118,17 @@ async function notified(context: CheckContext, subscribes = true): Promise<Notif
   const { controller, expect, notApplicable } = context;
   const listener = await controller.session();
   const item = (await listener.characteristics()).find(
-    ({ perms, value }) =>
-      typeof value === 'boolean' && ['pr', 'pw', 'ev'].every((permission) => perms.includes(permission)),
+    ({ perms, format, value }) =>
+      // Booleans are sent as 0 and 1 too.
+      (typeof value === 'boolean' || (format === 'bool' && (value === 0 || value === 1))) &&
+      ['pr', 'pw', 'ev'].every((permission) => perms.includes(permission)),
   );
   if (item === undefined)
     return notApplicable('no boolean characteristic can be read, written and subscribed to');
   const writer = await controller.guestSession(listener);
   if (subscribes)
     expect(await listener.put(item, { ev: true }), 'subscription').to.be.allowed({ allow: [served()] });
-  const value = item.value === true;
+  const value = item.value === true || item.value === 1;
   return { listener, writer, item, values: [value, !value] };
 }
 
