@@ -58,22 +58,18 @@ export class Advertiser {
     const { instance, host } = this;
     const ttl = gone ? 0 : HOST_TTL;
     const about = gone ? 0 : OTHER_TTL;
+    const shared = { ttl: about, flush: false };
+    const own = { flush: true };
     return [
-      { type: 'PTR', name: SERVICE, ttl: about, data: instance },
-      { type: 'PTR', name: ALL_SERVICES, ttl: about, data: SERVICE },
-      { type: 'SRV', name: instance, ttl, flush: true, data: { target: host, port } },
-      {
-        type: 'TXT',
-        name: instance,
-        ttl: about,
-        flush: true,
-        data: writeTxt(txt).map((entry) => Buffer.from(entry)),
-      },
-      ...addresses.map((address): MdnsRecord => ({
-        type: address.includes(':') ? 'AAAA' : 'A',
+      { type: 'PTR', name: SERVICE, ...shared, data: instance },
+      { type: 'PTR', name: ALL_SERVICES, ...shared, data: SERVICE },
+      { type: 'SRV', name: instance, ttl, ...own, data: { target: host, port } },
+      { type: 'TXT', name: instance, ttl: about, ...own, data: writeTxt(txt) },
+      ...addresses.map((address) => ({
+        type: address.includes(':') ? ('AAAA' as const) : ('A' as const),
         name: host,
         ttl,
-        flush: true,
+        ...own,
         data: address,
       })),
     ];

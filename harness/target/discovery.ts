@@ -72,23 +72,22 @@ export class ServiceTable {
     const told = new Set<string>();
     const flushed = new Set<string>();
     for (const record of records.slice(0, 4 * MOST_INSTANCES)) {
-      const name = String(record.name).toLowerCase();
-      const { ttl, flush = false } = record as { ttl?: number; flush?: boolean };
+      const name = record.name.toLowerCase();
+      const { ttl, flush } = record;
       switch (record.type) {
         case 'PTR':
-          if (Object.values(serviceTypes).includes(name)) this.note(String(record.data), ttl === 0, now);
+          if (Object.values(serviceTypes).includes(name)) this.note(record.data, ttl === 0, now);
           break;
         case 'SRV': {
-          const instance = this.note(String(record.name), ttl === 0, now);
+          const instance = this.note(record.name, ttl === 0, now);
           if (instance !== undefined)
             instance.srv = { target: record.data.target.toLowerCase(), port: record.data.port };
           break;
         }
         case 'TXT': {
-          const instance = this.note(String(record.name), ttl === 0, now);
+          const instance = this.note(record.name, ttl === 0, now);
           if (instance === undefined) break;
-          const entries = Array.isArray(record.data) ? record.data : [record.data];
-          instance.txt = readTxt(entries.map((entry) => Buffer.from(entry as Buffer)));
+          instance.txt = readTxt(record.data);
           instance.at = now;
           told.add(name);
           break;
@@ -106,7 +105,6 @@ export class ServiceTable {
           this.hosts.set(family, known);
           break;
         }
-        default:
       }
     }
     return this.found.filter((service) =>

@@ -1,11 +1,38 @@
 import { readFileSync } from 'node:fs';
 import { BlockList } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import type { Answer } from 'dns-packet';
 import makeMdns from 'multicast-dns';
+import type { Bytes } from '../protocol/index.js';
 
 /** A record of an answer: what DNS-SD is made of. */
-export type MdnsRecord = Answer;
+export type MdnsRecord = {
+  readonly name: string;
+  /** Seconds; 0 says goodbye. */
+  readonly ttl: number;
+  /** It replaces what was known under its name. */
+  readonly flush: boolean;
+} & (
+  | { readonly type: 'PTR' | 'A' | 'AAAA'; readonly data: string }
+  | { readonly type: 'SRV'; readonly data: { readonly target: string; readonly port: number } }
+  | { readonly type: 'TXT'; readonly data: readonly Bytes[] }
+);
+
+/** A record as the library decoded it, or undefined when it is of no use to DNS-SD. Never throws. */
+export function readRecord(answer: unknown): MdnsRecord | undefined {
+  const { type, name, ttl, flush, data } = (answer ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof name !== 'string') return undefined;
+  const head = { name, ttl: typeof ttl === 'number' ? ttl : 0, flush: flush === true };
+  if (type === 'PTR' || type === 'A' || type === 'AAAA')
+    return typeof data === 'string' ? { ...head, type, data } : undefined;
+  if (type === 'SRV') {
+    const { target, port } = (data ?? {}) as Readonly<Record<string, unknown>>;
+    if (typeof target !== 'string' || typeof port !== 'number') return undefined;
+    return { ...head, type, data: { target, port } };
+  }
+  if (type !== 'TXT') return undefined;
+  const entries: readonly unknown[] = Array.isArray(data) ? data : [data];
+  return { ...head, type, data: entries.filter((entry) => entry instanceof Uint8Array) };
+}
 
 /** A network interface multicast goes out on, by its IPv4 address. */
 export interface MulticastInterface {
@@ -74,7 +101,8 @@ export class Mdns {
       mdns.on('response', ({ answers, additionals }, { address: sender }) => {
         if (!mine(sender)) return;
         const from = networks.find(({ network }) => network.check(sender));
-        handlers.response?.([...answers, ...additionals], from?.on);
+        const records = [...answers, ...additionals].map(readRecord).filter((record) => record !== undefined);
+        handlers.response?.(records, from?.on);
       });
       mdns.on('query', ({ questions }, { address: sender }) => {
         if (mine(sender)) handlers.query?.(questions);
@@ -89,7 +117,10 @@ export class Mdns {
     for (const socket of this.sockets) socket.query([...questions]);
   }
 
-  respond(answers: readonly MdnsRecord[]): void {
+  respond(records: readonly MdnsRecord[]): void {
+    const answers = records.map((record) =>
+      record.type === 'TXT' ? { ...record, data: record.data.map((entry) => Buffer.from(entry)) } : record,
+    );
     for (const socket of this.sockets) socket.respond([...answers]);
   }
 
