@@ -26,7 +26,7 @@ function inNamespace(script: string, env: Readonly<Record<string, string>> = {})
       '" "' +
       bin +
       '" accessory --port 0 --advertise "$@" >"$STATE/$$.out" & started="$started $!"; }',
-    "trap 'kill $started; wait' EXIT",
+    "trap 'kill $started 2>/dev/null; wait' EXIT",
   ];
   return new Promise((resolve) => {
     execFile(

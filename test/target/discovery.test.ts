@@ -107,7 +107,6 @@ describe('target: discovery', () => {
           'eth0',
         );
         const shown = JSON.stringify(table.found.map(describeService));
-        // eslint-disable-next-line no-control-regex
         expect(shown).to.not.match(/[\u0000-\u001f\u007f-\u009f]/);
       }),
       { numRuns: 1000 },
