@@ -185,6 +185,7 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
       try {
         await run.restore();
       } finally {
+        await bench.options.announcements?.close();
         await life.stop();
         kept?.release();
         state?.release();

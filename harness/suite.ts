@@ -31,6 +31,9 @@ export {
   FrameEncoder,
   concat,
   ED25519_ORDER,
+  FeatureFlag,
+  StatusFlag,
+  txtNumber,
   deriveKey,
   disallowedCodes,
   equal,
@@ -68,6 +71,7 @@ export {
   sha512,
 } from './protocol/index.js';
 export {
+  type Announced,
   type Characteristic,
   type Controller,
   type Link,

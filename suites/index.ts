@@ -1,4 +1,5 @@
 import { loadCatalogue, loadCases } from '../harness/suite.js';
+import announcement from './discovery/announcement.js';
 import http from './http/messages.js';
 import persistence from './identity/persistence.js';
 import errors from './pair-setup/errors.js';
@@ -48,6 +49,7 @@ export const suite = loadCases(
     http,
     persistence,
     attacks,
+    announcement,
   ],
   catalogue,
 );

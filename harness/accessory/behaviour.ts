@@ -24,6 +24,7 @@ import {
   open,
   proofEquals,
   sealFrame,
+  setupHash,
   sharedSecret,
   signedInfo,
   srpConventions,
@@ -36,6 +37,10 @@ import { single } from './reply.js';
 export class Halt extends Error {
   override name = 'Halt';
 }
+
+/** Setup id and category (a lightbulb) of the reference accessory. */
+export const SETUP_ID = 'HSPC';
+export const CATEGORY = 5;
 
 /** Longest controller identifier taken; the protocol's own are 36 bytes. */
 export const MAX_IDENTIFIER = 64;
@@ -349,6 +354,29 @@ export interface Listener {
  * next response with a counter drawn before it; behind the next event.
  */
 export type EventPlacement = 'at-once' | 'inside-response' | 'sealed-when-queued' | 'behind-the-next';
+
+/** What the accessory knows when it says who it is on the network. */
+export interface AnnouncedFacts {
+  /** The accessory's own identifier. */
+  readonly id: string;
+  readonly pairings: readonly Pairing[];
+  readonly failedAttempts: number;
+  /** Since the accessory was started: changes of the pairings, and whether there was one at any time. */
+  readonly changes: number;
+  readonly everPaired: boolean;
+  /** 6 bytes drawn at the start. */
+  readonly boot: Bytes;
+  /** Where it listens. */
+  readonly addresses: readonly string[];
+  readonly port: number;
+}
+
+/** What is announced: addresses and port, and the TXT record in order. */
+export interface Announcement {
+  readonly addresses: readonly string[];
+  readonly port: number;
+  readonly txt: readonly (readonly [key: string, value: string])[];
+}
 
 /** Start line, headers in order, and body of a message to write. */
 export interface Message {
@@ -709,6 +737,13 @@ export interface Behaviour {
   readonly eventStartLine: string;
   /** True to read these bytes on a secured connection as a plaintext request. */
   takesAsPlaintext(bytes: Bytes): boolean;
+
+  // Discovery
+
+  /** The announcement as it is due now: asked for with every question and after every change. */
+  announces(facts: AnnouncedFacts): Announcement;
+  /** Milliseconds from a change of the pairings to its announcement. */
+  readonly announceDelay: number;
 }
 
 function isAdmin(pairing: Pairing): boolean {
@@ -876,4 +911,21 @@ export const healthy: Behaviour = {
   notifies: ({ cause, subscribed, isWriter }) => cause === 'write' && subscribed && !isWriter,
   eventPlacement: 'at-once',
   eventStartLine: 'EVENT/1.0 200 OK',
+
+  announces: ({ id, pairings, addresses, port }) => ({
+    addresses,
+    port,
+    txt: [
+      ['c#', '1'],
+      ['ff', '0'],
+      ['id', id],
+      ['md', 'hapspec reference'],
+      ['pv', '1.1'],
+      ['s#', '1'],
+      ['sf', pairings.length === 0 ? '1' : '0'],
+      ['ci', String(CATEGORY)],
+      ['sh', setupHash(SETUP_ID, id)],
+    ],
+  }),
+  announceDelay: 0,
 };

@@ -12,9 +12,11 @@ import {
   equal,
   hex,
   openIgnoringTag,
+  text,
 } from '../protocol/index.js';
 import { type HttpMessage, HttpReader, header } from '../wire/index.js';
 import {
+  type Announcement,
   type Behaviour,
   type Endpoint,
   Halt,
@@ -166,12 +168,24 @@ export class Accessory {
   private readonly formerSubscriptions = new Set<string>();
   /** Stopped by a request it did not survive. */
   private dead = false;
+  /** Since the start: changes of the pairings, and whether there was one at any time. */
+  private changes = 0;
+  private everPaired: boolean;
+  /** Drawn at the start. */
+  private readonly boot: Bytes;
 
   /** @throws InputError when the store holds something unreadable. */
   constructor(options: AccessoryOptions) {
     const { code, random, behaviour = healthy, store = memoryStore(), onChange = () => undefined } = options;
     this.latency = options.latency ?? {};
-    this.device = new Device({ code, random, behaviour, store, onChange });
+    const changed = (): void => {
+      this.changes++;
+      this.everPaired ||= this.pairings.length > 0;
+      onChange();
+    };
+    this.boot = random.fork('start').bytes(6);
+    this.device = new Device({ code, random, behaviour, store, onChange: changed });
+    this.everPaired = this.pairings.length > 0;
     this.setup = new PairSetup(this.device);
     this.database = new Database(behaviour.serialNumber(code));
   }
@@ -187,6 +201,26 @@ export class Accessory {
 
   get failedAttempts(): number {
     return this.device.failedAttempts;
+  }
+
+  /** What it says about itself on the network, as of now; addresses and port are where it is served. */
+  announcement(place: { readonly addresses: readonly string[]; readonly port: number }): Announcement {
+    const { changes, everPaired, boot, pairings, failedAttempts } = this;
+    const id = text(this.identity.id);
+    return this.device.behaviour.announces({
+      ...place,
+      id,
+      pairings,
+      failedAttempts,
+      changes,
+      everPaired,
+      boot,
+    });
+  }
+
+  /** Milliseconds from a change to its announcement. */
+  get announceDelay(): number {
+    return this.device.behaviour.announceDelay;
   }
 
   /** Everything from now on is drawn from `random`. */

@@ -1,4 +1,5 @@
 /** The reference accessory, its faults, and what serves it. */
+export * from './advertise.js';
 export * from './behaviour.js';
 export * from './core.js';
 export * from './faults/index.js';

@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { networkInterfaces } from 'node:os';
 import {
   Accessory,
+  Advertiser,
+  CATEGORY,
+  SETUP_ID,
   fileStore,
   faults,
   findFault,
@@ -18,6 +22,7 @@ import {
   seededRandom,
   text,
 } from '../protocol/index.js';
+import { multicastInterfaces } from '../wire/index.js';
 import { didYouMean } from './nearest.js';
 
 export interface AccessoryFlags {
@@ -28,6 +33,8 @@ export interface AccessoryFlags {
   readonly fault?: string;
   readonly seed?: string;
   readonly latency?: string;
+  readonly advertise?: boolean;
+  readonly name?: string;
   readonly listFaults?: boolean;
 }
 
@@ -36,6 +43,17 @@ export function listFaults(): string {
   return faults
     .map(({ name, breaks, story }) => `${name.padEnd(36)} ${breaks.join(', ').padEnd(22)} ${story}`)
     .join('\n');
+}
+
+/** The addresses to announce for one that is listened on: all of the machine's for a wildcard. */
+function addressesOf(host: string): string[] {
+  if (host === 'localhost') return ['127.0.0.1'];
+  if (host !== '0.0.0.0' && host !== '::') return [host];
+  return Object.values(networkInterfaces()).flatMap((addresses = []) =>
+    addresses
+      .filter(({ internal, family }) => !internal && (host === '::' || family === 'IPv4'))
+      .map(({ address }) => address),
+  );
 }
 
 /** Serves the reference accessory until a signal comes. @throws InputError for the user's mistakes. */
@@ -59,7 +77,17 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
     );
   if (flags.latency !== undefined && !(flags.latency in latencies))
     throw new InputError(`--latency ${flags.latency}: expected one of ${Object.keys(latencies).join(', ')}`);
+  const name = flags.name ?? 'hapspec';
+  if (!/^[\p{L}\p{N} ._-]{1,40}$/u.test(name) || Buffer.byteLength(name) > 63)
+    throw new InputError('--name: expected 1 to 40 letters, digits, spaces, dots, dashes or underscores');
+  const interfaces = flags.advertise ? multicastInterfaces(flags.host) : [];
+  if (flags.advertise && interfaces.length === 0)
+    throw new InputError(
+      `--advertise: nothing can be announced from ${flags.host}: give an address of the network with --host`,
+    );
+  let advertiser: Advertiser | undefined = undefined;
   const accessory = new Accessory({
+    onChange: () => advertiser?.changed(),
     code,
     random: seededRandom(flags.seed ?? randomBytes(16).toString('hex')),
     store: flags.state === undefined ? memoryStore() : fileStore(flags.state),
@@ -79,7 +107,14 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
       );
     },
   );
-  const payload = formatSetupPayload({ code, flags: 2, category: 5, version: 0, setupId: 'HSPC' });
+  if (flags.advertise)
+    advertiser = new Advertiser(
+      accessory,
+      { addresses: addressesOf(flags.host), port: listener.port },
+      name,
+      interfaces,
+    );
+  const payload = formatSetupPayload({ code, flags: 2, category: CATEGORY, version: 0, setupId: SETUP_ID });
   console.log(`listening on ${flags.host}:${listener.port}`);
   console.log(
     `accessory ${text(accessory.identity.id)}, ${accessory.pairings.length} pairings, setup code ${code.dashed}, ${payload}`,
@@ -89,6 +124,7 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);
   });
+  await advertiser?.close();
   await listener.close();
   return 0;
 }

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { InputError } from '../protocol/index.js';
 import { type AccessoryFlags, accessoryCommand } from './accessory.js';
 import { loadConfig, mergeConfig } from './config.js';
+import { type DiscoverFlags, discoverCommand } from './discover.js';
 import { type ListFlags, explainCommand, listCommand } from './list.js';
 import { type PairingFlags, pairCommand, pairingsCommand, unpairCommand } from './pairings.js';
 import { type RunFlags, runCommand } from './run.js';
@@ -23,7 +24,10 @@ function program(exit: (code: number) => void): Command {
   hapspec
     .command('run')
     .description('run the suite against an accessory')
-    .argument('[TARGET]', 'HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, or embedded[:FAULT] (default embedded)')
+    .argument(
+      '[TARGET]',
+      'HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, HOST (port by mDNS), or embedded[:FAULT] (default embedded)',
+    )
     .option(
       '--code <XXX-XX-XXX>',
       'setup code: XXX-XX-XXX, 8 digits or an X-HM:// payload (env HAPSPEC_CODE)',
@@ -83,8 +87,18 @@ function program(exit: (code: number) => void): Command {
     .option('--fault <NAME>', 'with this fault')
     .option('--seed <N>', 'draw everything random from this')
     .option('--latency <NAME>', 'answer as slowly as real hardware: esp32')
+    .option('--advertise', 'announce it by mDNS')
+    .option('--name <NAME>', 'name it is announced under', 'hapspec')
     .option('--list-faults', 'show all faults')
     .action(async (flags: AccessoryFlags) => exit(await accessoryCommand(flags)));
+
+  hapspec
+    .command('discover')
+    .description('show the accessories announced on the network')
+    .option('--timeout <MS>', 'how long to listen (default 3000)')
+    .option('--kind <KIND>', 'only hap or airplay')
+    .option('--json', 'as JSON')
+    .action(async (flags: DiscoverFlags) => exit(await discoverCommand(flags)));
 
   hapspec
     .command('selftest')
@@ -98,7 +112,7 @@ function program(exit: (code: number) => void): Command {
     hapspec
       .command(name)
       .description(about)
-      .argument('<TARGET>', 'HOST:PORT, [IPv6]:PORT or hap://HOST:PORT')
+      .argument('<TARGET>', 'HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, or HOST (port by mDNS)')
       .option('--state <DIR>', 'keys of each accessory (default .hapspec, env HAPSPEC_STATE)')
       .option('--timeout <MS>', 'how long a required answer may take (default 10000)');
   keyed('pair', 'pair with an accessory and keep the pairing')

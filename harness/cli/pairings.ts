@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { DEFAULT_STATE, withKept } from '../conformance.js';
 import { InputError, Permission, aint, hex, parseSetupCode, seededRandom, text } from '../protocol/index.js';
+import { resolveTarget } from './discover.js';
 import { printable } from '../report/index.js';
 import {
   type AccessoryState,
@@ -28,8 +29,8 @@ interface Kept {
   readonly kept: AccessoryState;
 }
 
-function open(target: string, flags: PairingFlags): Kept {
-  const address = parseAddress(target);
+async function open(target: string, flags: PairingFlags): Promise<Kept> {
+  const address = parseAddress(await resolveTarget(target));
   if (address.kind === 'embedded')
     throw new InputError(`target "${target}": an embedded accessory ends with its run`);
   const dir = flags.state ?? process.env['HAPSPEC_STATE'] ?? DEFAULT_STATE;
@@ -72,7 +73,7 @@ async function locked({ bench, state, kept }: Kept, action: () => Promise<number
 
 /** `hapspec pair`: a pairing that stays, its key in the state folder. */
 export async function pairCommand(target: string, flags: PairingFlags): Promise<number> {
-  const opened = open(target, flags);
+  const opened = await open(target, flags);
   const { bench, kept } = opened;
   if (bench.options.code === undefined)
     throw new InputError('setup code: pairing needs it: give --code XXX-XX-XXX or set HAPSPEC_CODE');
@@ -99,7 +100,7 @@ export async function pairCommand(target: string, flags: PairingFlags): Promise<
 
 /** `hapspec unpair`: removes whatever this harness has left in the accessory. */
 export async function unpairCommand(target: string, flags: PairingFlags): Promise<number> {
-  const opened = open(target, flags);
+  const opened = await open(target, flags);
   const { bench, kept } = opened;
   return locked(opened, async () => {
     const keys = kept.identities();
@@ -123,7 +124,7 @@ export async function unpairCommand(target: string, flags: PairingFlags): Promis
 
 /** `hapspec pairings`: what List Pairings says. */
 export async function pairingsCommand(target: string, flags: PairingFlags): Promise<number> {
-  const opened = open(target, flags);
+  const opened = await open(target, flags);
   const { bench, kept } = opened;
   return locked(opened, async () => {
     const [key] = kept.identities();

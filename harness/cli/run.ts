@@ -9,6 +9,7 @@ import {
   executeUnderMocha,
   writeExpectations,
 } from '../runner/index.js';
+import { resolveTarget } from './discover.js';
 import { suite } from '../../suites/index.js';
 import { type Bench, HookFailed } from '../target/index.js';
 import { Unreachable } from '../wire/index.js';
@@ -71,7 +72,7 @@ function progressLine(): NonNullable<Bench['onProgress']> {
 }
 
 /** Runs the suite and returns the exit code. @throws InputError for the user's mistakes (exit 2). */
-export async function runCommand(target: string, flags: RunFlags): Promise<number> {
+export async function runCommand(wanted: string, flags: RunFlags): Promise<number> {
   const code = flags.code ?? process.env['HAPSPEC_CODE'];
   const timeout = number(flags.timeout, '--timeout');
   const seed = number(flags.seed, '--seed');
@@ -82,8 +83,9 @@ export async function runCommand(target: string, flags: RunFlags): Promise<numbe
   // A file that is to be written from this run may not be there yet, or not be complete.
   const expectations = flags.writeExpectations ? undefined : flags.expectations;
   const state = flags.state ?? process.env['HAPSPEC_STATE'];
-  if (flags.destructive && flags.reset === undefined && !target.startsWith('embedded'))
+  if (flags.destructive && flags.reset === undefined && !wanted.startsWith('embedded'))
     throw new InputError('--destructive: these checks lock the accessory, so they need --reset CMD too');
+  const target = await resolveTarget(wanted);
   const prepared = prepareRun(target, {
     ...(code !== undefined && { code }),
     ...(timeout !== undefined && { timeout }),

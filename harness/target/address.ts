@@ -15,6 +15,13 @@ export function addressKey(address: Address): string {
   return `${loopback}:${address.port}`;
 }
 
+/** The host of a TARGET that names no port: an address, a host name or an instance name; undefined for anything else. */
+export function hostAlone(target: string): string | undefined {
+  if (target === 'embedded') return undefined;
+  const bracketed = /^\[([0-9A-Fa-f:.]+(?:%\w+)?)\]$/.exec(target)?.[1];
+  return bracketed ?? (/^[\w.-]+$/.test(target) ? target : undefined);
+}
+
 /** Reads a TARGET. @throws InputError that names it and lists the forms taken. */
 export function parseAddress(target: string): Address {
   if (target === 'embedded') return { kind: 'embedded', fault: undefined };
@@ -28,7 +35,7 @@ export function parseAddress(target: string): Address {
   }
   const match = /^(?:hap:\/\/)?(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([\w.-]+)):(\d{1,5})\/?$/.exec(target);
   if (match === null) {
-    const bare = /^[\w.-]+$/.test(target) ? ' (a host alone is not enough: the port is missing)' : '';
+    const bare = hostAlone(target) !== undefined ? ' (a host alone is not enough: the port is missing)' : '';
     throw new InputError(`target "${target.slice(0, 100)}": ${forms}${bare}`);
   }
   const port = Number(match[3]);

@@ -18,6 +18,7 @@ import {
 import { readPairings } from '../controller/index.js';
 import { type Clock, type Dialer, type Patience, Trace, Unreachable } from '../wire/index.js';
 import { Controller } from './controller.js';
+import type { Announcements } from './discovery.js';
 import { Blocked, StepFailed } from './errors.js';
 import { HookFailed } from './hooks.js';
 import { Link } from './link.js';
@@ -44,6 +45,8 @@ export interface BenchOptions {
   readonly hooks?: Hooks;
   /** Milliseconds between two connections, for accessories that need time to breathe. */
   readonly pace?: number;
+  /** What the accessory announces on the network; nothing is listened to when left out. */
+  readonly announcements?: Announcements;
   /** Survives the process: keys that may be in the accessory, attempts spent. */
   readonly memory?: Memory;
 }
@@ -199,8 +202,8 @@ export class Bench {
   }
 
   /** @throws Unreachable when no connection comes about within the time for an answer. */
-  async open(): Promise<Link> {
-    const { dialer, patience, host = 'accessory.local', pace = 0 } = this.options;
+  async open(dialer = this.options.dialer): Promise<Link> {
+    const { patience, host = 'accessory.local', pace = 0 } = this.options;
     const due = this.lastOpened + pace;
     if (this.clock.now() < due) await this.clock.sleep(due - this.clock.now());
     this.lastOpened = this.clock.now();

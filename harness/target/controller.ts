@@ -45,7 +45,7 @@ import {
   text,
   utf8,
 } from '../protocol/index.js';
-import { type HttpRequest, Unreachable } from '../wire/index.js';
+import { type Dialer, type HttpRequest, Unreachable } from '../wire/index.js';
 import type { Bench } from './bench.js';
 import { Blocked, StepFailed } from './errors.js';
 import type { Link } from './link.js';
@@ -104,6 +104,16 @@ export class Controller {
 
   open(): Promise<Link> {
     return this.bench.open();
+  }
+
+  /** A connection to another place the accessory names, or undefined when nobody takes it there. */
+  async openAt(dialer: Dialer): Promise<Link | undefined> {
+    try {
+      return await this.bench.open(dialer);
+    } catch (error) {
+      if (error instanceof Unreachable) return undefined;
+      throw error;
+    }
   }
 
   /** Milliseconds a flow step may take. */

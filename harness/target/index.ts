@@ -1,6 +1,7 @@
 /** The accessory under test. */
 export * from './bench.js';
 export * from './controller.js';
+export * from './discovery.js';
 export * from './errors.js';
 export * from './hooks.js';
 export * from './lifecycle.js';

@@ -3,6 +3,7 @@ export * from './clock.js';
 export * from './connection.js';
 export * from './http.js';
 export * from './limits.js';
+export * from './mdns.js';
 export * from './memory.js';
 export * from './secure-session.js';
 export * from './tcp.js';

@@ -65,11 +65,14 @@ const usage: readonly Row[] = [
   [['run', ''], 2, `hapspec: target "": ${forms}`],
   [['run', 'http://127.0.0.1:80'], 2, `hapspec: target "http://127.0.0.1:80": ${forms}`],
   [['run', '::1:80'], 2, `hapspec: target "::1:80": ${forms}`],
+  // Loopback, where nothing is asked outside a network namespace.
   [
-    ['run', '192.168.1.40'],
+    ['run', '127.0.0.1'],
     2,
-    `hapspec: target "192.168.1.40": ${forms} (a host alone is not enough: the port is missing)`,
+    'hapspec: target "127.0.0.1": the port is missing, and there is no network to ask for it',
   ],
+  [['discover', '--kind', 'ble'], 2, 'hapspec: --kind: expected hap or airplay, got "ble"'],
+  [['discover', '--timeout', 'x'], 2, 'hapspec: --timeout: expected a whole number, got "x"'],
   [['run', '127.0.0.1:0'], 2, 'hapspec: target "127.0.0.1:0": port 0 is outside 1 to 65535'],
   [['run', '127.0.0.1:65536'], 2, 'hapspec: target "127.0.0.1:65536": port 65536 is outside 1 to 65535'],
   [

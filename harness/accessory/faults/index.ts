@@ -1,5 +1,6 @@
 import { InputError } from '../../protocol/index.js';
 import type { Fault } from './fault.js';
+import { announcementFaults } from './announcement.js';
 import { httpFaults } from './http.js';
 import { identityFaults } from './identity.js';
 import { pairSetupFaults } from './pair-setup.js';
@@ -31,6 +32,7 @@ export const faults: readonly Fault[] = unique([
   ...httpFaults,
   ...identityFaults,
   ...securityFaults,
+  ...announcementFaults,
 ]);
 
 /** A fault or a benign variant. @throws InputError when there is none of that name. */

@@ -146,4 +146,24 @@ export const variants: readonly Fault[] = [
     identityAfter: (occasion, own, draw) =>
       occasion === 'last-removal' ? draw() : ok.identityAfter(occasion, own, draw),
   })),
+  benign(
+    'announces-more',
+    'keys in capitals, an id in small letters, keys of its own, c# that is not 1',
+    (ok) => ({
+      announces(facts) {
+        const { txt, ...place } = ok.announces(facts);
+        const own = txt.map(([key, value]): [string, string] => {
+          const other = key === 'id' ? value.toLowerCase() : key === 'c#' ? '70000' : value;
+          return [key.toUpperCase(), other];
+        });
+        return { ...place, txt: [...own, ['vendor', 'someone'], ['flag', '']] };
+      },
+    }),
+  ),
+  benign('announces-the-least', 'keys with a default are left out, pv and ff', (ok) => ({
+    announces(facts) {
+      const { txt, ...place } = ok.announces(facts);
+      return { ...place, txt: txt.filter(([key]) => !['ff', 'pv', 'sh'].includes(key)) };
+    },
+  })),
 ];

@@ -1,0 +1,318 @@
+import { lookup } from 'node:dns/promises';
+import { type Txt, readTxt } from '../protocol/index.js';
+import {
+  type Clock,
+  type Dialer,
+  Mdns,
+  type MdnsRecord,
+  type MulticastInterface,
+  TcpDialer,
+  multicastInterfaces,
+  realClock,
+} from '../wire/index.js';
+
+export type ServiceKind = 'hap' | 'airplay';
+
+/** A service as its records describe it. What it says is anybody's: bounded, and not yet fit for a terminal. */
+export interface Announced {
+  /** Instance name, without type and domain. */
+  readonly name: string;
+  readonly kind: ServiceKind;
+  /** Name of the host; empty before it is known. */
+  readonly host: string;
+  readonly addresses: readonly string[];
+  /** 0 before it is known. */
+  readonly port: number;
+  readonly txt: Txt;
+  /** When its TXT record came last, by the clock of the browser. */
+  readonly at: number;
+}
+
+/** What the accessory under test says about itself on the network. */
+export interface Announcements {
+  /** What is announced now, by an answer to a question asked now; undefined when nothing comes. */
+  current(): Promise<Announced | undefined>;
+  /** How many announcements have come, asked for or not. */
+  readonly count: number;
+  /** Those that came after the first `count`, the oldest first; very old ones are forgotten. */
+  since(count: number): readonly Announced[];
+  /** A way to one of the places announced. */
+  dialer(address: string, port: number): Dialer;
+  close(): Promise<void>;
+}
+
+export const serviceTypes: Readonly<Record<ServiceKind, string>> = {
+  hap: '_hap._tcp.local',
+  airplay: '_airplay._tcp.local',
+};
+
+/** Most instances, hosts and addresses of a host that are kept: a network may be full of nonsense. */
+const MOST_INSTANCES = 256;
+const MOST_ADDRESSES = 16;
+/** Milliseconds between two questions: some answers get lost, and nobody answers the same one twice a second. */
+const ASK_AGAIN = 1_000;
+/** How long an answer may take (ms). */
+export const BROWSE_TIME = 3_000;
+
+interface Instance {
+  readonly name: string;
+  readonly kind: ServiceKind;
+  srv?: { readonly target: string; readonly port: number };
+  txt?: Txt;
+  at: number;
+}
+
+/** Records of mDNS put together as services. Never throws, whatever the records hold. */
+export class ServiceTable {
+  private readonly instances = new Map<string, Instance>();
+  private readonly hosts = new Map<string, Set<string>>();
+
+  /** Takes in the records of one response; returns the services whose TXT record was among them. */
+  learn(records: readonly MdnsRecord[], now: number, scope?: string): Announced[] {
+    const told = new Set<string>();
+    const flushed = new Set<string>();
+    for (const record of records.slice(0, 4 * MOST_INSTANCES)) {
+      const name = record.name.toLowerCase();
+      const { ttl, flush } = record;
+      switch (record.type) {
+        case 'PTR':
+          if (Object.values(serviceTypes).includes(name)) this.note(record.data, ttl === 0, now);
+          break;
+        case 'SRV': {
+          const instance = this.note(record.name, ttl === 0, now);
+          if (instance !== undefined)
+            instance.srv = { target: record.data.target.toLowerCase(), port: record.data.port };
+          break;
+        }
+        case 'TXT': {
+          const instance = this.note(record.name, ttl === 0, now);
+          if (instance === undefined) break;
+          instance.txt = readTxt(record.data);
+          instance.at = now;
+          told.add(name);
+          break;
+        }
+        case 'A':
+        case 'AAAA': {
+          // With the flush bit a host tells all its addresses of a family anew.
+          const family = `${name} ${record.type}`;
+          if (flush && !flushed.has(family)) this.hosts.delete(family);
+          flushed.add(family);
+          if (ttl === 0 || this.hosts.size >= 2 * MOST_INSTANCES) break;
+          const known = this.hosts.get(family) ?? new Set();
+          const local = /^fe[89ab]/i.test(record.data) && scope !== undefined ? `%${scope}` : '';
+          if (known.size < MOST_ADDRESSES) known.add(record.data + local);
+          this.hosts.set(family, known);
+          break;
+        }
+      }
+    }
+    return this.found.filter((service) =>
+      told.has(`${service.name}.${serviceTypes[service.kind]}`.toLowerCase()),
+    );
+  }
+
+  private note(fullName: string, gone: boolean, now: number): Instance | undefined {
+    const key = fullName.toLowerCase();
+    const kind = (['hap', 'airplay'] as const).find((one) => key.endsWith(`.${serviceTypes[one]}`));
+    if (kind === undefined) return undefined;
+    if (gone) {
+      this.instances.delete(key);
+      return undefined;
+    }
+    const known = this.instances.get(key);
+    if (known !== undefined || this.instances.size >= MOST_INSTANCES) return known;
+    const name = fullName.slice(0, -serviceTypes[kind].length - 1);
+    const fresh: Instance = { name, kind, at: now };
+    this.instances.set(key, fresh);
+    return fresh;
+  }
+
+  /** All services known, complete or not. */
+  get found(): Announced[] {
+    return [...this.instances.values()].map(({ name, kind, srv, txt = new Map<string, string>(), at }) => ({
+      name,
+      kind,
+      host: srv?.target ?? '',
+      port: srv?.port ?? 0,
+      addresses: ['A', 'AAAA'].flatMap((type) => [...(this.hosts.get(`${srv?.target ?? ''} ${type}`) ?? [])]),
+      txt,
+      at,
+    }));
+  }
+
+  /** What has to be asked to know the rest of these services. */
+  questions(services: readonly Announced[]): { name: string; type: 'SRV' | 'TXT' | 'A' | 'AAAA' }[] {
+    return services.flatMap(({ name, kind, host, addresses }) => {
+      const instance = `${name}.${serviceTypes[kind]}`;
+      return [
+        { name: instance, type: 'TXT' as const },
+        { name: instance, type: 'SRV' as const },
+        ...(host !== '' && addresses.length === 0
+          ? [
+              { name: host, type: 'A' as const },
+              { name: host, type: 'AAAA' as const },
+            ]
+          : []),
+      ];
+    });
+  }
+}
+
+/** What is announced on the network, listened to for `milliseconds`. */
+export async function browse(options: {
+  readonly milliseconds: number;
+  readonly kinds?: readonly ServiceKind[];
+  readonly interfaces?: readonly MulticastInterface[];
+}): Promise<Announced[]> {
+  const { milliseconds, kinds = ['hap', 'airplay'], interfaces = multicastInterfaces() } = options;
+  if (interfaces.length === 0) return [];
+  const table = new ServiceTable();
+  const mdns = new Mdns(interfaces, {
+    response: (records, from) => void table.learn(records, realClock.now(), from?.name),
+  });
+  const deadline = realClock.now() + milliseconds;
+  try {
+    for (;;) {
+      mdns.query(kinds.map((kind) => ({ name: serviceTypes[kind], type: 'PTR' })));
+      const incomplete = table.found.filter(
+        ({ host, addresses, txt }) => host === '' || addresses.length === 0 || txt.size === 0,
+      );
+      if (incomplete.length > 0) mdns.query(table.questions(incomplete.slice(0, 16)));
+      const left = deadline - realClock.now();
+      await realClock.sleep(Math.max(0, Math.min(ASK_AGAIN, left)));
+      if (realClock.now() >= deadline - 1) break;
+    }
+  } finally {
+    await mdns.close();
+  }
+  return table.found
+    .filter(({ kind }) => kinds.includes(kind))
+    .sort((a, b) => (`${a.kind} ${a.name}` < `${b.kind} ${b.name}` ? -1 : 1));
+}
+
+/** A run of an hour hears much; the checks look a minute back. */
+const LOG_LENGTH = 1_000;
+
+/** The announcements of a run in the order they came. */
+export class AnnouncementLog {
+  private readonly heard: Announced[] = [];
+  count = 0;
+
+  add(announced: Announced): void {
+    this.count++;
+    this.heard.push(announced);
+    if (this.heard.length > LOG_LENGTH) this.heard.splice(0, LOG_LENGTH / 2);
+  }
+
+  since(count: number): readonly Announced[] {
+    const more = Math.max(0, this.count - count);
+    return more === 0 ? [] : this.heard.slice(-more);
+  }
+}
+
+/** An address without its zone, as two ways to write it compare. */
+function plain(address: string): string {
+  return address.toLowerCase().replace(/%.*$/, '');
+}
+
+/** Services of the host: by address, host name (with or without `.local`) or instance name. */
+export function servicesOf(
+  host: string,
+  services: readonly Announced[],
+  addresses: readonly string[] = [],
+): Announced[] {
+  const wanted = plain(host);
+  const all = new Set([wanted, ...addresses.map(plain)]);
+  return services.filter(
+    (service) =>
+      service.name.toLowerCase() === wanted ||
+      service.host === wanted ||
+      service.host === `${wanted}.local` ||
+      service.addresses.some((address) => all.has(plain(address))),
+  );
+}
+
+/** The addresses of a name, or none. */
+async function addressesOf(host: string): Promise<string[]> {
+  try {
+    return (await lookup(host, { all: true })).map(({ address }) => address);
+  } catch {
+    return [];
+  }
+}
+
+/** Announcements of the HAP service at one address of the network; asks and listens from the first question on. */
+export class NetworkAnnouncements implements Announcements {
+  private readonly table = new ServiceTable();
+  private readonly log = new AnnouncementLog();
+  private readonly clock: Clock = realClock;
+  private mdns: Mdns | undefined;
+  private addresses: readonly string[] = [];
+  private absent = false;
+
+  constructor(
+    private readonly host: string,
+    private readonly port: number,
+  ) {}
+
+  /** The service at the target: the only one there, or the one of its port. */
+  private pick(services: readonly Announced[]): Announced | undefined {
+    const here = servicesOf(this.host, services, this.addresses).filter(({ kind }) => kind === 'hap');
+    return here.length === 1 ? here[0] : here.find(({ port }) => port === this.port);
+  }
+
+  private async open(): Promise<Mdns | undefined> {
+    if (this.mdns !== undefined) return this.mdns;
+    const interfaces = multicastInterfaces(this.host);
+    if (interfaces.length === 0) return undefined;
+    this.addresses = await addressesOf(this.host);
+    this.mdns = new Mdns(interfaces, {
+      response: (records, from) => {
+        for (const told of this.table.learn(records, this.clock.now(), from?.name)) this.log.add(told);
+      },
+    });
+    return this.mdns;
+  }
+
+  async current(): Promise<Announced | undefined> {
+    if (this.absent) return undefined;
+    const mdns = await this.open();
+    if (mdns === undefined) return undefined;
+    const asked = this.clock.now();
+    const deadline = asked + BROWSE_TIME;
+    for (let next = asked; this.clock.now() < deadline;) {
+      if (this.clock.now() >= next) {
+        const known = this.pick(this.table.found);
+        mdns.query([
+          { name: serviceTypes.hap, type: 'PTR' },
+          ...this.table.questions(known === undefined ? this.table.found.slice(0, 16) : [known]),
+        ]);
+        next += ASK_AGAIN;
+      }
+      await this.clock.sleep(50);
+      const fresh = this.pick(this.table.found);
+      if (fresh !== undefined && fresh.at >= asked && fresh.host !== '') return fresh;
+    }
+    // Who has never announced anything is not asked again for every check.
+    this.absent = this.pick(this.table.found) === undefined;
+    return undefined;
+  }
+
+  get count(): number {
+    return this.log.count;
+  }
+
+  since(count: number): readonly Announced[] {
+    return this.log.since(count).filter((service) => this.pick([service]) !== undefined);
+  }
+
+  dialer(address: string, port: number): Dialer {
+    return new TcpDialer(address, port);
+  }
+
+  async close(): Promise<void> {
+    await this.mdns?.close();
+    this.mdns = undefined;
+  }
+}

@@ -1,0 +1,115 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { describeService } from '../../harness/cli/discover.js';
+import { utf8 } from '../../harness/protocol/index.js';
+import { ServiceTable, hostAlone, servicesOf } from '../../harness/target/index.js';
+import { type MdnsRecord, readRecord } from '../../harness/wire/index.js';
+
+const TYPE = '_hap._tcp.local';
+const kept = { ttl: 120, flush: false };
+
+function lamp(name = 'Lamp', host = 'lamp.local', address = '192.0.2.7'): MdnsRecord[] {
+  return [
+    { type: 'PTR', name: TYPE, ...kept, data: `${name}.${TYPE}` },
+    { type: 'SRV', name: `${name}.${TYPE}`, ...kept, data: { target: host, port: 5001 } },
+    {
+      type: 'TXT',
+      name: `${name}.${TYPE}`,
+      ...kept,
+      data: ['id=AA:BB:CC:DD:EE:FF', 'sf=1', 'ci=5'].map(utf8),
+    },
+    { type: 'A', name: host, ttl: 120, flush: true, data: address },
+  ];
+}
+
+describe('target: discovery', () => {
+  it('puts records together, in whatever order they come', () => {
+    for (const records of [lamp(), lamp().reverse()]) {
+      const table = new ServiceTable();
+      for (const record of records) table.learn([record], 5);
+      const [{ txt, ...found } = { txt: new Map<string, string>() }, ...others] = table.found;
+      expect(others).to.deep.equal([]);
+      expect(found).to.deep.equal({
+        name: 'Lamp',
+        kind: 'hap',
+        host: 'lamp.local',
+        port: 5001,
+        addresses: ['192.0.2.7'],
+        at: 5,
+      });
+      expect(txt.get('sf')).to.equal('1');
+    }
+  });
+
+  it('tells which services have spoken, forgets what says goodbye, and replaces addresses', () => {
+    const table = new ServiceTable();
+    expect(table.learn(lamp(), 1).map(({ name }) => name)).to.deep.equal(['Lamp']);
+    expect(table.learn(lamp().slice(0, 2), 2)).to.deep.equal([]);
+    table.learn([{ type: 'A', name: 'LAMP.local', ttl: 120, flush: true, data: '192.0.2.8' }], 3);
+    expect(table.found[0]!.addresses).to.deep.equal(['192.0.2.8']);
+    table.learn([{ type: 'PTR', name: TYPE, ttl: 0, flush: false, data: `Lamp.${TYPE}` }], 4);
+    expect(table.found).to.deep.equal([]);
+  });
+
+  it('gives link-local addresses the network they came from', () => {
+    const table = new ServiceTable();
+    table.learn([...lamp(), { type: 'AAAA', name: 'lamp.local', ...kept, data: 'fe80::1' }], 1, 'eth0');
+    expect(table.found[0]!.addresses).to.deep.equal(['192.0.2.7', 'fe80::1%eth0']);
+  });
+
+  it('finds a service by address, host name and instance name', () => {
+    const table = new ServiceTable();
+    table.learn([...lamp(), ...lamp('Fan', 'fan.local', '192.0.2.9')], 1);
+    for (const wanted of ['192.0.2.7', 'lamp', 'lamp.local', 'LAMP'])
+      expect(
+        servicesOf(wanted, table.found).map(({ name }) => name),
+        wanted,
+      ).to.deep.equal(['Lamp']);
+    expect(servicesOf('192.0.2', table.found)).to.deep.equal([]);
+  });
+
+  it('takes a host alone for one, and nothing else', () => {
+    const bare = ['192.168.1.40', 'lamp.local', 'Lamp-1', '[fe80::1%eth0]'].map(hostAlone);
+    expect(bare).to.deep.equal(['192.168.1.40', 'lamp.local', 'Lamp-1', 'fe80::1%eth0']);
+    for (const other of ['embedded', 'embedded:x', 'a:1', '[::1]:1', 'hap://a:1', '', 'two words', '::1'])
+      expect(hostAlone(other), other).to.equal(undefined);
+  });
+
+  it('keeps a bounded number of services, whoever floods it', () => {
+    const table = new ServiceTable();
+    for (let i = 0; i < 2_000; i++) table.learn(lamp(`n${i}`, `h${i}.local`, '192.0.2.1'), 1);
+    expect(table.found.length).to.be.at.most(256);
+  });
+
+  it('takes anything for a record, and shows nothing a terminal obeys', () => {
+    const name = fc.oneof(
+      fc.string(),
+      fc.constant(TYPE),
+      fc.string().map((own) => `${own}.${TYPE}`),
+    );
+    const data = fc.oneof(
+      fc.anything(),
+      name,
+      fc.array(fc.uint8Array({ maxLength: 255 })),
+      fc.record({ target: name, port: fc.nat({ max: 65_535 }) }),
+    );
+    const type = fc.constantFrom('PTR', 'SRV', 'TXT', 'A', 'AAAA', 'NSEC', 'OPT');
+    const answer = fc.oneof(
+      fc.anything(),
+      fc.record({ type, name, ttl: fc.nat(), flush: fc.boolean(), data }),
+    );
+    fc.assert(
+      fc.property(fc.array(answer, { maxLength: 12 }), (answers) => {
+        const table = new ServiceTable();
+        table.learn(
+          answers.map(readRecord).filter((record) => record !== undefined),
+          1,
+          'eth0',
+        );
+        const shown = JSON.stringify(table.found.map(describeService));
+        expect(shown).to.not.match(/[\u0000-\u001f\u007f-\u009f]/);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
