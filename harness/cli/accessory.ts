@@ -12,6 +12,7 @@ import {
   memoryStore,
   startServer,
   twin,
+  variants,
 } from '../accessory/index.js';
 import {
   InputError,
@@ -38,11 +39,13 @@ export interface AccessoryFlags {
   readonly listFaults?: boolean;
 }
 
-/** The names, stories and requirements of all faults. */
+/** The names, stories and requirements of all faults, and the benign variants. */
 export function listFaults(): string {
-  return faults
-    .map(({ name, breaks, story }) => `${name.padEnd(36)} ${breaks.join(', ').padEnd(22)} ${story}`)
-    .join('\n');
+  const lines = faults.map(
+    ({ name, breaks, story }) => `${name.padEnd(36)} ${breaks.join(', ').padEnd(22)} ${story}`,
+  );
+  const benign = variants.map(({ name, story }) => `${name.padEnd(36)} ${story}`);
+  return [...lines, '', 'Benign variants, on which nothing may fail:', ...benign].join('\n');
 }
 
 /** The addresses to announce for one that is listened on: all of the machine's for a wildcard. */

@@ -80,7 +80,8 @@ export const producers: Readonly<Record<Topic, readonly string[]>> = {
 function phase({ spec }: Check): number {
   if (spec.sanity) return 0;
   if (spec.destructive) return spec.from === 'locked' ? 5 : 6;
-  if (spec.ifAccepted === 'reset') return 4;
+  // What comes back from a reset is another accessory: nothing that went before may depend on it.
+  if (spec.ifAccepted === 'reset' || spec.needsHook === 'reset') return 4;
   if (spec.from === 'paired') return 1;
   return spec.leaves === 'paired' ? 3 : 2;
 }

@@ -354,8 +354,8 @@ export class Bench {
   }
 
   private async resetBy(reset: () => Promise<void>): Promise<void> {
-    // The identity an embedded accessory draws now must not depend on the check that came before.
-    this.options.reseed?.('factory reset');
+    // The identity an embedded accessory draws now must not depend on the check that came before, nor come twice.
+    this.options.reseed?.(`factory reset ${this.spent.resets + 1}`);
     await reset();
     if (!(await this.ready(COME_BACK)))
       throw new HookFailed('reset', `ended, and the accessory ${goneFor}`, '');

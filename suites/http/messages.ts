@@ -555,7 +555,7 @@ export default chapter('http.messages', ({ check, watch }) => [
 
   ...(
     [
-      ['version-1.0', 'HTTP/1.0', []],
+      ['version-1-0', 'HTTP/1.0', []],
       ['close-requested', 'HTTP/1.1', ['Connection: close']],
     ] as const
   ).map(([name, version, extra]) =>

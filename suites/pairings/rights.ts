@@ -21,6 +21,7 @@ import {
 } from '../../harness/suite.js';
 
 const removed = success('pairings-remove');
+const read = { method: 'GET', path: '/accessories' };
 const listed = success('pairings-list');
 const denied = {
   allow: [tlvError(4, 'Authentication')],
@@ -109,7 +110,9 @@ export default chapter('pairings.rights', ({ check }) => [
       await session.add(bystander, Permission.User);
       const open = [await controller.session({ as: user }), await controller.session({ as: user })];
       const other = await controller.session({ as: bystander });
-      expect(await session.sendRemove(user.id), 'Remove').to.be.allowed({ allow: [removed] });
+      expect(await session.sendPairings(removePairing(user.id), controller.stepWait), 'Remove').to.be.allowed(
+        { allow: [removed] },
+      );
       const stays: string[] = [];
       for (const [i, one] of open.entries()) {
         // The second asks to write where the first reads.
@@ -130,8 +133,13 @@ export default chapter('pairings.rights', ({ check }) => [
         'sessions of a removed controller',
         stays.length === 0 ? 'closed at once' : 'end with their next request',
       );
-      expect(await other.get('/accessories'), 'the session of another controller').to.be.allowed(works);
-      expect(await session.get('/accessories'), 'the session of the admin').to.be.allowed(works);
+      expect(
+        await other.request(read, controller.stepWait),
+        'the session of another controller',
+      ).to.be.allowed(works);
+      expect(await session.request(read, controller.stepWait), 'the session of the admin').to.be.allowed(
+        works,
+      );
       await session.sendRemove(bystander.id);
     },
   ),

@@ -176,7 +176,7 @@ export default chapter('session.sessions', ({ check, watch }) => [
 
   check(
     'SESS-21/delivered',
-    { from: 'paired', costs: { verifies: 4 }, allow: [served()] },
+    { from: 'paired', costs: { verifies: 5 }, allow: [served()] },
     async (context) => {
       const { expect } = context;
       const { listener, writer, item, values } = await notified(context);
@@ -190,7 +190,7 @@ export default chapter('session.sessions', ({ check, watch }) => [
   ),
   check(
     'SESS-21/between-responses',
-    { from: 'paired', costs: { verifies: 4 }, allow: [served()] },
+    { from: 'paired', costs: { verifies: 5 }, allow: [served()] },
     async (context) => {
       const { expect } = context;
       const { listener, writer, item, values } = await notified(context);
@@ -210,7 +210,7 @@ export default chapter('session.sessions', ({ check, watch }) => [
   ),
   check(
     'SESS-21/in-order',
-    { from: 'paired', costs: { verifies: 4 }, allow: [served()] },
+    { from: 'paired', costs: { verifies: 5 }, allow: [served()] },
     async (context) => {
       const { bench, expect } = context;
       const { listener, writer, item, values } = await notified(context);
@@ -273,7 +273,7 @@ export default chapter('session.sessions', ({ check, watch }) => [
   ),
   check(
     'SESS-21/not-to-plain-connections',
-    { from: 'paired', costs: { verifies: 5 }, allow: [silence(), closed()], forbid: [anyReply()] },
+    { from: 'paired', costs: { verifies: 6 }, allow: [silence(), closed()], forbid: [anyReply()] },
     async (context) => {
       const { controller, expect } = context;
       const { writer, item, values } = await notified(context);

@@ -148,7 +148,9 @@ describe('care: an accessory that dies', function () {
 
   it('at some message, with --restart: that check is flaky, the run goes on, 5', async () => {
     const last = slow ? Array.from({ length: 40 }, (_, i) => 2 + 3 * i) : [2, 3, 8, 30];
-    const only = ['PS-M1-*', 'PS-M3-*', 'PAIRINGS-*', 'PV-*'].flatMap((pattern) => ['--only', pattern]);
+    const only = ['PS-M1-*', 'PS-M3-0*', 'PAIRINGS-12', 'PAIRINGS-16', 'PV-M1-01', 'PV-M3-0*'].flatMap(
+      (pattern) => ['--only', pattern],
+    );
     await inParallel(WIDTH, last, (n) =>
       withMortal(`message ${n}`, async (mortal) => {
         mortal.fatal = (_, heard) => heard === n;
@@ -170,7 +172,9 @@ describe('care: an accessory that dies', function () {
   });
 
   it('at some message, and comes back by itself in time: flaky as well, 5', async () => {
-    const only = ['PS-M1-*', 'PS-M3-*', 'PAIRINGS-*', 'PV-*'].flatMap((pattern) => ['--only', pattern]);
+    const only = ['PS-M1-*', 'PS-M3-0*', 'PAIRINGS-12', 'PAIRINGS-16', 'PV-M1-01', 'PV-M3-0*'].flatMap(
+      (pattern) => ['--only', pattern],
+    );
     await inParallel(WIDTH, [4, 9, 31], (n) =>
       withMortal(`message ${n}`, async (mortal) => {
         mortal.fatal = (_, heard) => heard === n;
@@ -188,7 +192,13 @@ describe('care: an accessory that dies', function () {
     withMortal('stimulus', async (mortal) => {
       mortal.fatal = shortProof;
       const { option, stop } = restartable(mortal);
-      const { code, report, notable } = await run(mortal, ['--only', 'PS-M3-*', ...option]).finally(stop);
+      const { code, report, notable } = await run(mortal, [
+        '--only',
+        'PS-M3-0*',
+        '--skip',
+        'PS-M3-07',
+        ...option,
+      ]).finally(stop);
       expect(notable.map((result) => `${result.id} ${word(result)}`)).to.deep.equal([
         'PS-M3-06/1-bytes fail forbidden',
       ]);
@@ -202,7 +212,14 @@ describe('care: an accessory that dies', function () {
   it('of one stimulus, without --restart: that check is inconclusive, the rest did not run, 5', () =>
     withMortal('stimulus', async (mortal) => {
       mortal.fatal = shortProof;
-      const { code, report, notable } = await run(mortal, ['--only', 'PS-M3-*', '--only', 'HTTP-*']);
+      const { code, report, notable } = await run(mortal, [
+        '--only',
+        'PS-M3-0*',
+        '--skip',
+        'PS-M3-07',
+        '--only',
+        'HTTP-05',
+      ]);
       expect(notable.map((result) => `${result.id} ${word(result)}`)).to.deep.equal([
         'PS-M3-06/1-bytes error unreachable',
       ]);

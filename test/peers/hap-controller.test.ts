@@ -62,7 +62,7 @@ describe('peers: hap-controller', function () {
 
     const list = await other.listPairings();
     expect(list, 'the list').to.not.equal(undefined);
-    await other.removePairing(pairing.iOSDevicePairingID as unknown as Buffer);
+    await other.removePairing(pairing.iOSDevicePairingID);
     await Promise.allSettled([client.close(), other.close()]);
     const late = new HttpClient(id, '127.0.0.1', port, pairing);
     const verified = await late.getAccessories().then(

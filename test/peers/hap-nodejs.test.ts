@@ -12,6 +12,7 @@ import { elements, parseStrictly, propertiesOf } from '../report/xml.js';
 import { word } from '../runner/bench.js';
 
 const CODE = '031-45-154';
+/** The last ones take the plain flow and the watches alone. */
 const RUNS = 5;
 const launcher = fileURLToPath(new URL('hap-nodejs.js', import.meta.url));
 
@@ -39,7 +40,13 @@ const shorter = [
   'PS-M5-*/*',
   'PS-M5-1*',
   'PS-STATE-*',
-  'PAIRINGS-16',
+  'PAIRINGS-*',
+  'PV-*',
+  'SESS-*',
+  'HTTP-*',
+  'IDENT-*',
+  'MDNS-*',
+  'RESUME-*',
 ].flatMap((pattern) => ['--skip', pattern]);
 const slow = process.env['HAPSPEC_SLOW'] === '1';
 
@@ -100,10 +107,12 @@ while [ "$(cat ${generation})" = "$before" ] && [ $n -lt 100 ]; do sleep 0.1; n=
       const { code, stdout, stderr } = await hapspec([
         ...['run', `127.0.0.1:${port}`, '--code', CODE, '--seed', '7', '--timeout', '3000'],
         ...['--junit', junit, '--json', json, '--expectations', expectations],
-        ...['--state', join(folder, 'state'), '--attempts', '95'],
-        ...['--reset', `sh ${folder}/hook.sh HUP`, '--restart', `sh ${folder}/hook.sh USR2`],
+        ...['--state', join(folder, 'state'), '--restart', `sh ${folder}/hook.sh USR2`],
+        // The first run is what a user gets by default; the slow lane buys everything.
+        ...(slow ? ['--reset', `sh ${folder}/hook.sh HUP`, '--destructive'] : []),
+        ...(run === 1 ? [] : ['--attempts', '95']),
         ...notRun.flatMap((id) => ['--skip', id]),
-        ...(run === 1 ? ['--destructive'] : slow ? [] : shorter),
+        ...(run === 1 || slow ? [] : shorter),
       ]);
       const report = JSON.parse(readFileSync(json, 'utf8')) as RunReport;
       const planned = report.results.filter(({ leftOut }) => !leftOut);
@@ -138,7 +147,7 @@ while [ "$(cat ${generation})" = "$before" ] && [ $n -lt 100 ]; do sleep 0.1; n=
     const claimed = suite.filter((entry) => !notRun.some((id) => matchesPattern(id, entry)));
     expect(Object.keys(first)).to.have.length(claimed.length);
     for (const statuses of others) {
-      expect(Object.keys(statuses)).to.have.length.greaterThan(40);
+      expect(Object.keys(statuses)).to.have.length.greaterThan(10);
       for (const [name, status] of Object.entries(statuses))
         expect([status, 'skip'], name).to.include(first[name]);
     }

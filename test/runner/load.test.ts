@@ -231,7 +231,7 @@ describe('runner: waiting is planned', () => {
   const can = { reset: false, restart: false, destructive: false };
   const cases = casesOf(({ check }) => [
     check('WAIT-01', { from: 'any', costs: { seconds: 60 } }, async () => undefined),
-    check('WAIT-02', { from: 'any', costs: { seconds: 60 } }, async () => undefined),
+    check('WAIT-02', { from: 'any', costs: { seconds: 30 } }, async () => undefined),
     check('WAIT-03', { from: 'any', costs: { seconds: 300 } }, async () => undefined),
   ]);
   const leftOut = (seconds: number, reset = false): readonly string[] =>
@@ -242,7 +242,7 @@ describe('runner: waiting is planned', () => {
       { attempts: 30, exchanges: exchangesFor(30), seconds },
     ).entries.flatMap(({ entry, leftOut: out }) => (out?.reason === 'not-bought' ? [entry.id] : []));
 
-  it('buys two and a half minutes of it with the usual 30 attempts, and the longest traffic with 100', () => {
+  it('buys a minute and a half of it with the usual 30 attempts, and the longest traffic with 100', () => {
     expect(leftOut(secondsFor(30))).to.deep.equal(['WAIT-03']);
     expect(leftOut(secondsFor(100))).to.deep.equal([]);
   });

@@ -80,9 +80,8 @@ describe('runner: selftest', () => {
 
   it('is in the README with the numbers of today', () => {
     const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
-    const kills = Number(/\((\d+) kills/.exec(readme)?.[1]);
     const empty = { healthyReds: [], survivors: [], unkilled: [], passed: true };
-    const today = summary({ checks: suite.length, faults: faults.length, kills, ...empty });
-    expect(readme, 'run: npx hapspec selftest --full --update README.md').to.include(today);
+    const today = summary({ checks: suite.length, faults: faults.length, kills: 0, ...empty });
+    expect(readme, 'run: npx hapspec selftest --update README.md').to.include(today);
   });
 });
