@@ -7,6 +7,8 @@ export interface Capabilities {
   readonly restart: boolean;
   /** The user allows checks that can lock the accessory or change its identity. */
   readonly destructive: boolean;
+  /** In memory, where only arithmetic takes time: what takes seconds of it is left out. */
+  readonly quick?: boolean;
 }
 
 /** What the run may ask of the accessory before it has to be reset. */
@@ -132,6 +134,14 @@ export function makePlan(
     const blocked = blockedBy(check.spec, can);
     if (blocked !== undefined) {
       leftOut.set(check.id, { reason: 'blocked', message: blocked });
+      continue;
+    }
+    const { m2 = 0, seconds = 0 } = check.spec.costs ?? {};
+    if (can.quick && (m2 >= 100 || seconds >= 300)) {
+      leftOut.set(check.id, {
+        reason: 'not-bought',
+        message: 'it takes seconds of arithmetic in memory: --destructive would buy it',
+      });
       continue;
     }
     // With a reset hook a full ledger is emptied on the way, and the whole suite is wanted.

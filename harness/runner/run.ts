@@ -72,8 +72,8 @@ export class Run {
       {
         reset: hooks?.reset !== undefined,
         restart: hooks?.restart !== undefined,
-        // In memory there is no device to lock.
-        destructive: options.destructive ?? bench.clock.virtual,
+        destructive: options.destructive ?? false,
+        quick: bench.clock.virtual && !(options.destructive ?? false),
       },
       {
         attempts: this.limit - bench.attemptsSpent,

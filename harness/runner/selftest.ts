@@ -63,6 +63,7 @@ export async function runTwin(
     version: '',
     command: '',
     strict: false,
+    destructive: true,
     bench,
     suite,
     selected,

@@ -91,7 +91,10 @@ describe('care: price and patience', function () {
       const run = newRun({ bench: twin('1', {}), selected: [check] });
       const { price } = await execute(run);
       for (const what of ['m2', 'm4', 'm6', 'attempts', 'verifies'] as const)
-        expect(price[what], `${check.id}: ${what}`).to.be.at.most(run.estimate[what]);
+        // Behind a check that adds controllers comes the Pair Verify that tidies up.
+        expect(price[what], `${check.id}: ${what}`).to.be.at.most(
+          run.estimate[what] + (what === 'verifies' ? 2 : 0),
+        );
     }
   });
 

@@ -497,8 +497,7 @@ describe('runner: a seed decides everything', () => {
 
   it('two runs of the whole suite with one seed are the same to the byte; another seed is not', async () => {
     const traces: string[][] = [];
-    // 65 540 frames that are all alike show nothing here and cost seconds.
-    const cases = suite.filter(({ id }) => id !== 'SESS-03');
+    const cases = everyday;
     for (const seed of ['7', '7', '8']) {
       const run = newRun({ seed, selected: cases });
       await execute(run);
@@ -514,7 +513,11 @@ describe('runner: a seed decides everything', () => {
 
   it('a check sends and receives the same bytes alone as among its neighbours', async () => {
     const together = new Map<string, readonly string[]>();
-    const all = recorded(together);
+    // What a restart or a reset draws anew depends on how many there were before.
+    const all = recorded(together).filter(
+      (entry) =>
+        entry.kind === 'watch' || (entry.spec.needsHook === undefined && entry.spec.ifAccepted === undefined),
+    );
     // A reset on the way to make room for failed attempts would give the accessory another identity.
     await execute(newRun({ suite: all, seed: '7', attempts: 95 }));
     expect(together.get('PS-M3-04')?.length).to.equal(4);

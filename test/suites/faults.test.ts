@@ -17,7 +17,6 @@ const slow = process.env['HAPSPEC_SLOW'] === '1';
 const representatives = [
   'accepts-any-proof',
   'closes-after-each-response',
-  'list-without-permissions',
   'unverified-get-served',
   'm3-unanswered',
   'public-key-above-n',
