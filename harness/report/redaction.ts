@@ -28,15 +28,35 @@ function patterns(secret: string | Uint8Array): string[] {
     ]);
 }
 
+/** An expression for any of the sources, made when it is first asked for; undefined for none. */
+function lazily(sources: () => readonly string[]): () => RegExp | undefined {
+  let made: RegExp | undefined | null = null;
+  return () => {
+    if (made === null) {
+      const list = sources();
+      made = list.length === 0 ? undefined : new RegExp(list.join('|'), 'gi');
+    }
+    return made;
+  };
+}
+
 /**
  * Makes a function that replaces every secret by `‹redacted›`: texts as they are and as hex of their UTF-8, a setup
  * code with and without dashes, byte secrets as hex; hex in either case. Empty secrets are ignored.
  */
 export function redactor(secrets: readonly (string | Uint8Array)[]): (text: string) => string {
-  const sources = [...new Set(secrets.flatMap(patterns))].sort((a, b) => b.length - a.length);
-  if (sources.length === 0) return (text) => text;
-  const anySecret = new RegExp(sources.join('|'), 'gi');
-  return (text) => text.replace(anySecret, REDACTED);
+  const sources = (of: readonly (string | Uint8Array)[]): string[] =>
+    [...new Set(of.flatMap(patterns))].sort((a, b) => b.length - a.length);
+  const texts = sources(secrets.filter((secret) => typeof secret === 'string'));
+  const keys = secrets.filter((secret) => typeof secret !== 'string' && secret.length > 0);
+  const [anyText, all] = [lazily(() => texts), lazily(() => sources(secrets))];
+  // A run makes thousands of keys, and hardly a text of it has room for the hex of one.
+  const shortest = Math.min(...keys.map(({ length }) => 2 * length));
+  const roomy = keys.length === 0 ? undefined : new RegExp(`[0-9a-f]{${shortest}}`, 'i');
+  return (text) => {
+    const anySecret = roomy?.test(text) ? all() : anyText();
+    return anySecret === undefined ? text : text.replace(anySecret, REDACTED);
+  };
 }
 
 function mapStrings(value: unknown, change: (text: string) => string): unknown {
