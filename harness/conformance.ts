@@ -2,7 +2,15 @@ import { randomInt } from 'node:crypto';
 import { suite } from '../suites/index.js';
 import { InputError, type SetupCode, aint, parseSetupCode, seededRandom } from './protocol/index.js';
 import { codeForms, redactReport, redactor, writeEvidence } from './report/index.js';
-import { type Case, type Level, Run, type RunReport, loadExpectations, select } from './runner/index.js';
+import {
+  type Case,
+  type CheckResult,
+  type Level,
+  Run,
+  type RunReport,
+  loadExpectations,
+  select,
+} from './runner/index.js';
 import {
   type AccessoryState,
   type Bench,
@@ -63,7 +71,7 @@ export interface Prepared {
   /** Leaves the accessory as it was found and lets go of it. */
   end(): Promise<void>;
   /** The report without setup code and keys. */
-  redacted(report: RunReport): RunReport;
+  redacted<T extends RunReport | CheckResult>(report: T): T;
 }
 
 /** Where keys, ledgers and locks are kept unless told otherwise. */

@@ -121,7 +121,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   const observer: RunObserver = {
     checking: (check, index) => screen.checking?.(check, index),
     checked: (result, soFar) => {
-      screen.checked?.(redacted({ ...soFar(), results: [result] }).results[0]!, soFar);
+      screen.checked?.(redacted(result), soFar);
       write(soFar);
     },
   };

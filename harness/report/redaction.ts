@@ -1,5 +1,5 @@
 import { hex, utf8 } from '../protocol/index.js';
-import type { RunReport } from '../runner/result.js';
+import type { CheckResult, RunReport } from '../runner/result.js';
 
 /** What stands in a report where a secret stood. */
 export const REDACTED = '‹redacted›';
@@ -16,9 +16,8 @@ function quote(literal: string): string {
   return literal.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
 }
 
-/** Regular expressions, most specific first, that find one secret in every form it may take in a report. */
-function patterns(secret: string | Uint8Array): string[] {
-  if (typeof secret !== 'string') return secret.length === 0 ? [] : [hex(secret)];
+/** Regular expressions, most specific first, that find a text in every form it may take in a report. */
+function patterns(secret: string): string[] {
   return codeForms(secret)
     .filter((form) => form !== '')
     .flatMap((form) => [
@@ -28,35 +27,46 @@ function patterns(secret: string | Uint8Array): string[] {
     ]);
 }
 
-/** An expression for any of the sources, made when it is first asked for; undefined for none. */
-function lazily(sources: () => readonly string[]): () => RegExp | undefined {
-  let made: RegExp | undefined | null = null;
-  return () => {
-    if (made === null) {
-      const list = sources();
-      made = list.length === 0 ? undefined : new RegExp(list.join('|'), 'gi');
-    }
-    return made;
-  };
-}
-
 /**
  * Makes a function that replaces every secret by `‹redacted›`: texts as they are and as hex of their UTF-8, a setup
  * code with and without dashes, byte secrets as hex; hex in either case. Empty secrets are ignored.
  */
 export function redactor(secrets: readonly (string | Uint8Array)[]): (text: string) => string {
-  const sources = (of: readonly (string | Uint8Array)[]): string[] =>
-    [...new Set(of.flatMap(patterns))].sort((a, b) => b.length - a.length);
-  const texts = sources(secrets.filter((secret) => typeof secret === 'string'));
-  const keys = secrets.filter((secret) => typeof secret !== 'string' && secret.length > 0);
-  const [anyText, all] = [lazily(() => texts), lazily(() => sources(secrets))];
-  // A run makes thousands of keys, and hardly a text of it has room for the hex of one.
-  const shortest = Math.min(...keys.map(({ length }) => 2 * length));
-  const roomy = keys.length === 0 ? undefined : new RegExp(`[0-9a-f]{${shortest}}`, 'i');
-  return (text) => {
-    const anySecret = roomy?.test(text) ? all() : anyText();
-    return anySecret === undefined ? text : text.replace(anySecret, REDACTED);
-  };
+  const texts = secrets.filter((secret) => typeof secret === 'string').flatMap(patterns);
+  const sources = [...new Set(texts)].sort((a, b) => b.length - a.length);
+  const anyText = sources.length === 0 ? undefined : new RegExp(sources.join('|'), 'gi');
+  const keys = keyRedactor(
+    secrets.filter((secret): secret is Uint8Array => typeof secret !== 'string' && secret.length > 0),
+  );
+  return (text) => keys(anyText === undefined ? text : text.replace(anyText, REDACTED));
+}
+
+/**
+ * Replaces keys written as hex. A run makes hundreds of them, too many for one expression: every run of hex digits is
+ * looked up at each place in each length a key has. The lookup is made when the first text has room for a key.
+ */
+function keyRedactor(keys: readonly Uint8Array[]): (text: string) => string {
+  if (keys.length === 0) return (text) => text;
+  const lengths = [...new Set(keys.map(({ length }) => 2 * length))].sort((a, b) => b - a);
+  const roomy = new RegExp(`[0-9a-f]{${lengths.at(-1)!},}`, 'gi');
+  let known: ReadonlySet<string> | undefined;
+  return (text) =>
+    text.replace(roomy, (run) => {
+      known ??= new Set(keys.map((key) => hex(key)));
+      const digits = run.toLowerCase();
+      let out = '';
+      let from = 0;
+      for (let at = 0; at < digits.length;) {
+        const length = lengths.find((candidate) => known!.has(digits.slice(at, at + candidate)));
+        if (length === undefined) {
+          at++;
+          continue;
+        }
+        out += run.slice(from, at) + REDACTED;
+        from = at += length;
+      }
+      return out + run.slice(from);
+    });
 }
 
 function mapStrings(value: unknown, change: (text: string) => string): unknown {
@@ -70,9 +80,12 @@ function mapStrings(value: unknown, change: (text: string) => string): unknown {
 }
 
 /**
- * The report with `redact` applied to every string in it, names of observations included. Done before serialising,
+ * The report, or one result of it, with `redact` applied to every string in it, names of observations included. Done before serialising,
  * because escaping for XML or JSON could hide a secret from a search in the finished file.
  */
-export function redactReport(report: RunReport, redact: (text: string) => string): RunReport {
-  return mapStrings(report, redact) as RunReport;
+export function redactReport<T extends RunReport | CheckResult>(
+  report: T,
+  redact: (text: string) => string,
+): T {
+  return mapStrings(report, redact) as T;
 }
