@@ -1,4 +1,4 @@
-import { memoiseExponentiations } from '../harness/protocol/index.js';
+import { memoiseArithmetic } from '../harness/protocol/index.js';
 import { flows, repeatedFlows } from './flows.js';
 import { frames, framesPerCall } from './frames.js';
 import { handshakes } from './handshake.js';
@@ -9,9 +9,9 @@ const handshakeRows = rows('client handshake', await compare(handshakes()));
 const frameTimes = (await compare(frames())).map((row) => ({ ...row, median: row.median / framesPerCall }));
 const frameRows = rows('frame of 1 KiB, sealed and opened', frameTimes);
 const plainFlows = await compare(flows());
-memoiseExponentiations(true);
+memoiseArithmetic(true);
 const memoisedFlows = await compare(repeatedFlows());
-memoiseExponentiations(false);
+memoiseArithmetic(false);
 const flowRows = rows('flow in memory', [...plainFlows, ...memoisedFlows]);
 console.log(
   table([['', 'median', 'quartiles', 'per second', 'time'], ...handshakeRows, ...frameRows, ...flowRows]),

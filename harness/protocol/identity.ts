@@ -1,6 +1,7 @@
 import { ed25519, x25519 } from '@noble/curves/ed25519.js';
 import { type Bytes, abytes, concat, equal, fromHex, fromInteger, hex, toInteger, utf8 } from './bytes.js';
 import { Length } from './constants.js';
+import { remembered } from './memo.js';
 import type { Random } from './random.js';
 
 /** Who somebody is in the protocol: a pairing id and an Ed25519 key pair. */
@@ -16,9 +17,17 @@ export interface Identity {
 /** The public half of an identity. */
 export type Peer = Pick<Identity, 'id' | 'ltpk'>;
 
+/** `operation` on copies of its inputs; remembered while memoising is on, and the result is the caller's own. */
+function computed(name: string, operation: (...inputs: Bytes[]) => Bytes, ...inputs: Bytes[]): Bytes {
+  return remembered(
+    () => [name, ...inputs.map(hex)].join(' '),
+    () => operation(...inputs),
+  ).slice();
+}
+
 function identity(id: Bytes, ltsk: Bytes): Identity {
   abytes(ltsk, 'LTSK', Length.ltsk);
-  return { id, ltsk, ltpk: ed25519.getPublicKey(ltsk) };
+  return { id, ltsk, ltpk: computed('Ed25519 public key', (seed) => ed25519.getPublicKey(seed), ltsk) };
 }
 
 /** A controller: a 36-character upper-case UUID (version 4) and a fresh key pair. */
@@ -50,7 +59,8 @@ export function restoreIdentity(id: Bytes, ltsk: Bytes): Identity {
 
 /** Ed25519 signature, 64 bytes. */
 export function sign(ltsk: Bytes, message: Bytes): Bytes {
-  return ed25519.sign(message, abytes(ltsk, 'LTSK', Length.ltsk));
+  abytes(ltsk, 'LTSK', Length.ltsk);
+  return computed('Ed25519 signature', (text, seed) => ed25519.sign(text, seed), message, ltsk);
 }
 
 /**
@@ -59,11 +69,14 @@ export function sign(ltsk: Bytes, message: Bytes): Bytes {
  */
 export function verifySignature(ltpk: Bytes, message: Bytes, signature: Bytes): boolean {
   if (ltpk.length !== Length.ltpk || signature.length !== Length.signature) return false;
-  try {
-    return ed25519.verify(signature, message, ltpk, { zip215: false });
-  } catch {
-    return false;
-  }
+  const verify = (): boolean => {
+    try {
+      return ed25519.verify(signature, message, ltpk, { zip215: false });
+    } catch {
+      return false;
+    }
+  };
+  return remembered(() => ['Ed25519 verify', ...[ltpk, message, signature].map(hex)].join(' '), verify);
 }
 
 /**
@@ -111,12 +124,13 @@ export interface EphemeralKeys {
 
 export function ephemeralKeys(random: Random): EphemeralKeys {
   const secret = random.bytes(Length.curveKey);
-  return { secret, publicKey: x25519.getPublicKey(secret) };
+  return { secret, publicKey: curvePublicKey(secret) };
 }
 
 /** The X25519 public key of a secret; both 32 bytes. */
 export function curvePublicKey(secret: Bytes): Bytes {
-  return x25519.getPublicKey(abytes(secret, 'X25519 secret', Length.curveKey));
+  abytes(secret, 'X25519 secret', Length.curveKey);
+  return computed('X25519 public key', (scalar) => x25519.getPublicKey(scalar), secret);
 }
 
 /**
@@ -141,7 +155,7 @@ export const lowOrderCurveKeys: readonly Bytes[] = [
 export function sharedSecret(secret: Bytes, publicKey: Bytes): Bytes | undefined {
   if (publicKey.length !== Length.curveKey) return undefined;
   try {
-    return x25519.getSharedSecret(secret, publicKey);
+    return computed('X25519', (scalar, point) => x25519.getSharedSecret(scalar, point), secret, publicKey);
   } catch {
     return undefined;
   }

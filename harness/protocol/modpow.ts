@@ -4,6 +4,8 @@
  * harness guards no secret of its own: exponents derive from a printed seed and pairings are removed again.
  */
 
+import { remembered } from './memo.js';
+
 /** The 3072-bit prime (seed 002 §2.2). */
 export const N = BigInt(
   '0x' +
@@ -78,34 +80,10 @@ function power(base: bigint, exponent: bigint): bigint {
   return result;
 }
 
-/** Exponentiations already done, by base and exponent; undefined while memoising is off. */
-let memo: Map<bigint, Map<bigint, bigint>> | undefined;
-/** Results of whole searches, by what they depend on; undefined while memoising is off. */
-let found: Map<string, bigint> | undefined;
-
-/**
- * Remembers results (or stops doing so). Runs that repeat the same seeded flows against many twins of one
- * accessory then pay for each exponentiation once; the group stays the true one.
- */
-export function memoiseExponentiations(on: boolean): void {
-  memo = on ? (memo ?? new Map()) : undefined;
-  found = on ? (found ?? new Map()) : undefined;
-}
-
-/** The result of a search, remembered as exponentiations are. `key` names everything it depends on. */
-export function remembered(key: string, search: () => bigint): bigint {
-  const result = found?.get(key) ?? search();
-  found?.set(key, result);
-  return result;
-}
-
-/** base^exponent mod N for a non-negative exponent. */
+/** base^exponent mod N for a non-negative exponent; remembered while memoising is on. */
 export function pow(base: bigint, exponent: bigint): bigint {
-  if (memo === undefined) return base === g ? powG(exponent) : power(base, exponent);
-  let byExponent = memo.get(base);
-  if (byExponent === undefined) memo.set(base, (byExponent = new Map<bigint, bigint>()));
-  let result = byExponent.get(exponent);
-  if (result === undefined)
-    byExponent.set(exponent, (result = base === g ? powG(exponent) : power(base, exponent)));
-  return result;
+  return remembered(
+    () => `pow ${base.toString(32)} ${exponent.toString(32)}`,
+    () => (base === g ? powG(exponent) : power(base, exponent)),
+  );
 }

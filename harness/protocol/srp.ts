@@ -11,7 +11,8 @@ import {
   utf8,
 } from './bytes.js';
 import { Length, SRP_USER } from './constants.js';
-import { N, fixedBase, g, pow, remembered } from './modpow.js';
+import { remembered } from './memo.js';
+import { N, fixedBase, g, pow } from './modpow.js';
 
 /**
  * How an integer enters a hash: as it came over the wire, without leading zero bytes, or padded to 384. `left-aligned` is
@@ -217,7 +218,8 @@ export function groundExponent(input: ClientInput, which: GroundValue): bigint {
   const convention = input.convention ?? srpConventions.neutral;
   const x = privateKey(salt, password, user);
   const base = clientBase(B, pow(g, x), convention);
-  const key = [which, first, x, toInteger(B), convention.u, convention.session].join();
+  const key = (): string =>
+    ['exponent', which, first, x, toInteger(B), convention.u, convention.session].join();
   return remembered(key, () => {
     const verifierPart = fixedBase(pow(base, x));
     let [A, byA] = [pow(g, first), pow(base, first)];

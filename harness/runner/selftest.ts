@@ -1,5 +1,5 @@
 import { type Fault, type Latency, twin } from '../accessory/index.js';
-import { memoiseExponentiations, parseSetupCode, seededRandom } from '../protocol/index.js';
+import { memoiseArithmetic, parseSetupCode, seededRandom } from '../protocol/index.js';
 import { embeddedBench } from '../target/index.js';
 import { defaultPatience } from '../wire/index.js';
 import type { Case } from './check.js';
@@ -49,7 +49,7 @@ export async function runTwin(
   fault: Fault | undefined,
   options: { readonly seed: number; readonly latency?: Latency },
 ): Promise<readonly CheckResult[]> {
-  memoiseExponentiations(true);
+  memoiseArithmetic(true);
   const random = seededRandom(options.seed);
   const bench = embeddedBench(
     { code: parseSetupCode('031-45-154'), random, patience: defaultPatience },

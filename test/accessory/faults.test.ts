@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { type Behaviour, faults, findFault, healthy, twin } from '../../harness/accessory/index.js';
-import { InputError, memoiseExponentiations } from '../../harness/protocol/index.js';
+import { InputError, memoiseArithmetic } from '../../harness/protocol/index.js';
 import { Bench } from './driver.js';
 
 /** Faults whose nature is that no ordinary Pair Setup, Pair Verify and List can be completed. */
@@ -62,8 +62,8 @@ function ordinaryFlow(behaviour: Behaviour): void {
 
 describe('accessory: faults', () => {
   // The flows are the same for every twin, so each exponentiation is paid once.
-  before(() => memoiseExponentiations(true));
-  after(() => memoiseExponentiations(false));
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
 
   it('have unique names', () => {
     expect(new Set(faults.map(({ name }) => name)).size).to.equal(faults.length);

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { type Behaviour, healthy, latencies } from '../../harness/accessory/index.js';
 import {
   TlvType,
-  memoiseExponentiations,
+  memoiseArithmetic,
   parseSetupCode,
   seededRandom,
   tlv,
@@ -31,8 +31,8 @@ const notPassed = (results: readonly CheckResult[]): readonly string[] =>
 
 describe('care: price and patience', function () {
   this.timeout(slow ? 600_000 : 60_000);
-  before(() => memoiseExponentiations(true));
-  after(() => memoiseExponentiations(false));
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
 
   it('on a slow board the run takes little longer than the accessory itself, and no more than planned', async () => {
     const run = newRun({ bench: twin('1', { latency: latencies['esp32']! }) });

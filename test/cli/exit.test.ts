@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Accessory, startServer } from '../../harness/accessory/index.js';
-import { hex, memoiseExponentiations, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
+import { hex, memoiseArithmetic, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import { type RunReport, select } from '../../harness/runner/index.js';
 import { suite } from '../../suites/index.js';
 import { elements, parseStrictly } from '../report/xml.js';
@@ -462,10 +462,10 @@ describe('hapspec: secrets', function () {
   this.timeout(20_000);
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'hapspec-exit-'));
-    memoiseExponentiations(true);
+    memoiseArithmetic(true);
   });
   after(() => {
-    memoiseExponentiations(false);
+    memoiseArithmetic(false);
     endChildren();
     rmSync(folder, { recursive: true });
   });

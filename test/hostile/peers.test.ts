@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { prepareRun } from '../../harness/conformance.js';
-import { hex, memoiseExponentiations } from '../../harness/protocol/index.js';
+import { hex, memoiseArithmetic } from '../../harness/protocol/index.js';
 import { json, junit } from '../../harness/report/index.js';
 import type { RunReport } from '../../harness/runner/index.js';
 import { Unreachable } from '../../harness/wire/index.js';
@@ -104,7 +104,7 @@ describe('hostile peers', () => {
 
   const outcomes = new Map<string, Promise<Outcome>>();
   before(() => {
-    memoiseExponentiations(true);
+    memoiseArithmetic(true);
     const left = [...rows];
     const waiting = new Map<string, (outcome: Promise<Outcome>) => void>();
     for (const { name } of rows) outcomes.set(name, new Promise((resolve) => waiting.set(name, resolve)));
@@ -118,7 +118,7 @@ describe('hostile peers', () => {
     for (let i = 0; i < AT_ONCE; i++) void work();
   });
   after(async () => {
-    memoiseExponentiations(false);
+    memoiseArithmetic(false);
     const all = await Promise.allSettled(outcomes.values());
     // HAPSPEC_UPDATE=FILE writes what was seen, to be looked at before it becomes the table.
     const file = process.env['HAPSPEC_UPDATE'];

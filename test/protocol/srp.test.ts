@@ -19,7 +19,7 @@ import {
   isAccessoryProof,
   isIllegalA,
   makeVerifier,
-  memoiseExponentiations,
+  memoiseArithmetic,
   multiplier,
   pow,
   powG,
@@ -402,7 +402,7 @@ describe('SRP-6a, public values', () => {
 });
 
 describe('exponentiation', () => {
-  afterEach(() => memoiseExponentiations(false));
+  afterEach(() => memoiseArithmetic(false));
 
   const exponents = fc.oneof(
     fc.bigInt({ min: 0n, max: 40n }),
@@ -454,12 +454,12 @@ describe('exponentiation', () => {
     const expected = pairs.map(({ base, exponent }) => plainPow(base, exponent, N));
     const all = () => pairs.map(({ base, exponent }) => pow(base, exponent));
     expect(all()).to.deep.equal(expected);
-    memoiseExponentiations(true);
+    memoiseArithmetic(true);
     expect(all()).to.deep.equal(expected);
     expect(all()).to.deep.equal(expected);
-    memoiseExponentiations(true);
+    memoiseArithmetic(true);
     expect(all()).to.deep.equal(expected);
-    memoiseExponentiations(false);
+    memoiseArithmetic(false);
     expect(all()).to.deep.equal(expected);
   });
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { drop, replace } from '../../harness/controller/index.js';
-import { hex, memoiseExponentiations, seededRandom } from '../../harness/protocol/index.js';
+import { hex, memoiseArithmetic, seededRandom } from '../../harness/protocol/index.js';
 import {
   type Case,
   type Check,
@@ -37,8 +37,8 @@ function check(id: string): Check {
 }
 
 describe('runner: one check', () => {
-  before(() => memoiseExponentiations(true));
-  after(() => memoiseExponentiations(false));
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
 
   it('passes when what it asserts holds', async () => {
     const result = await resultOf(async ({ controller, expect }) => {
@@ -212,8 +212,8 @@ function behindSanity(cases: readonly Case[]): readonly Case[] {
 }
 
 describe('runner: dependencies', () => {
-  before(() => memoiseExponentiations(true));
-  after(() => memoiseExponentiations(false));
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
 
   const dependents = casesOf(({ check: write }) => [
     write('X-01', { from: 'paired' }, async ({ expect }) => {
@@ -268,8 +268,8 @@ describe('runner: dependencies', () => {
 });
 
 describe('runner: watches', () => {
-  before(() => memoiseExponentiations(true));
-  after(() => memoiseExponentiations(false));
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
 
   it('bring the producer of their messages along, which is not reported', async () => {
     const [watch] = fromSuite('PS-M1-02');
@@ -357,8 +357,8 @@ async function stepwise(run: Run, between: (done: number) => void): Promise<void
 }
 
 describe('runner: a run', () => {
-  before(() => memoiseExponentiations(true));
-  after(() => memoiseExponentiations(false));
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
 
   it('reports every planned check as not run before it starts', () => {
     const report = newRun().report();
@@ -492,8 +492,8 @@ function recorded(into: Map<string, readonly string[]>): readonly Case[] {
 }
 
 describe('runner: a seed decides everything', () => {
-  before(() => memoiseExponentiations(true));
-  after(() => memoiseExponentiations(false));
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
 
   it('two runs of the whole suite with one seed are the same to the byte; another seed is not', async () => {
     const traces: string[][] = [];

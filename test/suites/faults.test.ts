@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { faults, findFault, healthy, twin } from '../../harness/accessory/index.js';
-import { memoiseExponentiations, seededRandom } from '../../harness/protocol/index.js';
+import { memoiseArithmetic, seededRandom } from '../../harness/protocol/index.js';
 import type { RunReport } from '../../harness/runner/index.js';
 import type { Patience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
@@ -108,8 +108,8 @@ describe('suites: a fault is found', () => {
     return known;
   };
 
-  before(() => memoiseExponentiations(true));
-  after(() => memoiseExponentiations(false));
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
 
   it('the healthy accessory passes every check', async () => {
     const report = await inMemory(HEALTHY);

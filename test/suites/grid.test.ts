@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { findFault } from '../../harness/accessory/index.js';
-import { memoiseExponentiations } from '../../harness/protocol/index.js';
+import { memoiseArithmetic } from '../../harness/protocol/index.js';
 import { type Case, cellOf, gridDefects, gridMessages, runTwin } from '../../harness/runner/index.js';
 import { suite } from '../../suites/index.js';
 
@@ -57,8 +57,8 @@ async function reds(fault: string, axis: 0 | 1): Promise<readonly string[]> {
 
 describe('suites: the grid of messages and defects', function () {
   this.timeout(30_000);
-  before(() => memoiseExponentiations(true));
-  after(() => memoiseExponentiations(false));
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
 
   for (const message of gridMessages.filter((name) => name in rows))
     it(`${message} has a check in every cell that can be`, () => {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { healthy, pieces } from '../../harness/accessory/index.js';
 import {
   isSmallOrder,
-  memoiseExponentiations,
+  memoiseArithmetic,
   parseSetupCode,
   seededRandom,
 } from '../../harness/protocol/index.js';
@@ -24,8 +24,8 @@ async function words(
 }
 
 describe('suites: security warnings no fault can show', () => {
-  before(() => memoiseExponentiations(true));
-  after(() => memoiseExponentiations(false));
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
 
   it('a trivial setup code is told by the code given, and by guessing it', async () => {
     expect(await words(['SEC-04/listed', 'SEC-04/guessing'], { code: '123-45-678' })).to.deep.equal({

@@ -3,7 +3,7 @@ import { type Behaviour, healthy, twin, findFault } from '../../harness/accessor
 import {
   type SrpConvention,
   type SrpConventionName,
-  memoiseExponentiations,
+  memoiseArithmetic,
   otherCode,
   seededRandom,
   srpConventions,
@@ -41,8 +41,8 @@ async function words(
 
 describe('suites: SRP', function () {
   this.timeout(60_000);
-  before(() => memoiseExponentiations(true));
-  after(() => memoiseExponentiations(false));
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
 
   const pass = Object.fromEntries(forms.map((id) => [id, 'pass']));
   const camps: readonly (readonly [SrpConventionName, Readonly<Record<string, string>>])[] = [

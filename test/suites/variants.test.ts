@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { type Fault, randomLatency, twin, variants } from '../../harness/accessory/index.js';
-import { memoiseExponentiations, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
+import { memoiseArithmetic, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import { embeddedBench } from '../../harness/target/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 import { everyday, execute, newRun } from '../runner/bench.js';
@@ -14,8 +14,8 @@ const everydayVariants = ['setup-take-over', 'tlv-errors', 'one-session-per-cont
 
 describe(`suites: nothing fails on the healthy accessory and its benign variants, however slow they answer (${SEEDS} of 20 seeds)`, function () {
   this.timeout(slow ? 900_000 : 60_000);
-  before(() => memoiseExponentiations(true));
-  after(() => memoiseExponentiations(false));
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
 
   const all: readonly (Fault | undefined)[] = [
     undefined,
