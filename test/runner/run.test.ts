@@ -497,26 +497,31 @@ describe('runner: a seed decides everything', () => {
 
   it('two runs of the whole suite with one seed are the same to the byte; another seed is not', async () => {
     const traces: string[][] = [];
-    const cases = everyday;
-    for (const seed of ['7', '7', '8']) {
-      const run = newRun({ seed, selected: cases });
+    for (const [seed, selected] of [
+      ['7', everyday],
+      ['7', everyday],
+      ['8', fromSuite(...sanity)],
+    ] as const) {
+      const run = newRun({ seed, selected });
       await execute(run);
       traces.push(wire(run));
     }
     const [first, second, other] = traces as [string[], string[], string[]];
     expect(first.length).to.be.greaterThan(500);
     expect(second).to.deep.equal(first);
-    expect(other).to.not.deep.equal(first);
-    // Not merely somewhere: what depends on randomness differs from the first M2 on.
+    // What depends on randomness differs from the first M2 on.
     expect(other[1]).to.not.equal(first[1]);
   }).timeout(60_000);
 
   it('a check sends and receives the same bytes alone as among its neighbours', async () => {
     const together = new Map<string, readonly string[]>();
-    // What a restart or a reset draws anew depends on how many there were before.
+    // What a restart, a reset or a new pairing draws anew depends on how many there were before.
     const all = recorded(together).filter(
       (entry) =>
-        entry.kind === 'watch' || (entry.spec.needsHook === undefined && entry.spec.ifAccepted === undefined),
+        entry.kind === 'watch' ||
+        (entry.spec.needsHook === undefined &&
+          entry.spec.ifAccepted === undefined &&
+          !(entry.spec.from === 'paired' && entry.spec.leaves !== undefined)),
     );
     // A reset on the way to make room for failed attempts would give the accessory another identity.
     await execute(newRun({ suite: all, seed: '7', attempts: 95 }));
@@ -530,9 +535,10 @@ describe('runner: a seed decides everything', () => {
       const ids = entry.spec.from === 'paired' ? [...sanity.slice(0, 3), entry.id] : [entry.id];
       await execute(newRun({ suite: few, selected: few.filter(({ id }) => ids.includes(id)), seed: '7' }));
       expect(alone.get(entry.id), entry.id).to.deep.equal(together.get(entry.id));
-      compared++;
+      // A check that locks the accessory runs in neither.
+      if (alone.has(entry.id)) compared++;
     }
-    expect(compared).to.be.greaterThan(80);
+    expect(compared).to.be.greaterThan(400);
   }).timeout(60_000);
 
   it('a check that is repeated sends the same M1, and meets an accessory that has gone on', async () => {

@@ -26,7 +26,9 @@ async function results(
     { code, random: seededRandom(seed), patience: defaultPatience },
     { behaviour: { ...healthy, ...behaviour } },
   );
-  const report = await execute(newRun({ bench, seed, selected: fromSuite(...ids), attempts: 95 }));
+  const report = await execute(
+    newRun({ bench, seed, selected: fromSuite(...ids), attempts: 95, destructive: true }),
+  );
   expect(report.aftermath.clean).to.equal(true);
   return new Map(report.results.map((result) => [result.id, result]));
 }
