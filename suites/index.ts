@@ -14,6 +14,8 @@ import administration from './pairings/administration.js';
 import changes from './pairings/changes.js';
 import rights from './pairings/rights.js';
 import grid from './tlv8/grid.js';
+import split from './transient/split.js';
+import transient from './transient/setup.js';
 import exclusions from './excluded.json' with { type: 'json' };
 import requirements from './requirements.json' with { type: 'json' };
 import srp from './security/srp.js';
@@ -37,6 +39,8 @@ export const suite = loadCases(
     m5m6,
     errors,
     states,
+    transient,
+    split,
     verifyM1m2,
     verifyM3m4,
     verifyStates,

@@ -506,7 +506,8 @@ export class Accessory {
           : undefined;
     if (response !== undefined) {
       const { verified } = response;
-      const early = verified !== undefined && behaviour.sealsVerifyM4;
+      const sealsM4 = response.step === 'setup-m4' ? behaviour.sealsTransientM4 : behaviour.sealsVerifyM4;
+      const early = verified !== undefined && sealsM4;
       if (early) this.secure(session, verified);
       this.send(session, response, sealed || early, out);
       if (verified !== undefined && !early) this.secure(session, verified);
@@ -559,6 +560,11 @@ export class Accessory {
     const { method } = request;
     const [path = '', query = ''] = request.path.split('?', 2);
     if (path !== '/pair-verify' && this.device.behaviour.endsVerifyOnOtherRequest) session.verify.forget();
+    const barred =
+      session.secured?.requester.transient === true
+        ? this.device.behaviour.transientStatus({ method, path })
+        : undefined;
+    if (barred !== undefined) return { status: barred };
     if (path === '/identify') return this.identify(method);
     if (path === '/pair-setup' || path === '/pair-verify' || path === '/pairings')
       return this.respondPairing(session, path, request, now);
@@ -594,9 +600,10 @@ export class Accessory {
     }
     if (path === '/pair-setup') {
       const situation = { ...this.setupElsewhere(session, now), secured: session.secured !== undefined };
-      const response = this.finish(this.setup.handle(session.number, message, situation));
+      const { reply, verified } = this.setup.handle(session.number, message, situation);
+      const response = this.finish(reply);
       if (response?.refused === true) session.verify.setupRefused = true;
-      return response;
+      return response && verified ? { ...response, verified } : response;
     }
     if (path === '/pair-verify') {
       // A second Pair Verify inside a session would have to switch keys in the middle of it.
@@ -619,13 +626,16 @@ export class Accessory {
 
   private requester(session: Session, method: string, path: string): Requester | undefined {
     const { behaviour, pairings } = this.device;
-    const verified = session.secured?.requester ?? session.unsealed;
+    const owner = session.secured?.requester ?? session.unsealed;
+    const transient = owner?.transient === true;
+    const verified = transient ? undefined : owner;
     const { sawM1, claimed } = session.verify;
     const { lastVerified } = this;
     return behaviour.servesAs({
       method,
       path,
       verified,
+      transient,
       sawVerifyM1: sawM1,
       claimed,
       lastVerified,
@@ -673,7 +683,7 @@ export class Accessory {
     const { secured: old } = session;
     const keys = old === undefined ? fresh : behaviour.rekeyed({ former: old.keys, fresh });
     const former = old && { keys: old.keys, counter: old.decoder.counter };
-    this.lastVerified = requester;
+    if (requester.transient !== true) this.lastVerified = requester;
     const decoder: FrameDecoder = new FrameDecoder((count, length, sealed) => {
       const outwards = { inMessage: 0, event: false, eventCount: 0n, everywhere: 0n };
       const counter = behaviour.frameCounter({ direction: 'in', count, other: secured.sent, ...outwards });

@@ -1,13 +1,11 @@
 import { EditWithoutEffect } from '../controller/index.js';
 import type { Random } from '../protocol/index.js';
-import { type Bench, Blocked, HookFailed, type Matcher, StepFailed } from '../target/index.js';
+import { type Bench, Blocked, HookFailed, type Matcher, NotApplicable, StepFailed } from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
 import type { Case, Check, CheckContext } from './check.js';
 import { Judge, NotAllowed, wordsOf } from './judge.js';
 import type { CheckResult, Failure } from './result.js';
 import { type Thrown, verdict } from './status.js';
-
-class NotApplicable extends Error {}
 
 /** A violation at any level, found by a check or a watch. */
 export class Violation extends Error {}

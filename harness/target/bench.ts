@@ -24,7 +24,7 @@ import { HookFailed } from './hooks.js';
 import { Link } from './link.js';
 import { type Lockout, guess } from './lockout.js';
 import { type Outcome, describeOutcome } from './outcome.js';
-import { type Profile, hapProfile } from './profile.js';
+import { type Feature, type KeyNames, type Profile, hapProfile } from './profile.js';
 
 /** What a check needs the accessory to be when it starts; `locked` has refused a hundred guesses and says MaxTries. */
 export type PairingState = 'any' | 'unpaired' | 'paired' | 'locked';
@@ -38,6 +38,8 @@ export interface BenchOptions {
   readonly random: Random;
   readonly patience: Patience;
   readonly profile?: Profile;
+  /** What the user says the accessory can do, beyond what it announces. */
+  readonly declares?: readonly Feature[];
   /** Text of the Host header. */
   readonly host?: string;
   /** Gives an embedded accessory the randomness of one check, so that no check depends on its neighbours. */
@@ -158,6 +160,10 @@ export class Bench {
   readonly guests = new Set<string>();
   /** The list of pairings could not be read where it could before: only pairing anew makes sure of it. */
   listDoubtful = false;
+  /** The names by which the keys of a transient Pair Setup go here, once one has come about. */
+  transientNames: KeyNames | undefined;
+  /** Why there is no transient Pair Setup, once that is known. */
+  noTransient: string | undefined;
   /** What the guesses came to, while the accessory is locked by them. */
   lockout: Lockout | undefined;
   /** A check has run that may leave the accessory locked: only a factory reset makes it what it was. */
@@ -177,6 +183,19 @@ export class Bench {
     this.clock = options.dialer.clock;
     this.trace = new Trace(() => this.clock.now());
     this.profile = options.profile ?? hapProfile;
+  }
+
+  private readonly declared = new Map<Feature, boolean>();
+
+  /** Whether the accessory can do this by its own account, or by the user's. */
+  async declares(feature: Feature): Promise<boolean> {
+    let known = this.declared.get(feature) ?? this.options.declares?.includes(feature);
+    if (known !== true) {
+      const announced = await this.options.announcements?.current();
+      known = announced !== undefined && this.profile.declares[feature](announced.txt);
+    }
+    this.declared.set(feature, known);
+    return known;
   }
 
   emit(topic: Topic, payload: unknown): void {

@@ -97,6 +97,11 @@ export class Link {
     this.trace.record(this.number, { kind: 'note', line: 'secured' });
   }
 
+  /** The accessory has answered in a frame: from here on nothing but frames is right. */
+  grant(): void {
+    this.granted = true;
+  }
+
   /** A pairing request: TLV in, outcome out. */
   post(path: string, items: readonly TlvItem[], wait: number): Promise<Outcome> {
     return this.postBytes(path, encodeTlv(items), wait);

@@ -108,6 +108,26 @@ export function success(step: Step): Matcher {
   };
 }
 
+/** M2 of an accessory that is paired, where this dress has none of that: whoever knows the code takes it over. */
+export function takeOver(): Matcher {
+  const m2 = success('setup-m2');
+  return {
+    words: 'M2 although the accessory is paired',
+    event: 'reply',
+    matches: (outcome) => outcome.kind === 'reply' && !outcome.profile.servesPaired && m2.resembles!(outcome),
+  };
+}
+
+/** M2 of an accessory that is paired, where this dress allows it. */
+export function servedWhilePaired(): Matcher {
+  const m2 = success('setup-m2');
+  return {
+    words: 'M2, where Pair Setup is served at any time',
+    event: 'reply',
+    matches: (outcome) => outcome.kind === 'reply' && outcome.profile.servesPaired && m2.matches(outcome),
+  };
+}
+
 /** A refusal as the protocol writes it: HTTP 200, exactly State and Error. Without a name any code 1 to 7. */
 export function tlvError(state: number, name?: TlvErrorName): Matcher {
   const code = name === undefined ? undefined : TlvError[name];

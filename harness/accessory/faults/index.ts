@@ -13,6 +13,7 @@ import { setupM3Faults } from './setup-m3.js';
 import { setupM5Faults } from './setup-m5.js';
 import { setupStateFaults } from './setup-states.js';
 import { tlvFaults } from './tlv.js';
+import { transientFaults } from './transient.js';
 import { variants } from './variants.js';
 
 export * from './fault.js';
@@ -26,6 +27,7 @@ export const faults: readonly Fault[] = unique([
   ...setupM5Faults,
   ...pairSetupFaults,
   ...setupStateFaults,
+  ...transientFaults,
   ...pairVerifyFaults,
   ...pairingsFaults,
   ...sessionFaults,

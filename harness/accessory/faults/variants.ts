@@ -3,6 +3,7 @@ import {
   TlvError,
   TlvType,
   concat,
+  controlKeys,
   errorReply,
   srpConventions,
   text,
@@ -145,6 +146,25 @@ export const variants: readonly Fault[] = [
   benign('identity-renewed', 'with the last removal id and keys are made anew (erratum E13)', (ok) => ({
     identityAfter: (occasion, own, draw) =>
       occasion === 'last-removal' ? draw() : ok.identityAfter(occasion, own, draw),
+  })),
+  benign(
+    'without-transient',
+    'ff says that there is no transient Pair Setup, and Flags are passed over',
+    (ok) => ({
+      setupMode: () => ({ transient: false, split: false }),
+      announces(facts) {
+        const { txt, ...place } = ok.announces(facts);
+        return { ...place, txt: txt.map(([key, value]) => [key, key === 'ff' ? '0' : value] as const) };
+      },
+    }),
+  ),
+  benign(
+    'transient-control-names',
+    'the keys behind a transient M4 go by the names of a verified session (seed 001, erratum E08)',
+    () => ({ transientKeys: controlKeys }),
+  ),
+  benign('split-needs-transient', 'a split Pair Setup without a verifier is refused (SPLIT-03)', () => ({
+    refusesSplit: ({ transient }) => (transient ? undefined : TlvError.Authentication),
   })),
   benign(
     'announces-more',
