@@ -31,7 +31,11 @@ export {
   FrameEncoder,
   concat,
   ED25519_ORDER,
+  AirPlayFeature,
   FeatureFlag,
+  airplayBit,
+  airplayFeatures,
+  declaresTransient,
   StatusFlag,
   txtNumber,
   deriveKey,
@@ -101,6 +105,7 @@ export {
   tlvError,
   unauthorised,
 } from './target/index.js';
+export { header } from './wire/index.js';
 export { readAccessories, StepFailed } from './target/index.js';
 export { type Matcher } from './target/index.js';
 export { loadCatalogue } from './runner/catalogue.js';

@@ -1,4 +1,5 @@
 import { loadCatalogue, loadCases } from '../harness/suite.js';
+import receiver from './airplay/receiver.js';
 import announcement from './discovery/announcement.js';
 import http from './http/messages.js';
 import persistence from './identity/persistence.js';
@@ -17,6 +18,7 @@ import grid from './tlv8/grid.js';
 import split from './transient/split.js';
 import transient from './transient/setup.js';
 import exclusions from './excluded.json' with { type: 'json' };
+import profiles from './profiles.json' with { type: 'json' };
 import requirements from './requirements.json' with { type: 'json' };
 import srp from './security/srp.js';
 import attacks from './security/attacks.js';
@@ -54,6 +56,8 @@ export const suite = loadCases(
     persistence,
     attacks,
     announcement,
+    receiver,
   ],
   catalogue,
+  profiles,
 );

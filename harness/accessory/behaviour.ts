@@ -374,8 +374,9 @@ export type EventPlacement = 'at-once' | 'inside-response' | 'sealed-when-queued
 
 /** What the accessory knows when it says who it is on the network. */
 export interface AnnouncedFacts {
-  /** The accessory's own identifier. */
+  /** The accessory's own identifier and LTPK (32 bytes). */
   readonly id: string;
+  readonly ltpk: Bytes;
   readonly pairings: readonly Pairing[];
   readonly failedAttempts: number;
   /** Since the accessory was started: changes of the pairings, and whether there was one at any time. */
@@ -708,6 +709,16 @@ export interface Behaviour {
   beforeSending(reply: Reply): readonly TlvItem[];
   encode(step: Step | undefined, items: readonly TlvItem[]): Bytes;
 
+  /** What a path stands for, by the names HAP gives to resources; anything else is not found. */
+  route(path: string): string;
+  /** The only Method a path of pairings takes, or undefined for all. */
+  pairingsMethod(path: string): number | undefined;
+  /** What a session may read of the accessory where there is no attribute database. */
+  information(facts: { readonly id: string; readonly ltpk: Bytes }): string;
+  /** The version in the status line that answers a request of this version. */
+  responseVersion(request: string): string;
+  /** Headers that answer those of a request. */
+  answeringHeaders(request: HttpMessage): readonly (readonly [string, string])[];
   /** Media type of a pairing reply. */
   contentType(step: Step | undefined): string;
   /** False when this request stops the whole accessory: no answer to anyone until it is restarted. */
@@ -818,6 +829,17 @@ export function pieces(bytes: Bytes, size: number): readonly Bytes[] {
   for (let at = 0; at < bytes.length; at += size) out.push(bytes.subarray(at, at + size));
   return out;
 }
+
+const hapPaths: ReadonlySet<string> = new Set([
+  '/identify',
+  '/pair-setup',
+  '/pair-verify',
+  '/pairings',
+  '/accessories',
+  '/characteristics',
+  '/prepare',
+  '/resource',
+]);
 
 /** The accessory as the protocol wants it. */
 export const healthy: Behaviour = {
@@ -934,6 +956,11 @@ export const healthy: Behaviour = {
   endsSession: ({ requester, pairings }) =>
     requester.transient !== true && !pairings.some(({ id }) => equal(id, requester.id)),
 
+  route: (path) => (hapPaths.has(path) ? path : '/unknown'),
+  pairingsMethod: () => undefined,
+  information: () => '',
+  responseVersion: () => 'HTTP/1.1',
+  answeringHeaders: () => [],
   takes: () => 0,
   answers: () => true,
   status: (reply) => reply.status,

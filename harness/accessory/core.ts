@@ -13,6 +13,7 @@ import {
   hex,
   openIgnoringTag,
   text,
+  utf8,
 } from '../protocol/index.js';
 import { type HttpMessage, HttpReader, header } from '../wire/index.js';
 import {
@@ -87,6 +88,8 @@ interface Response {
   readonly subscribed?: readonly Change[];
   /** The request was no HTTP. */
   readonly unreadable?: boolean;
+  /** Headers beyond those every response has. */
+  readonly headers?: readonly (readonly [string, string])[];
 }
 
 /** The secured half of a connection's life. */
@@ -116,6 +119,10 @@ interface Session {
   readonly taken: boolean;
   open: boolean;
 }
+
+/** What an AirPlay receiver says it understands. */
+const PUBLIC =
+  'ANNOUNCE, SETUP, RECORD, PAUSE, FLUSH, TEARDOWN, OPTIONS, GET_PARAMETER, SET_PARAMETER, POST, GET';
 
 const JSON_TYPE = 'application/hap+json';
 
@@ -210,6 +217,7 @@ export class Accessory {
     return this.device.behaviour.announces({
       ...place,
       id,
+      ltpk: this.identity.ltpk,
       pairings,
       failedAttempts,
       changes,
@@ -509,7 +517,7 @@ export class Accessory {
       const sealsM4 = response.step === 'setup-m4' ? behaviour.sealsTransientM4 : behaviour.sealsVerifyM4;
       const early = verified !== undefined && sealsM4;
       if (early) this.secure(session, verified);
-      this.send(session, response, sealed || early, out);
+      this.send(session, response, sealed || early, out, request);
       if (verified !== undefined && !early) this.secure(session, verified);
       if (verified !== undefined && behaviour.secondSession === 'ends-older')
         for (const older of this.sessionsOf(verified.requester.id, session.number)) out.push(this.end(older));
@@ -558,16 +566,20 @@ export class Accessory {
   /** The response, or undefined for silence. */
   private respond(session: Session, request: HttpMessage, now: number): Response | undefined {
     const { method } = request;
-    const [path = '', query = ''] = request.path.split('?', 2);
+    const [asked = '', query = ''] = request.path.split('?', 2);
+    const path = this.device.behaviour.route(asked);
     if (path !== '/pair-verify' && this.device.behaviour.endsVerifyOnOtherRequest) session.verify.forget();
     const barred =
       session.secured?.requester.transient === true
         ? this.device.behaviour.transientStatus({ method, path })
         : undefined;
     if (barred !== undefined) return { status: barred };
+    if (path === '*' && method === 'OPTIONS') return { status: 200, headers: [['Public', PUBLIC]] };
+    if (path === '/pair-pin-start') return { status: method === 'POST' ? 200 : 405 };
+    if (path === '/info') return this.information(method);
     if (path === '/identify') return this.identify(method);
     if (path === '/pair-setup' || path === '/pair-verify' || path === '/pairings')
-      return this.respondPairing(session, path, request, now);
+      return this.respondPairing(session, path, request, now, this.device.behaviour.pairingsMethod(asked));
     const methods = protectedPaths.get(path);
     if (methods === undefined) return { status: 404 };
     if (this.requester(session, method, path) === undefined)
@@ -590,6 +602,7 @@ export class Accessory {
     path: '/pair-setup' | '/pair-verify' | '/pairings',
     request: HttpMessage,
     now: number,
+    only: number | undefined,
   ): Response | undefined {
     if (request.method !== 'POST') return { status: 405 };
     const message = this.device.behaviour.decode(request.body);
@@ -615,7 +628,15 @@ export class Accessory {
     }
     const requester = this.requester(session, request.method, path);
     if (requester === undefined) return { status: 470 };
+    if (only !== undefined && message.get(TlvType.Method)?.[0] !== only) return { status: 400 };
     return this.finish(handlePairings(this.device, message, requester));
+  }
+
+  private information(method: string): Response {
+    if (method !== 'GET') return { status: 405 };
+    const { id, ltpk } = this.identity;
+    const body = utf8(this.device.behaviour.information({ id: text(id), ltpk }));
+    return { status: 200, body, contentType: 'text/x-apple-plist+xml' };
   }
 
   private identify(method: string): Response {
@@ -724,10 +745,21 @@ export class Accessory {
     this.device.carry({ session: knownSession(secured) });
   }
 
-  private send(session: Session, response: Response, sealed: boolean, out: Reaction[]): void {
+  private send(
+    session: Session,
+    response: Response,
+    sealed: boolean,
+    out: Reaction[],
+    request?: HttpMessage,
+  ): void {
     const { behaviour } = this.device;
     const { step, status, unreadable = false } = response;
-    const message = encodeResponse(behaviour, response, behaviour.extraHeaders(this.device.code));
+    const extra = [
+      ...(request === undefined ? [] : behaviour.answeringHeaders(request)),
+      ...(response.headers ?? []),
+      ...behaviour.extraHeaders(this.device.code),
+    ];
+    const message = encodeResponse(behaviour, response, extra, request?.version);
     const secured =
       sealed && behaviour.sealsMessage({ kind: 'response', status, unreadable })
         ? session.secured
@@ -881,8 +913,9 @@ function encodeResponse(
   behaviour: Behaviour,
   { status, body, contentType }: Response,
   extra: readonly (readonly [string, string])[] = [],
+  version = 'HTTP/1.1',
 ): Bytes {
-  const startLine = `HTTP/1.1 ${status} ${reasons[status] ?? 'Unknown'}`;
+  const startLine = `${behaviour.responseVersion(version)} ${status} ${reasons[status] ?? 'Unknown'}`;
   // A 204 has no Content-Length (RFC 9110 §8.6); with one, controllers have waited for a body.
   if (status === 204) return behaviour.write({ startLine, headers: extra, body: undefined });
   if (body === undefined) return behaviour.write({ startLine, headers: extra, body: new Uint8Array(0) });

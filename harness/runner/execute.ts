@@ -216,7 +216,7 @@ async function reachable(bench: Bench): Promise<boolean> {
     const link = await bench.open();
     // Costs an accessory nothing, and whatever it does with it shows that it runs.
     const { kind } = await link.request(
-      { method: 'GET', path: '/accessories' },
+      { method: 'GET', path: bench.profile.resource },
       bench.options.patience.answer,
     );
     await bench.closeLinks();

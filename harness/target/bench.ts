@@ -35,6 +35,8 @@ export type KnownState = 'unpaired' | 'ours' | 'foreign' | 'unknown';
 export interface BenchOptions {
   readonly dialer: Dialer;
   readonly code: SetupCode | undefined;
+  /** The user gave it: it is no default. */
+  readonly codeGiven?: boolean;
   readonly random: Random;
   readonly patience: Patience;
   readonly profile?: Profile;
@@ -178,6 +180,7 @@ export class Bench {
   private lastOpened = -Infinity;
   private localAttempts = 0;
   private resetFailed: HookFailed | undefined;
+  private showsNoCode = false;
 
   constructor(readonly options: BenchOptions) {
     this.clock = options.dialer.clock;
@@ -272,25 +275,28 @@ export class Bench {
     }
     if (m1.kind === 'close' || m1.kind === 'reset' || m1.kind === 'silence') {
       const link = await this.open();
-      const other = await link.request({ method: 'GET', path: '/accessories' }, this.options.patience.answer);
+      const other = await link.request(
+        { method: 'GET', path: this.profile.resource },
+        this.options.patience.answer,
+      );
       await this.closeLinks();
       if (other.kind !== 'reply')
         throw new Unreachable(
           'failed',
-          `it accepts connections and answers nothing (Pair Setup M1: ${describeOutcome(m1)}; GET /accessories: ${describeOutcome(other)}). Is this the accessory's HAP port?`,
+          `it accepts connections and answers nothing (Pair Setup M1: ${describeOutcome(m1)}; GET ${this.profile.resource}: ${describeOutcome(other)}). Is this the accessory's HAP port?`,
         );
     }
     const { memory } = this.options;
     const left = memory?.identities() ?? [];
     if (left.length === 0) return false;
-    if (this.state === 'unpaired') {
+    if (this.state === 'unpaired' && !this.profile.servesPaired) {
       // Nothing of them got in, or somebody has reset the accessory since.
       for (const { identity } of left) memory?.forget(identity);
       return false;
     }
     this.sentIdentities.push(...left.map(({ identity }) => identity).reverse());
     this.keys.push(...left.map(({ identity }) => identity.ltsk));
-    if (this.state === 'foreign') this.state = 'unknown';
+    if (this.state === 'foreign' || this.profile.servesPaired) this.state = 'unknown';
     await this.settle();
     if ((this.state as KnownState) !== 'unpaired') return false;
     // It is free: what was not needed to open it opens nothing any more.
@@ -308,8 +314,13 @@ export class Bench {
     if (outcome.tlv.error === TlvError.Unavailable) {
       // With an identity of ours abroad it may be that one which got in: `settle` finds out.
       if (this.state !== 'ours') this.state = this.sentIdentities.length === 0 ? 'foreign' : 'unknown';
-    } else if (outcome.tlv.has(TlvType.PublicKey)) this.unpaired();
+    } else if (outcome.tlv.has(TlvType.PublicKey) && !this.mayBePaired) this.unpaired();
     return outcome;
+  }
+
+  /** M2 says nothing about pairings here, and there may be some of ours. */
+  private get mayBePaired(): boolean {
+    return this.profile.servesPaired && (this.state === 'ours' || this.sentIdentities.length > 0);
   }
 
   async sendM1(link: Link, items: readonly TlvItem[]): Promise<Outcome> {
@@ -340,6 +351,16 @@ export class Bench {
     this.admin = admin;
     if (accessory !== undefined) this.accessory = accessory;
     this.options.memory?.confirmed(admin, accessory);
+  }
+
+  /** Has the accessory show its code, where the user gave one; who does not answer to that is not asked again. */
+  async showCode(link: Link, path: string): Promise<void> {
+    if (this.options.codeGiven !== true || this.showsNoCode) return;
+    const outcome = await link.request(
+      { method: 'POST', path, body: new Uint8Array(0) },
+      this.options.patience.answer,
+    );
+    this.showsNoCode = outcome.kind !== 'reply';
   }
 
   /** A wrong proof the accessory may count. */
@@ -386,6 +407,8 @@ export class Bench {
     this.broken.delete(UNPAIRING);
     this.state = 'unknown';
     const outcome = await this.probe();
+    // Where M1 does not tell, our own keys do: none of them may open it now.
+    if (this.mayBePaired) await this.settle();
     if (outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Unavailable)
       throw new HookFailed(
         'reset',
@@ -492,6 +515,11 @@ export class Bench {
         error === TlvError.Unavailable || (outcome.kind === 'reply' && this.state === 'unknown');
       if (refused && (await this.recover())) continue;
       if (error === TlvError.Unavailable) this.state = 'foreign';
+      // No key of ours opens it: none of them is in it.
+      if (this.mayBePaired && outcome.kind === 'reply' && outcome.tlv?.has(TlvType.PublicKey) === true) {
+        for (const identity of [...this.sentIdentities]) this.forget(identity);
+        this.unpaired();
+      }
       if (this.state === 'unknown')
         throw new StepFailed(
           'PS-M1-01',

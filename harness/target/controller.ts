@@ -40,6 +40,7 @@ import {
   parseSetupCode,
   removePairing,
   srpConventions,
+  toInteger,
   Method,
   equal,
   hex,
@@ -86,6 +87,11 @@ export interface VerifyOptions {
   readonly housekeeping?: boolean;
   /** A point of low order in the place of the ephemeral key. */
   readonly lowOrder?: Bytes;
+}
+
+function asksTransient(flags: number | Bytes = 0): boolean {
+  const value = typeof flags === 'number' ? BigInt(flags) : toInteger(flags.toReversed());
+  return (value & BigInt(PairingFlag.Transient)) !== 0n;
 }
 
 /** How long M1 waits for another setup to end. */
@@ -145,7 +151,12 @@ export class Controller {
     };
     const identity = options.identity ?? this.newIdentity();
     const link = options.link ?? (await this.open());
-    const password = options.password ?? texts[options.code ?? 'right'];
+    const kind = asksTransient(options.flags) ? 'transient' : 'regular';
+    link.kind = kind;
+    const { transientCode, pinStart } = this.profile;
+    const fixed = kind === 'transient' && options.code !== 'wrong' ? transientCode : undefined;
+    const password = options.password ?? fixed ?? texts[options.code ?? 'right'];
+    if (kind === 'regular' && pinStart !== undefined) await this.bench.showCode(link, pinStart);
     return new PairSetup(this, link, password, identity, options);
   }
 

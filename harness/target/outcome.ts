@@ -135,14 +135,26 @@ export function tlvError(state: number, name?: TlvErrorName): Matcher {
     words: `HTTP 200, State=${state}, Error=${code === undefined ? '1…7' : `${code}(${tlvErrorName(code)})`} and nothing else`,
     event: 'reply',
     matches: (outcome) =>
-      okReply(outcome) &&
-      pairingType(outcome) &&
-      outcome.tlv !== undefined &&
-      outcome.tlv.items.length === 2 &&
-      outcome.tlv.state === state &&
-      outcome.tlv.error !== undefined &&
-      (code === undefined ? outcome.tlv.error >= 1 && outcome.tlv.error <= 7 : outcome.tlv.error === code),
+      refusedByStatus(outcome) ||
+      (okReply(outcome) &&
+        pairingType(outcome) &&
+        outcome.tlv !== undefined &&
+        outcome.tlv.items.length === 2 &&
+        outcome.tlv.state === state &&
+        outcome.tlv.error !== undefined &&
+        (code === undefined ? outcome.tlv.error >= 1 && outcome.tlv.error <= 7 : outcome.tlv.error === code)),
   };
+}
+
+/** An HTTP status that is a whole refusal in this dress, and nothing of a success beside it. */
+function refusedByStatus(outcome: Outcome): boolean {
+  return (
+    outcome.kind === 'reply' &&
+    outcome.profile.statusRefuses &&
+    outcome.http.status >= 400 &&
+    outcome.sealed === outcome.secured &&
+    !(outcome.tlv && hasSuccessItem(outcome.tlv))
+  );
 }
 
 /** The TLV error of a step with an HTTP status of its own: some controllers never read the body then (E21). */

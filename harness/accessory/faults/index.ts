@@ -1,5 +1,6 @@
 import { InputError } from '../../protocol/index.js';
 import type { Fault } from './fault.js';
+import { airplayFaults } from './airplay.js';
 import { announcementFaults } from './announcement.js';
 import { httpFaults } from './http.js';
 import { identityFaults } from './identity.js';
@@ -35,6 +36,7 @@ export const faults: readonly Fault[] = unique([
   ...identityFaults,
   ...securityFaults,
   ...announcementFaults,
+  ...airplayFaults,
 ]);
 
 /** A fault or a benign variant. @throws InputError when there is none of that name. */
