@@ -1,6 +1,14 @@
 import { randomInt } from 'node:crypto';
 import { suite } from '../suites/index.js';
-import { InputError, type SetupCode, aint, parseSetupCode, seededRandom } from './protocol/index.js';
+import {
+  AIRPLAY_CODE,
+  InputError,
+  type SetupCode,
+  aint,
+  airplayCode,
+  parseSetupCode,
+  seededRandom,
+} from './protocol/index.js';
 import { codeForms, redactReport, redactor, writeEvidence } from './report/index.js';
 import {
   type Case,
@@ -13,8 +21,11 @@ import {
 } from './runner/index.js';
 import {
   type AccessoryState,
+  type Address,
   type Bench,
   EMBEDDED_CODE,
+  type Feature,
+  isReceiver,
   Lifecycle,
   type Memory,
   addressKey,
@@ -27,7 +38,7 @@ import { version } from './version.js';
 
 /** What a run is about; the same for the command, for mocha and for programs. */
 export interface ConformanceOptions {
-  /** Setup code: `XXX-XX-XXX`, 8 digits or an `X-HM://` payload. */
+  /** Setup code: `XXX-XX-XXX`, 8 digits or an `X-HM://` payload; PIN or password of an AirPlay receiver. */
   readonly code?: string;
   /** Id globs; none means all. */
   readonly only?: readonly string[];
@@ -53,6 +64,10 @@ export interface ConformanceOptions {
   readonly expectations?: string;
   /** Milliseconds between two connections. */
   readonly pace?: number;
+  /** Start line of AirPlay requests; RTSP/1.0 unless given. */
+  readonly startLine?: 'HTTP/1.1' | 'RTSP/1.0';
+  /** What the accessory can do and does not announce. */
+  readonly declares?: readonly Feature[];
   /** Folder for the wire record of each check. */
   readonly evidence?: string;
   /** The command line for the report, without secrets. */
@@ -106,10 +121,12 @@ function needsCode(entry: Case): boolean {
 function codeOf(
   given: string | undefined,
   selected: readonly Case[],
-  embedded: boolean,
+  address: Address,
 ): SetupCode | undefined {
-  if (given !== undefined && given !== '') return parseSetupCode(given);
-  if (embedded) return EMBEDDED_CODE;
+  const receiver = isReceiver(address);
+  if (given !== undefined && given !== '') return receiver ? airplayCode(given) : parseSetupCode(given);
+  if (receiver) return airplayCode(AIRPLAY_CODE);
+  if (address.kind === 'embedded') return EMBEDDED_CODE;
   const needing = selected.filter(needsCode);
   if (needing.length === 0) return undefined;
   throw new InputError(
@@ -118,7 +135,7 @@ function codeOf(
 }
 
 /**
- * Plans a run against a target: `HOST:PORT`, `[IPv6]:PORT`, `hap://HOST:PORT`, or `embedded[:FAULT]`.
+ * Plans a run against a target: `HOST:PORT`, `[IPv6]:PORT`, `hap://HOST:PORT`, `airplay://HOST:PORT`, or `embedded[:FAULT]`.
  * @throws InputError naming what is wrong with the target or an option.
  */
 export function prepareRun(target: string, options: ConformanceOptions = {}): Prepared {
@@ -127,7 +144,7 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
   const selected = select(suite, { only, skip, levels });
   const seed = String(aint(options.seed ?? randomInt(1, 2 ** 32), 'seed', 0, Number.MAX_SAFE_INTEGER));
   const timeout = aint(options.timeout ?? defaultPatience.answer, 'timeout', 100, 600_000);
-  const code = codeOf(options.code, selected, address.kind === 'embedded');
+  const code = codeOf(options.code, selected, address);
   const random = seededRandom(seed);
   const kept =
     address.kind === 'tcp'
@@ -141,11 +158,15 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
     random,
     patience: patienceOf(timeout),
     hooks: life.hooks,
+    codeGiven: options.code !== undefined && options.code !== '',
+    ...(options.declares && { declares: options.declares }),
+    ...(options.startLine && { startLine: options.startLine }),
     pace: aint(options.pace ?? 0, 'pace', 0, 60_000),
     ...(state && { memory: withKept(state, kept) }),
   });
   const codes = [
-    ...(code === undefined ? [] : codeForms(code.dashed)),
+    // The default code of receivers is no secret, and its four digits stand in many a number.
+    ...(code === undefined || code.dashed === AIRPLAY_CODE ? [] : codeForms(code.dashed)),
     ...(options.code === undefined ? [] : [options.code]),
   ];
   const run = new Run({

@@ -31,7 +31,11 @@ export {
   FrameEncoder,
   concat,
   ED25519_ORDER,
+  AirPlayFeature,
   FeatureFlag,
+  airplayBit,
+  airplayFeatures,
+  declaresTransient,
   StatusFlag,
   txtNumber,
   deriveKey,
@@ -80,6 +84,7 @@ export {
   type PairVerify,
   type Reply,
   type Session,
+  type TransientSetup,
   answered,
   anyRefusal,
   anyReply,
@@ -92,12 +97,15 @@ export {
   otherError,
   plaintextReply,
   served,
+  servedWhilePaired,
   serverError,
   silence,
   success,
+  takeOver,
   tlvError,
   unauthorised,
 } from './target/index.js';
+export { header } from './wire/index.js';
 export { readAccessories, StepFailed } from './target/index.js';
 export { type Matcher } from './target/index.js';
 export { loadCatalogue } from './runner/catalogue.js';

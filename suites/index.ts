@@ -1,4 +1,5 @@
 import { loadCatalogue, loadCases } from '../harness/suite.js';
+import receiver from './airplay/receiver.js';
 import announcement from './discovery/announcement.js';
 import http from './http/messages.js';
 import persistence from './identity/persistence.js';
@@ -14,7 +15,10 @@ import administration from './pairings/administration.js';
 import changes from './pairings/changes.js';
 import rights from './pairings/rights.js';
 import grid from './tlv8/grid.js';
+import split from './transient/split.js';
+import transient from './transient/setup.js';
 import exclusions from './excluded.json' with { type: 'json' };
+import profiles from './profiles.json' with { type: 'json' };
 import requirements from './requirements.json' with { type: 'json' };
 import srp from './security/srp.js';
 import attacks from './security/attacks.js';
@@ -37,6 +41,8 @@ export const suite = loadCases(
     m5m6,
     errors,
     states,
+    transient,
+    split,
     verifyM1m2,
     verifyM3m4,
     verifyStates,
@@ -50,6 +56,8 @@ export const suite = loadCases(
     persistence,
     attacks,
     announcement,
+    receiver,
   ],
   catalogue,
+  profiles,
 );

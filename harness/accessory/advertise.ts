@@ -2,7 +2,6 @@ import { writeTxt } from '../protocol/index.js';
 import { Mdns, type MdnsRecord, type MulticastInterface } from '../wire/index.js';
 import type { Accessory } from './core.js';
 
-const SERVICE = '_hap._tcp.local';
 const ALL_SERVICES = '_services._dns-sd._udp.local';
 /** Seconds others may keep a record that names the host, and one that does not (RFC 6762 §10). */
 const HOST_TTL = 120;
@@ -13,6 +12,7 @@ const AGAIN = 1_000;
 /** Announces an accessory by mDNS: at the start, after every change, and to whoever asks. */
 export class Advertiser {
   private readonly mdns: Mdns;
+  private readonly service: string;
   private readonly instance: string;
   private readonly host: string;
   private readonly timers = new Set<NodeJS.Timeout>();
@@ -22,11 +22,13 @@ export class Advertiser {
     private readonly place: { readonly addresses: readonly string[]; readonly port: number },
     name: string,
     interfaces: readonly MulticastInterface[],
+    kind: 'hap' | 'airplay' = 'hap',
   ) {
-    this.instance = `${name}.${SERVICE}`;
+    this.service = `_${kind}._tcp.local`;
+    this.instance = `${name}.${this.service}`;
     this.host = `${name.replaceAll(/[^A-Za-z0-9-]/g, '-')}.local`;
     const own = new Set(
-      [SERVICE, ALL_SERVICES, this.instance, this.host].map((known) => known.toLowerCase()),
+      [this.service, ALL_SERVICES, this.instance, this.host].map((known) => known.toLowerCase()),
     );
     this.mdns = new Mdns(interfaces, {
       query: (questions) => {
@@ -55,14 +57,14 @@ export class Advertiser {
 
   private records(gone = false): MdnsRecord[] {
     const { addresses, port, txt } = this.accessory.announcement(this.place);
-    const { instance, host } = this;
+    const { instance, host, service } = this;
     const ttl = gone ? 0 : HOST_TTL;
     const about = gone ? 0 : OTHER_TTL;
     const shared = { ttl: about, flush: false };
     const own = { flush: true };
     return [
-      { type: 'PTR', name: SERVICE, ...shared, data: instance },
-      { type: 'PTR', name: ALL_SERVICES, ...shared, data: SERVICE },
+      { type: 'PTR', name: service, ...shared, data: instance },
+      { type: 'PTR', name: ALL_SERVICES, ...shared, data: service },
       { type: 'SRV', name: instance, ttl, ...own, data: { target: host, port } },
       { type: 'TXT', name: instance, ttl: about, ...own, data: writeTxt(txt) },
       ...addresses.map((address) => ({

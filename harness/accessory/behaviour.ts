@@ -1,10 +1,12 @@
 import {
   type Bytes,
+  FeatureFlag,
   type Identity,
   Length,
   MAX_PAIRINGS,
   MAX_TRIES,
   Method,
+  PairingFlag,
   Permission,
   type Random,
   type SessionKeys,
@@ -27,7 +29,9 @@ import {
   setupHash,
   sharedSecret,
   signedInfo,
+  splitKeys,
   srpConventions,
+  toInteger,
   verifySignature,
 } from '../protocol/index.js';
 import { type HttpMessage, encodeMessage } from '../wire/index.js';
@@ -71,6 +75,8 @@ export interface Requester {
   readonly id: Bytes;
   /** As they were when the session began. */
   readonly permissions?: number;
+  /** Nobody the accessory knows: a transient Pair Setup proved the code and nothing else. The id is a name for the session. */
+  readonly transient?: boolean;
 }
 
 /** A TLV8 request as the decisions about it see it. */
@@ -119,6 +125,14 @@ export interface SetupRequest {
   readonly secured: boolean;
 }
 
+/** What the Flags of an M1 ask for (seed 002 §2.3). */
+export interface SetupMode {
+  /** Pair Setup ends with M4, and frames begin behind it. */
+  readonly transient: boolean;
+  /** With `transient`: the verifier is kept for the next Pair Setup; alone: that one is used. */
+  readonly split: boolean;
+}
+
 /** Where an exchange stands: the last message we sent in it. */
 export type Progress = 'nothing' | 'm2' | 'm4';
 
@@ -144,6 +158,7 @@ export interface ProofClaim {
   /** As it came, of any length. */
   readonly received: Bytes;
   readonly failedAttempts: number;
+  readonly mode: SetupMode;
 }
 
 /** A signature in Pair Setup M5 or Pair Verify M3 and what it is checked with. */
@@ -259,6 +274,8 @@ export interface AccessRequest {
   readonly path: string;
   /** The controller whose Pair Verify secured this connection. */
   readonly verified: Requester | undefined;
+  /** A transient Pair Setup secured it. */
+  readonly transient: boolean;
   /** A Pair Verify M1 was answered on this connection. */
   readonly sawVerifyM1: boolean;
   /** Who a Pair Verify M3 on this connection said it was, right or wrong. */
@@ -357,8 +374,9 @@ export type EventPlacement = 'at-once' | 'inside-response' | 'sealed-when-queued
 
 /** What the accessory knows when it says who it is on the network. */
 export interface AnnouncedFacts {
-  /** The accessory's own identifier. */
+  /** The accessory's own identifier and LTPK (32 bytes). */
   readonly id: string;
+  readonly ltpk: Bytes;
   readonly pairings: readonly Pairing[];
   readonly failedAttempts: number;
   /** Since the accessory was started: changes of the pairings, and whether there was one at any time. */
@@ -499,8 +517,8 @@ export interface Behaviour {
   keepsExchangeAfter(event: 'refused-m1' | 'wrong-proof' | 'failed-m5'): boolean;
   /** The TLV error an M5 is refused with when somebody else has paired since its M1, or undefined to store it too. */
   refusesLateM5(): number | undefined;
-  /** The SRP password, dashes included (erratum E22). */
-  password(code: SetupCode, failedAttempts: number): string;
+  /** The SRP password of one exchange, dashes included (erratum E22). */
+  password(code: SetupCode, failedAttempts: number, mode: SetupMode): string;
   readonly convention: SrpConvention;
   /** The salt of one exchange, 16 bytes (seed 002 §2.4). */
   drawSalt(random: Random): Bytes;
@@ -542,11 +560,34 @@ export interface Behaviour {
   /** True to store the controller of M5 before its signature is checked. */
   readonly storesBeforeCheck: boolean;
   /** True to make the entry of the first controller when its M4 goes out, to be filled at M5. */
-  readonly reservesEntryAtM4: boolean;
+  reservesEntryAtM4(mode: SetupMode): boolean;
   /** True for an LTPK under which anybody's signature holds: refused in M5 and Add. */
   isWeakKey(ltpk: Bytes): boolean;
   /** Permissions of the controller that ran Pair Setup (seed 002 §6.1). */
   readonly firstPermissions: number;
+
+  // Transient and split Pair Setup (seed 001; seed 002 §2.3)
+
+  /** What an M1 asks for; Flags of 0 to 4 bytes, little-endian, and none together with PairSetupWithAuth. */
+  setupMode(m1: { method: number; flags: Bytes | undefined }): SetupMode;
+  /** The Flags of M2, or undefined for none (erratum E09). */
+  echoedFlags(mode: SetupMode): number | undefined;
+  /** True to keep the verifier of this Pair Setup in memory for a split one. */
+  keepsVerifier(mode: SetupMode): boolean;
+  /** True to use the verifier that was kept, where there is one. */
+  reusesVerifier(mode: SetupMode): boolean;
+  /** What a split Pair Setup meets when no verifier was kept: a TLV error, or undefined to make a new one. */
+  refusesSplit(mode: SetupMode): number | undefined;
+  /** True to switch the connection to frames behind M4. */
+  securesBehindM4(mode: SetupMode): boolean;
+  /** True to go on waiting for M5 behind an M4 that secured the connection. */
+  readonly keepsTransientExchange: boolean;
+  /** True to seal a transient M4 with the keys it only announces. */
+  readonly sealsTransientM4: boolean;
+  /** Keys of a session that a transient M4 begins; K is 64 bytes (erratum E08). */
+  transientKeys(K: Bytes): SessionKeys;
+  /** The HTTP status a request inside a transient session is refused with, or undefined to serve it as any other. */
+  transientStatus(request: { method: string; path: string }): number | undefined;
 
   // Pair Verify (seed 002 §3)
 
@@ -668,6 +709,16 @@ export interface Behaviour {
   beforeSending(reply: Reply): readonly TlvItem[];
   encode(step: Step | undefined, items: readonly TlvItem[]): Bytes;
 
+  /** What a path stands for, by the names HAP gives to resources; anything else is not found. */
+  route(path: string): string;
+  /** The only Method a path of pairings takes, or undefined for all. */
+  pairingsMethod(path: string): number | undefined;
+  /** What a session may read of the accessory where there is no attribute database. */
+  information(facts: { readonly id: string; readonly ltpk: Bytes }): string;
+  /** The version in the status line that answers a request of this version. */
+  responseVersion(request: string): string;
+  /** Headers that answer those of a request. */
+  answeringHeaders(request: HttpMessage): readonly (readonly [string, string])[];
   /** Media type of a pairing reply. */
   contentType(step: Step | undefined): string;
   /** False when this request stops the whole accessory: no answer to anyone until it is restarted. */
@@ -750,6 +801,11 @@ function isAdmin(pairing: Pairing): boolean {
   return (pairing.permissions & Permission.Admin) !== 0;
 }
 
+/** Transient and Split as the number that says so in Flags. */
+export function flagsOf({ transient, split }: SetupMode): number {
+  return (transient ? PairingFlag.Transient : 0) + (split ? PairingFlag.Split : 0);
+}
+
 function introduction(sub: TlvMessage): Introduction | undefined {
   const id = single(sub, TlvType.Identifier, 1, MAX_IDENTIFIER);
   const ltpk = single(sub, TlvType.PublicKey, Length.ltpk);
@@ -773,6 +829,17 @@ export function pieces(bytes: Bytes, size: number): readonly Bytes[] {
   for (let at = 0; at < bytes.length; at += size) out.push(bytes.subarray(at, at + size));
   return out;
 }
+
+const hapPaths: ReadonlySet<string> = new Set([
+  '/identify',
+  '/pair-setup',
+  '/pair-verify',
+  '/pairings',
+  '/accessories',
+  '/characteristics',
+  '/prepare',
+  '/resource',
+]);
 
 /** The accessory as the protocol wants it. */
 export const healthy: Behaviour = {
@@ -816,9 +883,25 @@ export const healthy: Behaviour = {
   refusesUnopenedM5: () => true,
   storesFirstController: true,
   storesBeforeCheck: false,
-  reservesEntryAtM4: false,
+  reservesEntryAtM4: () => false,
   isWeakKey: isSmallOrder,
   firstPermissions: Permission.Admin,
+
+  setupMode({ method, flags = new Uint8Array(0) }) {
+    const asked = method === Method.PairSetupWithAuth ? 0n : toInteger(flags.toReversed());
+    const has = (flag: number): boolean => (asked & BigInt(flag)) !== 0n;
+    return { transient: has(PairingFlag.Transient), split: has(PairingFlag.Split) };
+  },
+  echoedFlags: (mode) => (mode.split ? flagsOf(mode) : undefined),
+  keepsVerifier: ({ transient, split }) => transient && split,
+  reusesVerifier: ({ transient, split }) => split && !transient,
+  // The code does not change between two setups, so a new verifier opens to it as well.
+  refusesSplit: () => undefined,
+  securesBehindM4: ({ transient }) => transient,
+  keepsTransientExchange: false,
+  sealsTransientM4: false,
+  transientKeys: splitKeys,
+  transientStatus: () => 400,
 
   refusesVerify: () => undefined,
   curveKeyFrom: (m1) => single(m1, TlvType.PublicKey, Length.curveKey),
@@ -870,8 +953,14 @@ export const healthy: Behaviour = {
   removalFrom: (message) => single(message, TlvType.Identifier, 1, MAX_IDENTIFIER),
   updated: (_existing, wanted) => wanted,
   dropsEverything: (pairings) => !pairings.some(isAdmin),
-  endsSession: ({ requester, pairings }) => !pairings.some(({ id }) => equal(id, requester.id)),
+  endsSession: ({ requester, pairings }) =>
+    requester.transient !== true && !pairings.some(({ id }) => equal(id, requester.id)),
 
+  route: (path) => (hapPaths.has(path) ? path : '/unknown'),
+  pairingsMethod: () => undefined,
+  information: () => '',
+  responseVersion: () => 'HTTP/1.1',
+  answeringHeaders: () => [],
   takes: () => 0,
   answers: () => true,
   status: (reply) => reply.status,
@@ -917,7 +1006,7 @@ export const healthy: Behaviour = {
     port,
     txt: [
       ['c#', '1'],
-      ['ff', '0'],
+      ['ff', String(FeatureFlag.Software)],
       ['id', id],
       ['md', 'hapspec reference'],
       ['pv', '1.1'],

@@ -13,6 +13,7 @@ import {
   hex,
   openIgnoringTag,
   text,
+  utf8,
 } from '../protocol/index.js';
 import { type HttpMessage, HttpReader, header } from '../wire/index.js';
 import {
@@ -87,6 +88,8 @@ interface Response {
   readonly subscribed?: readonly Change[];
   /** The request was no HTTP. */
   readonly unreadable?: boolean;
+  /** Headers beyond those every response has. */
+  readonly headers?: readonly (readonly [string, string])[];
 }
 
 /** The secured half of a connection's life. */
@@ -116,6 +119,10 @@ interface Session {
   readonly taken: boolean;
   open: boolean;
 }
+
+/** What an AirPlay receiver says it understands. */
+const PUBLIC =
+  'ANNOUNCE, SETUP, RECORD, PAUSE, FLUSH, TEARDOWN, OPTIONS, GET_PARAMETER, SET_PARAMETER, POST, GET';
 
 const JSON_TYPE = 'application/hap+json';
 
@@ -210,6 +217,7 @@ export class Accessory {
     return this.device.behaviour.announces({
       ...place,
       id,
+      ltpk: this.identity.ltpk,
       pairings,
       failedAttempts,
       changes,
@@ -506,9 +514,10 @@ export class Accessory {
           : undefined;
     if (response !== undefined) {
       const { verified } = response;
-      const early = verified !== undefined && behaviour.sealsVerifyM4;
+      const sealsM4 = response.step === 'setup-m4' ? behaviour.sealsTransientM4 : behaviour.sealsVerifyM4;
+      const early = verified !== undefined && sealsM4;
       if (early) this.secure(session, verified);
-      this.send(session, response, sealed || early, out);
+      this.send(session, response, sealed || early, out, request);
       if (verified !== undefined && !early) this.secure(session, verified);
       if (verified !== undefined && behaviour.secondSession === 'ends-older')
         for (const older of this.sessionsOf(verified.requester.id, session.number)) out.push(this.end(older));
@@ -557,11 +566,20 @@ export class Accessory {
   /** The response, or undefined for silence. */
   private respond(session: Session, request: HttpMessage, now: number): Response | undefined {
     const { method } = request;
-    const [path = '', query = ''] = request.path.split('?', 2);
+    const [asked = '', query = ''] = request.path.split('?', 2);
+    const path = this.device.behaviour.route(asked);
     if (path !== '/pair-verify' && this.device.behaviour.endsVerifyOnOtherRequest) session.verify.forget();
+    const barred =
+      session.secured?.requester.transient === true
+        ? this.device.behaviour.transientStatus({ method, path })
+        : undefined;
+    if (barred !== undefined) return { status: barred };
+    if (path === '*' && method === 'OPTIONS') return { status: 200, headers: [['Public', PUBLIC]] };
+    if (path === '/pair-pin-start') return { status: method === 'POST' ? 200 : 405 };
+    if (path === '/info') return this.information(method);
     if (path === '/identify') return this.identify(method);
     if (path === '/pair-setup' || path === '/pair-verify' || path === '/pairings')
-      return this.respondPairing(session, path, request, now);
+      return this.respondPairing(session, path, request, now, this.device.behaviour.pairingsMethod(asked));
     const methods = protectedPaths.get(path);
     if (methods === undefined) return { status: 404 };
     if (this.requester(session, method, path) === undefined)
@@ -584,6 +602,7 @@ export class Accessory {
     path: '/pair-setup' | '/pair-verify' | '/pairings',
     request: HttpMessage,
     now: number,
+    only: number | undefined,
   ): Response | undefined {
     if (request.method !== 'POST') return { status: 405 };
     const message = this.device.behaviour.decode(request.body);
@@ -594,9 +613,10 @@ export class Accessory {
     }
     if (path === '/pair-setup') {
       const situation = { ...this.setupElsewhere(session, now), secured: session.secured !== undefined };
-      const response = this.finish(this.setup.handle(session.number, message, situation));
+      const { reply, verified } = this.setup.handle(session.number, message, situation);
+      const response = this.finish(reply);
       if (response?.refused === true) session.verify.setupRefused = true;
-      return response;
+      return response && verified ? { ...response, verified } : response;
     }
     if (path === '/pair-verify') {
       // A second Pair Verify inside a session would have to switch keys in the middle of it.
@@ -608,7 +628,15 @@ export class Accessory {
     }
     const requester = this.requester(session, request.method, path);
     if (requester === undefined) return { status: 470 };
+    if (only !== undefined && message.get(TlvType.Method)?.[0] !== only) return { status: 400 };
     return this.finish(handlePairings(this.device, message, requester));
+  }
+
+  private information(method: string): Response {
+    if (method !== 'GET') return { status: 405 };
+    const { id, ltpk } = this.identity;
+    const body = utf8(this.device.behaviour.information({ id: text(id), ltpk }));
+    return { status: 200, body, contentType: 'text/x-apple-plist+xml' };
   }
 
   private identify(method: string): Response {
@@ -619,13 +647,16 @@ export class Accessory {
 
   private requester(session: Session, method: string, path: string): Requester | undefined {
     const { behaviour, pairings } = this.device;
-    const verified = session.secured?.requester ?? session.unsealed;
+    const owner = session.secured?.requester ?? session.unsealed;
+    const transient = owner?.transient === true;
+    const verified = transient ? undefined : owner;
     const { sawM1, claimed } = session.verify;
     const { lastVerified } = this;
     return behaviour.servesAs({
       method,
       path,
       verified,
+      transient,
       sawVerifyM1: sawM1,
       claimed,
       lastVerified,
@@ -673,7 +704,7 @@ export class Accessory {
     const { secured: old } = session;
     const keys = old === undefined ? fresh : behaviour.rekeyed({ former: old.keys, fresh });
     const former = old && { keys: old.keys, counter: old.decoder.counter };
-    this.lastVerified = requester;
+    if (requester.transient !== true) this.lastVerified = requester;
     const decoder: FrameDecoder = new FrameDecoder((count, length, sealed) => {
       const outwards = { inMessage: 0, event: false, eventCount: 0n, everywhere: 0n };
       const counter = behaviour.frameCounter({ direction: 'in', count, other: secured.sent, ...outwards });
@@ -714,10 +745,21 @@ export class Accessory {
     this.device.carry({ session: knownSession(secured) });
   }
 
-  private send(session: Session, response: Response, sealed: boolean, out: Reaction[]): void {
+  private send(
+    session: Session,
+    response: Response,
+    sealed: boolean,
+    out: Reaction[],
+    request?: HttpMessage,
+  ): void {
     const { behaviour } = this.device;
     const { step, status, unreadable = false } = response;
-    const message = encodeResponse(behaviour, response, behaviour.extraHeaders(this.device.code));
+    const extra = [
+      ...(request === undefined ? [] : behaviour.answeringHeaders(request)),
+      ...(response.headers ?? []),
+      ...behaviour.extraHeaders(this.device.code),
+    ];
+    const message = encodeResponse(behaviour, response, extra, request?.version);
     const secured =
       sealed && behaviour.sealsMessage({ kind: 'response', status, unreadable })
         ? session.secured
@@ -871,8 +913,9 @@ function encodeResponse(
   behaviour: Behaviour,
   { status, body, contentType }: Response,
   extra: readonly (readonly [string, string])[] = [],
+  version = 'HTTP/1.1',
 ): Bytes {
-  const startLine = `HTTP/1.1 ${status} ${reasons[status] ?? 'Unknown'}`;
+  const startLine = `${behaviour.responseVersion(version)} ${status} ${reasons[status] ?? 'Unknown'}`;
   // A 204 has no Content-Length (RFC 9110 §8.6); with one, controllers have waited for a body.
   if (status === 204) return behaviour.write({ startLine, headers: extra, body: undefined });
   if (body === undefined) return behaviour.write({ startLine, headers: extra, body: new Uint8Array(0) });

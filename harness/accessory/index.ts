@@ -1,4 +1,5 @@
 /** The reference accessory, its faults, and what serves it. */
+export * from './dress.js';
 export * from './advertise.js';
 export * from './behaviour.js';
 export * from './core.js';

@@ -18,9 +18,12 @@ import {
   sign,
   signedInfo,
   toInteger,
+  utf8,
+  type Verifier,
 } from '../protocol/index.js';
-import type { ConnectionEnd, Pairing, PairingRequest, Progress, Reply } from './behaviour.js';
+import type { ConnectionEnd, Pairing, PairingRequest, Progress, Reply, SetupMode } from './behaviour.js';
 import type { Device } from './device.js';
+import type { Verified } from './pair-verify.js';
 import { type ReplyContext, answer, failure, refusal, single } from './reply.js';
 
 interface Exchange {
@@ -30,6 +33,14 @@ interface Exchange {
   secret: Bytes | undefined;
   /** Flags of its M1, as they came. */
   readonly flags: Bytes | undefined;
+  /** What they ask for. */
+  readonly mode: SetupMode;
+}
+
+interface Answer {
+  readonly reply: Reply;
+  /** The session that a transient M4 begins. */
+  readonly verified?: Verified;
 }
 
 /** What an M1 meets. */
@@ -52,6 +63,8 @@ export class PairSetup {
   private readonly failures = new Map<number, number>();
   /** Connections an M5 was refused on. */
   private readonly refusedM5 = new Set<number>();
+  /** The verifier a split Pair Setup is to use again; gone with the power. */
+  private kept: Verifier | undefined;
 
   constructor(private readonly device: Device) {}
 
@@ -80,22 +93,23 @@ export class PairSetup {
     return (owner === undefined ? undefined : this.exchanges.get(owner))?.after ?? 'nothing';
   }
 
-  handle(connection: number, message: TlvMessage, situation: Situation): Reply {
+  handle(connection: number, message: TlvMessage, situation: Situation): Answer {
     const { behaviour, random } = this.device;
     const request: PairingRequest = { endpoint: 'pair-setup', message };
     const after = this.progress(connection);
     const context = { endpoint: 'pair-setup', after, request: message, random } as const;
     const state = behaviour.isMalformed(request) ? undefined : behaviour.stateOf(request);
-    if (state === 1) return this.m2({ step: 'setup-m2', ...context }, connection, message, situation);
+    if (state === 1)
+      return { reply: this.m2({ step: 'setup-m2', ...context }, connection, message, situation) };
     if (state === 3) return this.m4({ step: 'setup-m4', ...context }, connection, message);
     if (state === 5) {
       const reply = this.m6({ step: 'setup-m6', ...context }, connection, message);
       if (reply.status !== 200 || reply.items.some(({ type }) => type === TlvType.Error))
         this.refusedM5.add(connection);
-      return reply;
+      return { reply };
     }
     this.drop(connection);
-    return refusal({ step: undefined, ...context });
+    return { reply: refusal({ step: undefined, ...context }) };
   }
 
   /** Whatever is wrong ends the exchange: a second guess needs a new M1, and so a new B. */
@@ -131,31 +145,40 @@ export class PairSetup {
     }
     if (message.has(TlvType.Flags) && single(message, TlvType.Flags, 0, 4) === undefined)
       return refusal(context);
-    const verifier = makeVerifier(
-      behaviour.password(device.code, device.failedAttempts),
-      behaviour.drawSalt(random),
-    );
+    const flags = message.get(TlvType.Flags);
+    const mode = behaviour.setupMode({ method: message.get(TlvType.Method)?.[0] ?? 0, flags });
+    const unready = mode.split && this.kept === undefined ? behaviour.refusesSplit(mode) : undefined;
+    if (unready !== undefined) return failure(context, 2, unready);
+    const reused = behaviour.reusesVerifier(mode) ? this.kept : undefined;
+    // A salt is drawn in any case: what is drawn later must not depend on whether one was kept.
+    const salt = behaviour.drawSalt(random);
+    const verifier =
+      reused ?? makeVerifier(behaviour.password(device.code, device.failedAttempts, mode), salt);
+    // What was kept is good for the next Pair Setup and for no other.
+    this.kept = reused;
     const srp = new SrpServer(verifier, toInteger(behaviour.drawExponent(random)), behaviour.convention);
     if (behaviour.setupContention !== 'parallel') this.exchanges.clear();
-    const begun = { after: 'm2', srp, secret: undefined, flags: message.get(TlvType.Flags) } as const;
+    const begun = { after: 'm2', srp, secret: undefined, flags, mode } as const;
     this.exchanges.set(connection, before !== undefined && !behaviour.secondM1Replaces ? before : begun);
     const facts: ReplyContext & Pick<Reply, 'verifier'> = { ...context, verifier: verifier.v };
-    return answer(facts, setupM2(srp.B, verifier.salt));
+    return answer(facts, setupM2(srp.B, verifier.salt, behaviour.echoedFlags(mode)));
   }
 
-  private m4(context: ReplyContext, connection: number, message: TlvMessage): Reply {
+  private m4(context: ReplyContext, connection: number, message: TlvMessage): Answer {
     const { device } = this;
     const { behaviour } = device;
     const exchange = this.take(connection);
     const A = single(message, TlvType.PublicKey, ...behaviour.publicKeyLengths);
     const received = single(message, TlvType.Proof, 0, Infinity);
-    if (exchange === undefined || !behaviour.takesM3After(exchange.after)) return refusal(context);
+    if (exchange === undefined || !behaviour.takesM3After(exchange.after)) return { reply: refusal(context) };
     if (A === undefined || received === undefined) {
       this.count(behaviour.afterMalformedM3(device.failedAttempts));
-      return behaviour.refusesMalformedM3
+      const reply = behaviour.refusesMalformedM3
         ? refusal(context)
         : answer(context, setupM4(device.random.bytes(Length.proof)));
+      return { reply };
     }
+    const { mode } = exchange;
     const session = exchange.srp.session(A);
     const serverProof = session.proveWith(received);
     const facts: ReplyContext & Pick<Reply, 'serverProof' | 'controllerProof' | 'secret'> = {
@@ -166,22 +189,28 @@ export class PairSetup {
     };
     const { B, verifier } = exchange.srp;
     const { failedAttempts } = device;
-    const claim = { A, B, salt: verifier.salt, expected: session.M1, received, failedAttempts };
+    const claim = { A, B, salt: verifier.salt, expected: session.M1, received, failedAttempts, mode };
     if (behaviour.refusesPublicKey(A) || !behaviour.proofMatches(claim)) {
       if (behaviour.keepsExchangeAfter('wrong-proof')) this.exchanges.set(connection, exchange);
       if (received.length !== Length.proof) {
         this.count(behaviour.afterMalformedM3(device.failedAttempts));
-        return refusal(facts);
+        return { reply: refusal(facts) };
       }
       this.failures.set(connection, (this.failures.get(connection) ?? 0) + 1);
       this.count(behaviour.countsFailure(device.failedAttempts));
-      return failure(facts, 4, behaviour.wrongProofError(device.failedAttempts));
+      return { reply: failure(facts, 4, behaviour.wrongProofError(device.failedAttempts)) };
     }
     this.count(0);
-    this.exchanges.set(connection, { ...exchange, after: 'm4', secret: session.K });
+    if (behaviour.keepsVerifier(mode)) this.kept = verifier;
+    const secures = behaviour.securesBehindM4(mode);
+    if (!secures || behaviour.keepsTransientExchange)
+      this.exchanges.set(connection, { ...exchange, after: 'm4', secret: session.K });
     device.carry({ setupSecret: session.K });
-    if (behaviour.reservesEntryAtM4) device.put(reservedEntry);
-    return answer(facts, setupM4(serverProof));
+    if (behaviour.reservesEntryAtM4(mode)) device.put(reservedEntry);
+    const reply = answer(facts, setupM4(serverProof));
+    if (!secures) return { reply };
+    const requester = { id: utf8(`transient ${connection}`), transient: true };
+    return { reply, verified: { requester, keys: behaviour.transientKeys(session.K) } };
   }
 
   /** Every change of the counter is stored. */
@@ -218,7 +247,7 @@ export class PairSetup {
     const { id, ltpk, signature } = controller;
     const info = signedInfo(deriveKey('Pair-Setup-Controller-Sign', secret), id, ltpk);
     const pairing = { id: behaviour.identifierAsStored(id), ltpk, permissions: behaviour.firstPermissions };
-    if (behaviour.reservesEntryAtM4) device.remove(reservedEntry.id);
+    if (exchange !== undefined && behaviour.reservesEntryAtM4(exchange.mode)) device.remove(reservedEntry.id);
     const late = device.pairings.length > 0 ? behaviour.refusesLateM5() : undefined;
     if (behaviour.storesBeforeCheck) device.put(pairing);
     if (behaviour.isWeakKey(ltpk)) return failure(context, 6, TlvError.Authentication);

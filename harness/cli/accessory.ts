@@ -4,10 +4,13 @@ import {
   Accessory,
   Advertiser,
   CATEGORY,
+  type Dress,
   SETUP_ID,
   fileStore,
   faults,
   findFault,
+  hapDress,
+  healthyIn,
   latencies,
   memoryStore,
   startServer,
@@ -16,7 +19,10 @@ import {
 } from '../accessory/index.js';
 import {
   InputError,
+  AIRPLAY_CODE,
+  type SetupCode,
   aint,
+  airplayCode,
   formatSetupPayload,
   isTrivialCode,
   parseSetupCode,
@@ -29,7 +35,7 @@ import { didYouMean } from './nearest.js';
 export interface AccessoryFlags {
   readonly port: string;
   readonly host: string;
-  readonly code: string;
+  readonly code?: string;
   readonly state?: string;
   readonly fault?: string;
   readonly seed?: string;
@@ -37,7 +43,34 @@ export interface AccessoryFlags {
   readonly advertise?: boolean;
   readonly name?: string;
   readonly listFaults?: boolean;
+  /** An AirPlay receiver instead of a HAP accessory, with the default code or one of these. */
+  readonly airplay?: boolean;
+  readonly pin?: string;
+  readonly password?: string;
 }
+
+/** What the accessory is, and its code. @throws InputError for options that contradict each other. */
+function dressOf(flags: AccessoryFlags): { dress: Dress; code: SetupCode } {
+  const { airplay = false, pin, password, code } = flags;
+  if (!airplay) {
+    const given = pin !== undefined ? '--pin' : password !== undefined ? '--password' : undefined;
+    if (given !== undefined) throw new InputError(`${given}: only a receiver has one: give --airplay too`);
+    return { dress: hapDress, code: parseSetupCode(code ?? DEFAULT_CODE) };
+  }
+  if (code !== undefined)
+    throw new InputError('--code: a receiver has a PIN or a password: give --pin or --password');
+  if (pin !== undefined && password !== undefined)
+    throw new InputError('--pin and --password: a receiver asks for one of them');
+  if (pin !== undefined && !/^\d{4}$/.test(pin)) throw new InputError('--pin: expected 4 digits');
+  const secret = pin !== undefined ? 'pin' : password !== undefined ? 'password' : undefined;
+  return {
+    dress: { kind: 'airplay', ...(secret && { secret }) },
+    code: airplayCode(pin ?? password ?? AIRPLAY_CODE),
+  };
+}
+
+/** The setup code of a HAP accessory unless another is given. */
+const DEFAULT_CODE = '031-45-154';
 
 /** The names, stories and requirements of all faults, and the benign variants. */
 export function listFaults(): string {
@@ -65,8 +98,9 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
     console.log(listFaults());
     return 0;
   }
-  const code = parseSetupCode(flags.code);
-  if (isTrivialCode(code))
+  const asked = dressOf(flags);
+  const { code } = asked;
+  if (asked.dress.kind === 'hap' && isTrivialCode(code))
     throw new InputError('setup code: this one is forbidden because it is guessed first; take another');
   if (!/^\d{1,5}$/.test(flags.port))
     throw new InputError(`--port: expected a number from 0 to 65535, got "${flags.port}"`);
@@ -77,6 +111,13 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
         flags.fault,
         faults.map(({ name }) => name),
       )} "hapspec accessory --list-faults" shows them`,
+    );
+  const fault = flags.fault === undefined ? undefined : findFault(flags.fault);
+  if (fault !== undefined && (fault.dress ?? hapDress).kind !== asked.dress.kind)
+    throw new InputError(
+      fault.dress?.kind === 'airplay'
+        ? `--fault ${fault.name}: it is one of receivers: give --airplay too`
+        : `--fault ${fault.name}: it is one of HAP accessories, and --airplay is given`,
     );
   if (flags.latency !== undefined && !(flags.latency in latencies))
     throw new InputError(`--latency ${flags.latency}: expected one of ${Object.keys(latencies).join(', ')}`);
@@ -95,7 +136,7 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
     random: seededRandom(flags.seed ?? randomBytes(16).toString('hex')),
     store: flags.state === undefined ? memoryStore() : fileStore(flags.state),
     ...(flags.latency !== undefined && { latency: latencies[flags.latency]! }),
-    ...(flags.fault !== undefined && { behaviour: twin(findFault(flags.fault)) }),
+    behaviour: fault === undefined ? healthyIn(asked.dress) : twin({ ...fault, dress: asked.dress }),
   });
   const listener = await startServer({ accessory, host: flags.host, port }).catch(
     (error: NodeJS.ErrnoException) => {
@@ -116,13 +157,16 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
       { addresses: addressesOf(flags.host), port: listener.port },
       name,
       interfaces,
+      asked.dress.kind,
     );
-  const payload = formatSetupPayload({ code, flags: 2, category: CATEGORY, version: 0, setupId: SETUP_ID });
   console.log(`listening on ${flags.host}:${listener.port}`);
-  console.log(
-    `accessory ${text(accessory.identity.id)}, ${accessory.pairings.length} pairings, setup code ${code.dashed}, ${payload}`,
-  );
-  if (flags.fault !== undefined) console.log(`fault ${flags.fault}: ${findFault(flags.fault).story}`);
+  const known = `${text(accessory.identity.id)}, ${accessory.pairings.length} pairings`;
+  if (asked.dress.kind === 'airplay') console.log(`receiver ${known}, code ${code.dashed}`);
+  else {
+    const payload = formatSetupPayload({ code, flags: 2, category: CATEGORY, version: 0, setupId: SETUP_ID });
+    console.log(`accessory ${known}, setup code ${code.dashed}, ${payload}`);
+  }
+  if (fault !== undefined) console.log(`fault ${fault.name}: ${fault.story}`);
   await new Promise<void>((resolve) => {
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);

@@ -26,6 +26,8 @@ export const configKeys = {
   expectations: 'string',
   evidence: 'string',
   pace: 'number',
+  startLine: 'string',
+  declares: 'list',
 } as const satisfies Record<string, 'string' | 'number' | 'boolean' | 'list'>;
 
 export type ConfigKey = keyof typeof configKeys;

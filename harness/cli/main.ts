@@ -26,11 +26,17 @@ function program(exit: (code: number) => void): Command {
     .description('run the suite against an accessory')
     .argument(
       '[TARGET]',
-      'HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, HOST (port by mDNS), or embedded[:FAULT] (default embedded)',
+      'HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, airplay://HOST:PORT, HOST (port by mDNS), or embedded[:FAULT] (default embedded)',
     )
     .option(
       '--code <XXX-XX-XXX>',
-      'setup code: XXX-XX-XXX, 8 digits or an X-HM:// payload (env HAPSPEC_CODE)',
+      'setup code: XXX-XX-XXX, 8 digits or an X-HM:// payload; PIN or password of a receiver (env HAPSPEC_CODE)',
+    )
+    .option('--start-line <LINE>', 'of AirPlay requests: rtsp (default) or http')
+    .option(
+      '--declares <FEATURE>',
+      'what the accessory can do and does not announce: transient or mfi (repeatable)',
+      collect,
     )
     .option('--junit <FILE>', 'write a JUnit report, kept current while the run goes on')
     .option('--json <FILE>', 'write a JSON report')
@@ -82,7 +88,10 @@ function program(exit: (code: number) => void): Command {
     .description('serve the reference accessory, healthy or with one fault')
     .option('--port <N>', 'port to listen on, 0 lets the system choose', '51826')
     .option('--host <ADDRESS>', 'address to listen on', '127.0.0.1')
-    .option('--code <XXX-XX-XXX>', 'setup code', '031-45-154')
+    .option('--code <XXX-XX-XXX>', 'setup code (default 031-45-154)')
+    .option('--airplay', 'an AirPlay receiver, with the default code 3939')
+    .option('--pin <NNNN>', 'a receiver that shows this PIN')
+    .option('--password <TEXT>', 'a receiver with this password')
     .option('--state <DIR>', 'keep identity and pairings in this folder')
     .option('--fault <NAME>', 'with this fault')
     .option('--seed <N>', 'draw everything random from this')

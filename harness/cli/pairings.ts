@@ -1,6 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { DEFAULT_STATE, withKept } from '../conformance.js';
-import { InputError, Permission, aint, hex, parseSetupCode, seededRandom, text } from '../protocol/index.js';
+import {
+  AIRPLAY_CODE,
+  InputError,
+  Permission,
+  type SetupCode,
+  aint,
+  airplayCode,
+  hex,
+  parseSetupCode,
+  seededRandom,
+  text,
+} from '../protocol/index.js';
 import { resolveTarget } from './discover.js';
 import { printable } from '../report/index.js';
 import {
@@ -10,6 +21,7 @@ import {
   StepFailed,
   addressKey,
   benchFor,
+  isReceiver,
   openState,
   parseAddress,
 } from '../target/index.js';
@@ -29,6 +41,11 @@ interface Kept {
   readonly kept: AccessoryState;
 }
 
+function codeOf(given: string | undefined, receiver: boolean): SetupCode | undefined {
+  if (given === undefined || given === '') return receiver ? airplayCode(AIRPLAY_CODE) : undefined;
+  return receiver ? airplayCode(given) : parseSetupCode(given);
+}
+
 async function open(target: string, flags: PairingFlags): Promise<Kept> {
   const address = parseAddress(await resolveTarget(target));
   if (address.kind === 'embedded')
@@ -41,7 +58,8 @@ async function open(target: string, flags: PairingFlags): Promise<Kept> {
   const state = openState(dir, addressKey(address));
   const kept = openState(dir, `${addressKey(address)} kept`);
   const bench = benchFor(address, {
-    code: code === undefined || code === '' ? undefined : parseSetupCode(code),
+    code: codeOf(code, isReceiver(address)),
+    codeGiven: code !== undefined && code !== '',
     // Not from a seed: this pairing stays, and its key must not follow from anything printed.
     random: seededRandom(randomBytes(16).toString('hex')),
     patience: { ...defaultPatience, answer },

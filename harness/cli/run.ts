@@ -11,7 +11,7 @@ import {
 } from '../runner/index.js';
 import { resolveTarget } from './discover.js';
 import { suite } from '../../suites/index.js';
-import { type Bench, HookFailed } from '../target/index.js';
+import { type Bench, type Feature, HookFailed } from '../target/index.js';
 import { Unreachable } from '../wire/index.js';
 import { version } from '../version.js';
 
@@ -37,6 +37,8 @@ export interface RunFlags {
   readonly destructive?: boolean;
   readonly dryRun?: boolean;
   readonly evidence?: string;
+  readonly startLine?: string;
+  readonly declares?: readonly string[];
 }
 
 /** Reports are written at most this often while a run goes on (real milliseconds), and once at its end. */
@@ -53,6 +55,20 @@ function levelsOf(words: readonly string[]): Level[] {
     const level = word.toUpperCase();
     if (level === 'MUST' || level === 'SHOULD' || level === 'VARIES') return level;
     throw new InputError(`--level: expected must, should or varies, got "${word}"`);
+  });
+}
+
+function startLineOf(word: string | undefined): 'HTTP/1.1' | 'RTSP/1.0' | undefined {
+  if (word === undefined) return undefined;
+  if (word === 'http') return 'HTTP/1.1';
+  if (word === 'rtsp') return 'RTSP/1.0';
+  throw new InputError(`--start-line: expected rtsp or http, got "${word}"`);
+}
+
+function featuresOf(words: readonly string[]): Feature[] {
+  return words.map((word) => {
+    if (word === 'transient' || word === 'mfi') return word;
+    throw new InputError(`--declares: expected transient or mfi, got "${word}"`);
   });
 }
 
@@ -85,9 +101,12 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   const state = flags.state ?? process.env['HAPSPEC_STATE'];
   if (flags.destructive && flags.reset === undefined && !wanted.startsWith('embedded'))
     throw new InputError('--destructive: these checks lock the accessory, so they need --reset CMD too');
+  const startLine = startLineOf(flags.startLine);
   const target = await resolveTarget(wanted);
   const prepared = prepareRun(target, {
     ...(code !== undefined && { code }),
+    ...(startLine !== undefined && { startLine }),
+    declares: featuresOf(flags.declares ?? []),
     ...(timeout !== undefined && { timeout }),
     ...(seed !== undefined && { seed }),
     ...(attempts !== undefined && { attempts }),
@@ -258,6 +277,8 @@ function commandLine(target: string, flags: RunFlags): string {
   for (const pattern of flags.skip ?? []) words.push('--skip', `'${pattern}'`);
   for (const level of flags.level ?? []) words.push('--level', level);
   if (flags.timeout !== undefined) words.push('--timeout', String(flags.timeout));
+  if (flags.startLine !== undefined) words.push('--start-line', flags.startLine);
+  for (const feature of flags.declares ?? []) words.push('--declares', feature);
   if (flags.strict) words.push('--strict');
   if (flags.attempts !== undefined) words.push('--attempts', String(flags.attempts));
   for (const hook of ['launch', 'reset', 'restart'] as const)

@@ -112,7 +112,7 @@ export class PairSetupController {
     private readonly leadingZero?: GroundValue,
   ) {}
 
-  m1(method?: number, flags?: number): TlvItem[] {
+  m1(method?: number, flags?: number | Bytes): TlvItem[] {
     return setupM1(method, flags);
   }
 

@@ -111,6 +111,45 @@ export function airplayFeatures(value: string): bigint | undefined {
   return BigInt(`0x${match[1]!}`) | (BigInt(`0x${match[2] ?? '0'}`) << 32n);
 }
 
+/** Bits of AirPlay's `features` that pairing depends on. */
+export const AirPlayFeature = {
+  Encryption: 38,
+  SystemPairing: 43,
+  HomeKitPairing: 46,
+  TransientPairing: 48,
+  MfiPairSetup: 51,
+} as const;
+
+/** Bits of AirPlay's status `flags`. */
+export const AirPlayStatus = {
+  AudioCable: 4,
+  PinRequired: 8,
+  PasswordRequired: 0x80,
+  OneTimePairing: 0x200,
+} as const;
+
+/** The default code of AirPlay (seed 001). */
+export const AIRPLAY_CODE = '3939';
+
+/** One bit of `features`; false where they are not announced. */
+export function airplayBit(txt: Txt, bit: number): boolean {
+  const features = airplayFeatures(txt.get('features') ?? '') ?? 0n;
+  return ((features >> BigInt(bit)) & 1n) === 1n;
+}
+
+/** True where a transient Pair Setup with the default code has to work: nothing asks for a PIN, a password or a member of the home. */
+export function declaresTransient(txt: Txt): boolean {
+  const { SystemPairing, TransientPairing } = AirPlayFeature;
+  const { PinRequired, PasswordRequired, OneTimePairing } = AirPlayStatus;
+  const flags = Number(/^0x[0-9a-f]{1,8}$/i.test(txt.get('flags') ?? '') ? txt.get('flags') : 0);
+  const barred = (flags & (PinRequired | PasswordRequired | OneTimePairing)) !== 0;
+  const password = /^(1|true)$/i.test(txt.get('pw') ?? '');
+  const everybody = (txt.get('acl') ?? '0') === '0';
+  return (
+    (airplayBit(txt, SystemPairing) || airplayBit(txt, TransientPairing)) && !barred && !password && everybody
+  );
+}
+
 const airplayBits: readonly (readonly [bit: bigint, words: string])[] = [
   [14n, 'FairPlay'],
   [26n, 'MFi authentication'],

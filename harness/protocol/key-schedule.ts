@@ -55,6 +55,11 @@ export interface SessionKeys {
   readonly toController: Bytes;
 }
 
+/** Keys after a transient M4 under HAP's own names (erratum E08); `K` is the 64-byte key of Pair Setup. */
+export function splitKeys(K: Bytes): SessionKeys {
+  return { toAccessory: deriveKey('Split-Controller', K), toController: deriveKey('Split-Accessory', K) };
+}
+
 /** Keys after Pair Verify M4 (seed 002 §4); `shared` is the X25519 secret. */
 export function controlKeys(shared: Bytes): SessionKeys {
   return { toAccessory: deriveKey('Control-Write', shared), toController: deriveKey('Control-Read', shared) };

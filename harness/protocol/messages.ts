@@ -4,14 +4,17 @@ import { type TlvItem, integerValue, tlv } from './tlv8.js';
 
 /** Each pairing message as the list of its items, before encoding or sealing; both roles build theirs here. */
 
-export function setupM1(method: number = Method.PairSetup, flags?: number): TlvItem[] {
+/** `flags` as a number of the least bytes it takes, or as bytes (seed 002 §2.3). */
+export function setupM1(method: number = Method.PairSetup, flags?: number | Bytes): TlvItem[] {
   const items = [tlv(TlvType.Method, method), tlv(TlvType.State, 1)];
-  return flags === undefined ? items : [...items, tlv(TlvType.Flags, integerValue(flags))];
+  if (flags === undefined) return items;
+  return [...items, tlv(TlvType.Flags, typeof flags === 'number' ? integerValue(flags) : flags)];
 }
 
-/** B up to 384 bytes, salt 16 bytes (seed 002 §2.4). */
-export function setupM2(B: Bytes, salt: Bytes): TlvItem[] {
-  return [tlv(TlvType.State, 2), tlv(TlvType.PublicKey, B), tlv(TlvType.Salt, salt)];
+/** B up to 384 bytes, salt 16 bytes (seed 002 §2.4); Flags where a split Pair Setup is granted. */
+export function setupM2(B: Bytes, salt: Bytes, flags?: number): TlvItem[] {
+  const items = [tlv(TlvType.State, 2), tlv(TlvType.PublicKey, B), tlv(TlvType.Salt, salt)];
+  return flags === undefined ? items : [...items, tlv(TlvType.Flags, integerValue(flags))];
 }
 
 /** A 384 bytes, proof 64 bytes (seed 002 §2.5). */

@@ -43,12 +43,26 @@ export function parseSetupCode(input: string): SetupCode {
   );
 }
 
+/**
+ * The code of an AirPlay receiver: a PIN or a password of 1 to 64 characters, used as it stands.
+ * @throws InputError that does not repeat the text given.
+ */
+export function airplayCode(input: string): SetupCode {
+  if (input.length < 1 || input.length > 64)
+    throw new InputError(
+      `AirPlay code: expected a PIN or password of 1 to 64 characters, got ${input.length}`,
+    );
+  return { dashed: input, digits: input };
+}
+
 export function isTrivialCode(code: SetupCode): boolean {
   return disallowedCodes.includes(code.digits);
 }
 
 /** A code of the same form that is certainly another one, and not a trivial one. */
 export function otherCode(code: SetupCode): SetupCode {
+  // A PIN or a password has no form to keep to.
+  if (!/^\d{8}$/.test(code.digits)) return fromDigits('13572468');
   for (let step = 1; ; step++) {
     const other = fromDigits(
       String((Number(code.digits) + 10_000_019 * step) % 100_000_000).padStart(8, '0'),

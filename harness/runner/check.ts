@@ -17,6 +17,7 @@ import {
 } from '../target/index.js';
 import { type Catalogue, type Requirement, requirementId } from './catalogue.js';
 import type { Expect } from './judge.js';
+import { glob } from './selection.js';
 
 /** Outcomes a check sorts into right, tolerated and forbidden; everything else is judged by the level. */
 export interface Alternatives {
@@ -162,6 +163,8 @@ interface Entry {
   /** `suites/pair-setup/m3-m4.ts`. */
   readonly file: string;
   readonly title: string;
+  /** Why it says nothing about an accessory of such a profile, by the name of that. */
+  readonly notFor: Readonly<Record<string, string>>;
 }
 
 /** A check sends something and judges what comes back. */
@@ -207,12 +210,31 @@ export function chapter(name: string, write: (tools: ChapterTools) => readonly D
   return { name, drafts: write(tools) };
 }
 
+/** Checks that say nothing about an accessory of a profile: id globs and the reason, by the name of the profile. */
+export type Applicability = Readonly<
+  Record<string, readonly { readonly ids: readonly string[]; readonly reason: string }[]>
+>;
+
+function reasonsAgainst(id: string, applicability: Applicability): Readonly<Record<string, string>> {
+  const found = Object.entries(applicability).flatMap(([profile, rules]) => {
+    const rule = rules.find(({ ids }) =>
+      ids.some((pattern) => glob(pattern).test(id) || glob(pattern).test(requirementId(id))),
+    );
+    return rule === undefined ? [] : [[profile, rule.reason] as const];
+  });
+  return Object.fromEntries(found);
+}
+
 /**
  * Joins chapters and catalogue.
  * @throws InputError on an id the catalogue does not know, one that stands twice, a check that can accept nothing,
  * or one whose alternatives contradict each other.
  */
-export function loadCases(chapters: readonly Chapter[], catalogue: Catalogue): readonly Case[] {
+export function loadCases(
+  chapters: readonly Chapter[],
+  catalogue: Catalogue,
+  applicability: Applicability = {},
+): readonly Case[] {
   const cases = new Map<string, Case>();
   for (const { name, drafts } of chapters)
     for (const draft of drafts) {
@@ -227,6 +249,7 @@ export function loadCases(chapters: readonly Chapter[], catalogue: Catalogue): r
         requirement,
         chapter: name,
         file: `suites/${name.replace('.', '/')}.ts`,
+        notFor: reasonsAgainst(id, applicability),
         title: variant === '' ? requirement.title : `${requirement.title} (${variant.replaceAll('-', ' ')})`,
       };
       if (draft.kind === 'check') {

@@ -1,13 +1,11 @@
 import { EditWithoutEffect } from '../controller/index.js';
 import type { Random } from '../protocol/index.js';
-import { type Bench, Blocked, HookFailed, type Matcher, StepFailed } from '../target/index.js';
+import { type Bench, Blocked, HookFailed, type Matcher, NotApplicable, StepFailed } from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
 import type { Case, Check, CheckContext } from './check.js';
 import { Judge, NotAllowed, wordsOf } from './judge.js';
 import type { CheckResult, Failure } from './result.js';
 import { type Thrown, verdict } from './status.js';
-
-class NotApplicable extends Error {}
 
 /** A violation at any level, found by a check or a watch. */
 export class Violation extends Error {}
@@ -218,7 +216,7 @@ async function reachable(bench: Bench): Promise<boolean> {
     const link = await bench.open();
     // Costs an accessory nothing, and whatever it does with it shows that it runs.
     const { kind } = await link.request(
-      { method: 'GET', path: '/accessories' },
+      { method: 'GET', path: bench.profile.resource },
       bench.options.patience.answer,
     );
     await bench.closeLinks();

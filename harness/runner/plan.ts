@@ -7,6 +7,8 @@ export interface Capabilities {
   readonly restart: boolean;
   /** The user allows checks that can lock the accessory or change its identity. */
   readonly destructive: boolean;
+  /** Name of the profile; what makes no sense under it is left out. */
+  readonly profile?: string;
   /** In memory, where only arithmetic takes time: what takes seconds of it is left out. */
   readonly quick?: boolean;
 }
@@ -37,7 +39,10 @@ export interface PlanEntry {
   /** False for a stimulus that runs only because a selected watch needs its messages. */
   readonly reported: boolean;
   /** Why the plan leaves it out, with what would enable it. */
-  readonly leftOut?: { readonly reason: 'blocked' | 'not-bought'; readonly message: string };
+  readonly leftOut?: {
+    readonly reason: 'blocked' | 'not-bought' | 'not-applicable';
+    readonly message: string;
+  };
 }
 
 /** What the plan asks of a healthy accessory. */
@@ -123,6 +128,10 @@ export function makePlan(
     (entry): entry is Check => entry.kind === 'check' && (selected.includes(entry) || wanted.has(entry.id)),
   );
   const leftOut = new Map<string, NonNullable<PlanEntry['leftOut']>>();
+  for (const { id, notFor } of [...checks, ...watches]) {
+    const message = can.profile === undefined ? undefined : notFor[can.profile];
+    if (message !== undefined) leftOut.set(id, { reason: 'not-applicable', message });
+  }
   const left = { attempts: budget.attempts, ...budget.exchanges, seconds: budget.seconds };
   const places = new Map<string, number>();
   const offers = checks.map((check) => {
@@ -131,6 +140,7 @@ export function makePlan(
     return { check, value: value(check, place) };
   });
   for (const { check } of offers.sort((a, b) => a.value - b.value)) {
+    if (leftOut.has(check.id)) continue;
     const blocked = blockedBy(check.spec, can);
     if (blocked !== undefined) {
       leftOut.set(check.id, { reason: 'blocked', message: blocked });

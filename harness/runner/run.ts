@@ -73,6 +73,7 @@ export class Run {
         reset: hooks?.reset !== undefined,
         restart: hooks?.restart !== undefined,
         destructive: options.destructive ?? false,
+        profile: bench.profile.name,
         quick: bench.clock.virtual && !(options.destructive ?? false),
       },
       {
@@ -256,7 +257,7 @@ export class Run {
 
   private skipped(
     entry: Case,
-    reason: 'blocked' | 'not-bought' | 'dependency' | 'expected',
+    reason: 'blocked' | 'not-bought' | 'not-applicable' | 'dependency' | 'expected',
     message: string,
     leftOut: boolean,
   ): CheckResult {
@@ -314,7 +315,7 @@ export class Run {
         await controller.pair();
       }
       const session = await controller.session();
-      const outcome = await session.get('/accessories');
+      const outcome = await session.get(bench.profile.resource);
       if (!answered(200).matches(outcome)) throw new StepFailed('PV-M3-01', describeOutcome(outcome));
     } catch (error) {
       const expected = error instanceof StepFailed || error instanceof Blocked || error instanceof HookFailed;

@@ -11,7 +11,7 @@ export interface Selection {
 }
 
 /** `*` stands for any characters; the rest is literal, in any case. */
-function glob(pattern: string): RegExp {
+export function glob(pattern: string): RegExp {
   return new RegExp(`^${pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`, 'i');
 }
 

@@ -1,6 +1,6 @@
 import { type Fault, type Latency, twin } from '../accessory/index.js';
-import { memoiseArithmetic, parseSetupCode, seededRandom } from '../protocol/index.js';
-import { embeddedBench } from '../target/index.js';
+import { memoiseArithmetic, seededRandom } from '../protocol/index.js';
+import { embeddedBench, embeddedCode } from '../target/index.js';
 import { defaultPatience } from '../wire/index.js';
 import type { Case } from './check.js';
 import type { CheckResult } from './result.js';
@@ -52,8 +52,12 @@ export async function runTwin(
   memoiseArithmetic(true);
   const random = seededRandom(options.seed);
   const bench = embeddedBench(
-    { code: parseSetupCode('031-45-154'), random, patience: defaultPatience },
-    { ...(fault && { behaviour: twin(fault) }), ...(options.latency && { latency: options.latency }) },
+    { code: embeddedCode(fault?.dress), random, patience: defaultPatience },
+    {
+      ...(fault && { behaviour: twin(fault) }),
+      ...(fault?.dress && { dress: fault.dress }),
+      ...(options.latency && { latency: options.latency }),
+    },
   );
   const target = fault === undefined ? 'embedded' : `embedded:${fault.name}`;
   const run = new Run({

@@ -86,6 +86,14 @@ export class WatchState {
         failure: undefined,
       };
     if (this.first === undefined) {
+      if (this.watch.topic === 'error-reply' && bench.profile.statusRefuses)
+        return {
+          ...base,
+          status: 'skip',
+          reason: 'not-applicable',
+          message: 'what was refused was refused by an HTTP status, as it may be here',
+          failure: undefined,
+        };
       const producer = producers[this.watch.topic][0]!;
       const broken = bench.broken.get(producer);
       return {

@@ -24,7 +24,7 @@ import { HookFailed } from './hooks.js';
 import { Link } from './link.js';
 import { type Lockout, guess } from './lockout.js';
 import { type Outcome, describeOutcome } from './outcome.js';
-import { type Profile, hapProfile } from './profile.js';
+import { type Feature, type KeyNames, type Profile, hapProfile } from './profile.js';
 
 /** What a check needs the accessory to be when it starts; `locked` has refused a hundred guesses and says MaxTries. */
 export type PairingState = 'any' | 'unpaired' | 'paired' | 'locked';
@@ -35,9 +35,13 @@ export type KnownState = 'unpaired' | 'ours' | 'foreign' | 'unknown';
 export interface BenchOptions {
   readonly dialer: Dialer;
   readonly code: SetupCode | undefined;
+  /** The user gave it: it is no default. */
+  readonly codeGiven?: boolean;
   readonly random: Random;
   readonly patience: Patience;
   readonly profile?: Profile;
+  /** What the user says the accessory can do, beyond what it announces. */
+  readonly declares?: readonly Feature[];
   /** Text of the Host header. */
   readonly host?: string;
   /** Gives an embedded accessory the randomness of one check, so that no check depends on its neighbours. */
@@ -158,6 +162,10 @@ export class Bench {
   readonly guests = new Set<string>();
   /** The list of pairings could not be read where it could before: only pairing anew makes sure of it. */
   listDoubtful = false;
+  /** The names by which the keys of a transient Pair Setup go here, once one has come about. */
+  transientNames: KeyNames | undefined;
+  /** Why there is no transient Pair Setup, once that is known. */
+  noTransient: string | undefined;
   /** What the guesses came to, while the accessory is locked by them. */
   lockout: Lockout | undefined;
   /** A check has run that may leave the accessory locked: only a factory reset makes it what it was. */
@@ -172,11 +180,25 @@ export class Bench {
   private lastOpened = -Infinity;
   private localAttempts = 0;
   private resetFailed: HookFailed | undefined;
+  private showsNoCode = false;
 
   constructor(readonly options: BenchOptions) {
     this.clock = options.dialer.clock;
     this.trace = new Trace(() => this.clock.now());
     this.profile = options.profile ?? hapProfile;
+  }
+
+  private readonly declared = new Map<Feature, boolean>();
+
+  /** Whether the accessory can do this by its own account, or by the user's. */
+  async declares(feature: Feature): Promise<boolean> {
+    let known = this.declared.get(feature) ?? this.options.declares?.includes(feature);
+    if (known !== true) {
+      const announced = await this.options.announcements?.current();
+      known = announced !== undefined && this.profile.declares[feature](announced.txt);
+    }
+    this.declared.set(feature, known);
+    return known;
   }
 
   emit(topic: Topic, payload: unknown): void {
@@ -253,25 +275,28 @@ export class Bench {
     }
     if (m1.kind === 'close' || m1.kind === 'reset' || m1.kind === 'silence') {
       const link = await this.open();
-      const other = await link.request({ method: 'GET', path: '/accessories' }, this.options.patience.answer);
+      const other = await link.request(
+        { method: 'GET', path: this.profile.resource },
+        this.options.patience.answer,
+      );
       await this.closeLinks();
       if (other.kind !== 'reply')
         throw new Unreachable(
           'failed',
-          `it accepts connections and answers nothing (Pair Setup M1: ${describeOutcome(m1)}; GET /accessories: ${describeOutcome(other)}). Is this the accessory's HAP port?`,
+          `it accepts connections and answers nothing (Pair Setup M1: ${describeOutcome(m1)}; GET ${this.profile.resource}: ${describeOutcome(other)}). Is this the accessory's HAP port?`,
         );
     }
     const { memory } = this.options;
     const left = memory?.identities() ?? [];
     if (left.length === 0) return false;
-    if (this.state === 'unpaired') {
+    if (this.state === 'unpaired' && !this.profile.servesPaired) {
       // Nothing of them got in, or somebody has reset the accessory since.
       for (const { identity } of left) memory?.forget(identity);
       return false;
     }
     this.sentIdentities.push(...left.map(({ identity }) => identity).reverse());
     this.keys.push(...left.map(({ identity }) => identity.ltsk));
-    if (this.state === 'foreign') this.state = 'unknown';
+    if (this.state === 'foreign' || this.profile.servesPaired) this.state = 'unknown';
     await this.settle();
     if ((this.state as KnownState) !== 'unpaired') return false;
     // It is free: what was not needed to open it opens nothing any more.
@@ -289,8 +314,13 @@ export class Bench {
     if (outcome.tlv.error === TlvError.Unavailable) {
       // With an identity of ours abroad it may be that one which got in: `settle` finds out.
       if (this.state !== 'ours') this.state = this.sentIdentities.length === 0 ? 'foreign' : 'unknown';
-    } else if (outcome.tlv.has(TlvType.PublicKey)) this.unpaired();
+    } else if (outcome.tlv.has(TlvType.PublicKey) && !this.mayBePaired) this.unpaired();
     return outcome;
+  }
+
+  /** M2 says nothing about pairings here, and there may be some of ours. */
+  private get mayBePaired(): boolean {
+    return this.profile.servesPaired && (this.state === 'ours' || this.sentIdentities.length > 0);
   }
 
   async sendM1(link: Link, items: readonly TlvItem[]): Promise<Outcome> {
@@ -321,6 +351,16 @@ export class Bench {
     this.admin = admin;
     if (accessory !== undefined) this.accessory = accessory;
     this.options.memory?.confirmed(admin, accessory);
+  }
+
+  /** Has the accessory show its code, where the user gave one; who does not answer to that is not asked again. */
+  async showCode(link: Link, path: string): Promise<void> {
+    if (this.options.codeGiven !== true || this.showsNoCode) return;
+    const outcome = await link.request(
+      { method: 'POST', path, body: new Uint8Array(0) },
+      this.options.patience.answer,
+    );
+    this.showsNoCode = outcome.kind !== 'reply';
   }
 
   /** A wrong proof the accessory may count. */
@@ -367,6 +407,8 @@ export class Bench {
     this.broken.delete(UNPAIRING);
     this.state = 'unknown';
     const outcome = await this.probe();
+    // Where M1 does not tell, our own keys do: none of them may open it now.
+    if (this.mayBePaired) await this.settle();
     if (outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Unavailable)
       throw new HookFailed(
         'reset',
@@ -473,6 +515,11 @@ export class Bench {
         error === TlvError.Unavailable || (outcome.kind === 'reply' && this.state === 'unknown');
       if (refused && (await this.recover())) continue;
       if (error === TlvError.Unavailable) this.state = 'foreign';
+      // No key of ours opens it: none of them is in it.
+      if (this.mayBePaired && outcome.kind === 'reply' && outcome.tlv?.has(TlvType.PublicKey) === true) {
+        for (const identity of [...this.sentIdentities]) this.forget(identity);
+        this.unpaired();
+      }
       if (this.state === 'unknown')
         throw new StepFailed(
           'PS-M1-01',

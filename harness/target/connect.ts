@@ -1,6 +1,9 @@
 import {
   Accessory,
   type AccessoryOptions,
+  type Dress,
+  hapDress,
+  healthyIn,
   deliver,
   embed,
   findFault,
@@ -17,9 +20,19 @@ import {
   Unreachable,
   VirtualClock,
 } from '../wire/index.js';
-import { type Random, type SetupCode, parseSetupCode, readTxt, text, writeTxt } from '../protocol/index.js';
+import {
+  AIRPLAY_CODE,
+  type Random,
+  type SetupCode,
+  airplayCode,
+  parseSetupCode,
+  readTxt,
+  text,
+  writeTxt,
+} from '../protocol/index.js';
 import type { Address } from './address.js';
 import { Bench, type Hooks, type Memory } from './bench.js';
+import { type Feature, type Profile, airplayProfile, hapProfile } from './profile.js';
 import { AnnouncementLog, type Announced, type Announcements, NetworkAnnouncements } from './discovery.js';
 
 /** The setup code of the embedded accessory unless another is given. */
@@ -33,28 +46,56 @@ export interface ConnectOptions {
   readonly memory?: Memory;
   /** Milliseconds between two connections. */
   readonly pace?: number;
+  /** The user gave the code. */
+  readonly codeGiven?: boolean;
+  /** What the user says the accessory can do. */
+  readonly declares?: readonly Feature[];
+  /** Start line of AirPlay requests. */
+  readonly startLine?: Profile['startLine'];
 }
 
 /** A bench for an address. @throws InputError when an embedded fault does not exist. */
 export function benchFor(address: Address, options: ConnectOptions): Bench {
   const { random, patience } = options;
   if (address.kind === 'tcp') {
+    const { protocol } = address;
     const host = address.host.includes(':') ? `[${address.host}]` : address.host;
     return new Bench({
       dialer: new TcpDialer(address.host, address.port),
       code: options.code,
       random,
       patience,
+      profile: profileOf({ kind: protocol }, options.startLine),
       host: `${host}:${address.port}`,
-      announcements: new NetworkAnnouncements(address.host, address.port),
+      announcements: new NetworkAnnouncements(address.host, address.port, protocol),
+      ...(options.codeGiven !== undefined && { codeGiven: options.codeGiven }),
+      ...(options.declares && { declares: options.declares }),
       ...(options.hooks && { hooks: options.hooks }),
       ...(options.memory && { memory: options.memory }),
       ...(options.pace !== undefined && { pace: options.pace }),
     });
   }
-  const code = options.code ?? EMBEDDED_CODE;
-  const behaviour = address.fault === undefined ? undefined : twin(findFault(address.fault));
-  return embeddedBench({ ...options, code }, { ...(behaviour && { behaviour }) });
+  const fault = address.fault === undefined ? undefined : findFault(address.fault);
+  const code = options.code ?? embeddedCode(fault?.dress);
+  return embeddedBench(
+    { ...options, code },
+    { ...(fault && { behaviour: twin(fault) }), ...(fault?.dress && { dress: fault.dress }) },
+  );
+}
+
+/** True for a receiver of AirPlay. @throws InputError when an embedded fault does not exist. */
+export function isReceiver(address: Address): boolean {
+  if (address.kind === 'tcp') return address.protocol === 'airplay';
+  return address.fault !== undefined && findFault(address.fault).dress?.kind === 'airplay';
+}
+
+function profileOf({ kind }: Dress, startLine?: Profile['startLine']): Profile {
+  return kind === 'airplay' ? airplayProfile(startLine) : hapProfile;
+}
+
+/** The code of an embedded accessory in this dress, unless another is given. */
+export function embeddedCode(dress = hapDress): SetupCode {
+  return dress.kind === 'airplay' && dress.secret === undefined ? airplayCode(AIRPLAY_CODE) : EMBEDDED_CODE;
 }
 
 /** Where an embedded accessory says it is. */
@@ -68,6 +109,7 @@ class EmbeddedAnnouncements implements Announcements {
     private readonly accessory: () => Accessory,
     private readonly clock: Clock,
     private readonly way: Dialer,
+    private readonly kind: Announced['kind'],
   ) {
     this.announce();
   }
@@ -76,7 +118,7 @@ class EmbeddedAnnouncements implements Announcements {
     const { addresses, port, txt } = this.accessory().announcement(EMBEDDED_PLACE);
     return {
       name: text(this.accessory().identity.id),
-      kind: 'hap',
+      kind: this.kind,
       host: 'embedded.local',
       addresses,
       port,
@@ -125,10 +167,15 @@ class EmbeddedAnnouncements implements Announcements {
 /** A bench on an accessory in this process and in virtual time; reset and restart are built in. */
 export function embeddedBench(
   options: ConnectOptions & { readonly code: SetupCode },
-  twinOptions: Pick<AccessoryOptions, 'behaviour' | 'latency'> & { readonly network?: MemoryNetwork } = {},
+  twinOptions: Pick<AccessoryOptions, 'behaviour' | 'latency'> & {
+    readonly network?: MemoryNetwork;
+    /** A HAP accessory unless given. */
+    readonly dress?: Dress;
+  } = {},
 ): Bench {
   const { code, random, patience } = options;
-  const { network, ...accessoryOptions } = twinOptions;
+  const { network, dress = hapDress, ...given } = twinOptions;
+  const accessoryOptions = { behaviour: healthyIn(dress), ...given };
   const store = memoryStore();
   let starts = 0;
   // A start goes on drawing what no start before it has drawn.
@@ -140,9 +187,10 @@ export function embeddedBench(
   let announcements: EmbeddedAnnouncements | undefined = undefined;
   let accessory = boot();
   const host = embed(accessory, new VirtualClock(), network);
-  announcements = new EmbeddedAnnouncements(() => accessory, host.clock, host);
+  announcements = new EmbeddedAnnouncements(() => accessory, host.clock, host, dress.kind);
   return new Bench({
     dialer: host,
+    profile: profileOf(dress, options.startLine),
     code,
     random,
     patience,

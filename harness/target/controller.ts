@@ -27,6 +27,7 @@ import {
   TlvError,
   type TlvItem,
   type TlvMessage,
+  PairingFlag,
   TlvType,
   addPairing,
   decodeTlv,
@@ -39,6 +40,7 @@ import {
   parseSetupCode,
   removePairing,
   srpConventions,
+  toInteger,
   Method,
   equal,
   hex,
@@ -47,10 +49,10 @@ import {
 } from '../protocol/index.js';
 import { type Dialer, type HttpRequest, Unreachable } from '../wire/index.js';
 import type { Bench } from './bench.js';
-import { Blocked, StepFailed } from './errors.js';
+import { Blocked, NotApplicable, StepFailed } from './errors.js';
 import type { Link } from './link.js';
 import { type Outcome, type Reply, describeOutcome, success } from './outcome.js';
-import type { Step } from './profile.js';
+import type { KeyNames, Step } from './profile.js';
 
 export interface SetupOptions {
   /** The setup code of the accessory, its digits alone, or a code of the same form that is certainly wrong. */
@@ -63,6 +65,18 @@ export interface SetupOptions {
   readonly leadingZero?: GroundValue;
   readonly link?: Link;
   readonly identity?: Identity;
+  /** Method of M1; PairSetup unless given. */
+  readonly method?: number;
+  /** Flags of M1; left out unless given. */
+  readonly flags?: number | Bytes;
+}
+
+/** A transient Pair Setup up to the first answer in a frame. */
+export interface TransientSetup {
+  readonly setup: PairSetup;
+  readonly session: Session;
+  /** What came of the first request inside. */
+  readonly hello: Outcome;
 }
 
 export interface VerifyOptions {
@@ -73,6 +87,11 @@ export interface VerifyOptions {
   readonly housekeeping?: boolean;
   /** A point of low order in the place of the ephemeral key. */
   readonly lowOrder?: Bytes;
+}
+
+function asksTransient(flags: number | Bytes = 0): boolean {
+  const value = typeof flags === 'number' ? BigInt(flags) : toInteger(flags.toReversed());
+  return (value & BigInt(PairingFlag.Transient)) !== 0n;
 }
 
 /** How long M1 waits for another setup to end. */
@@ -132,7 +151,12 @@ export class Controller {
     };
     const identity = options.identity ?? this.newIdentity();
     const link = options.link ?? (await this.open());
-    const password = options.password ?? texts[options.code ?? 'right'];
+    const kind = asksTransient(options.flags) ? 'transient' : 'regular';
+    link.kind = kind;
+    const { transientCode, pinStart } = this.profile;
+    const fixed = kind === 'transient' && options.code !== 'wrong' ? transientCode : undefined;
+    const password = options.password ?? fixed ?? texts[options.code ?? 'right'];
+    if (kind === 'regular' && pinStart !== undefined) await this.bench.showCode(link, pinStart);
     return new PairSetup(this, link, password, identity, options);
   }
 
@@ -166,6 +190,46 @@ export class Controller {
     await setup.m3();
     await setup.m5();
     return setup;
+  }
+
+  /**
+   * Pair Setup that ends with M4, and a first request in frames: under the names of this dress, then under the other
+   * ones, until an answer comes in a frame that opens. @returns why there is no such session otherwise.
+   */
+  async tryTransient(options: SetupOptions = {}): Promise<TransientSetup | { readonly why: string }> {
+    const { bench, profile } = this;
+    if (bench.noTransient !== undefined) return { why: bench.noTransient };
+    const known = bench.transientNames;
+    let why = '';
+    for (const names of known === undefined ? profile.transientKeys : [known]) {
+      await bench.closeLinks();
+      const setup = await this.setup({ flags: PairingFlag.Transient, ...options });
+      const refusal = await setup.sendToM4();
+      if (refusal !== undefined) {
+        why ||= refusal;
+        break;
+      }
+      const session = setup.secureTransient(names, known !== undefined);
+      const hello = await session.request(profile.hello, this.stepWait);
+      if (hello.kind === 'reply' && hello.sealed) {
+        bench.transientNames = names;
+        setup.link.grant();
+        return { setup, session, hello };
+      }
+      why ||= `a request in a frame under the keys named ${names.name} behind M4: ${describeOutcome(hello)}`;
+    }
+    // One that went wrong after others have worked says something about its options, not about the accessory.
+    if (known === undefined && options.flags === undefined) bench.noTransient = why;
+    return { why };
+  }
+
+  /** A session behind a transient M4. @throws NotApplicable where none was declared and none comes about. */
+  async transient(options: SetupOptions = {}): Promise<TransientSetup> {
+    const found = await this.tryTransient(options);
+    if (!('why' in found)) return found;
+    if (this.bench.noTransient === undefined || (await this.bench.declares('transient')))
+      throw new StepFailed('TRANSIENT-02', found.why);
+    throw new NotApplicable(`transient Pair Setup was never declared, and does not come about: ${found.why}`);
   }
 
   /** A Pair Verify on a connection of its own, nothing sent yet. */
@@ -300,16 +364,21 @@ export class Controller {
 export class PairSetup {
   readonly machine: PairSetupController;
   m2: SetupM2 | undefined;
+  /** M2 came with Flags. */
+  grantsSplit = false;
   private lastM5: Bytes = new Uint8Array(0);
+  private readonly asked: Pick<SetupOptions, 'method' | 'flags'>;
 
   constructor(
     readonly controller: Controller,
     readonly link: Link,
     private readonly code: string | undefined,
     readonly identity: Identity,
-    { convention, leadingZero }: Pick<SetupOptions, 'convention' | 'leadingZero'> = {},
+    options: Pick<SetupOptions, 'convention' | 'leadingZero' | 'method' | 'flags'> = {},
     machine?: PairSetupController,
   ) {
+    const { convention, leadingZero } = options;
+    this.asked = options;
     const { random } = controller;
     const chosen =
       typeof convention === 'string'
@@ -320,7 +389,7 @@ export class PairSetup {
 
   /** The same exchange, carried on over another connection. */
   on(link: Link): PairSetup {
-    return new PairSetup(this.controller, link, this.code, this.identity, {}, this.machine);
+    return new PairSetup(this.controller, link, this.code, this.identity, this.asked, this.machine);
   }
 
   private exchange(body: Bytes, wait: number): Promise<Outcome> {
@@ -332,7 +401,8 @@ export class PairSetup {
    * out, unless the check is about Busy.
    */
   sendM1(edit?: Edit, wait = this.controller.judgedWait, waitOutBusy = true): Promise<Outcome> {
-    return this.sendM1Bytes(encodeTlv(applyEdit(this.machine.m1(), edit)), wait, waitOutBusy);
+    const { method, flags } = this.asked;
+    return this.sendM1Bytes(encodeTlv(applyEdit(this.machine.m1(method, flags), edit)), wait, waitOutBusy);
   }
 
   /** Any bytes in the place of M1, judged. */
@@ -349,17 +419,22 @@ export class PairSetup {
       }
       if (outcome.kind === 'reply' && tlv?.has(TlvType.PublicKey)) {
         this.m2 = readSetupM2(tlv);
+        this.grantsSplit = tlv.has(TlvType.Flags);
         bench.emit('setup-m2', { reply: outcome, m2: this.m2 });
       }
       return outcome;
     }
   }
 
+  private needCode(): void {
+    if (this.code === undefined)
+      throw new Blocked('no setup code: give --code XXX-XX-XXX or set HAPSPEC_CODE');
+  }
+
   /** M1 to M2, and nothing computed from it yet. @throws Blocked without a setup code. */
   async toM2(): Promise<SetupM2> {
     this.controller.relyOn('PS-M1-01', 'PS-M1-03');
-    if (this.code === undefined)
-      throw new Blocked('no setup code: give --code XXX-XX-XXX or set HAPSPEC_CODE');
+    this.needCode();
     this.controller.must('setup-m2', 'PS-M1-01', await this.sendM1(undefined, this.controller.stepWait));
     this.controller.accept(this.m2!);
     return this.m2!;
@@ -379,12 +454,42 @@ export class PairSetup {
     return m2;
   }
 
+  /** Computes the session for the M2 that came. @throws StepFailed when no controller may go on from it. */
+  answerM2(): void {
+    this.controller.accept(this.m2!);
+    this.answer();
+  }
+
   private answer(): void {
     const { bench } = this.controller;
     const { v, S, K } = this.machine.answer(this.m2!.salt!, this.m2!.B!);
     bench.keepSecret('the SRP verifier', fromInteger(v));
     bench.keepSecret('the SRP secret S', fromInteger(S));
     bench.keepSecret('the key K of Pair Setup', K);
+  }
+
+  /** M1 to M4 with the flags asked for. @returns what refused it, in words, or undefined. @throws Blocked */
+  async sendToM4(): Promise<string | undefined> {
+    const { controller } = this;
+    this.needCode();
+    const m2 = await this.sendM1(undefined, controller.stepWait);
+    if (!success('setup-m2').matches(m2)) return `M1 with Flags was answered by ${describeOutcome(m2)}`;
+    controller.accept(this.m2!);
+    this.answer();
+    const m4 = await this.sendM3(undefined, controller.stepWait);
+    if (m4.kind !== 'reply' || !success('setup-m4').matches(m4))
+      return `M3 behind an M1 with Flags was answered by ${describeOutcome(m4)}`;
+    controller.accept(this.readM4(m4));
+    return undefined;
+  }
+
+  /** The switch to frames behind a transient M4; `granted` when the accessory is known to do it. */
+  secureTransient({ keys }: KeyNames, granted: boolean): Session {
+    const own = keys(this.machine.session.K);
+    for (const key of [own.toAccessory, own.toController])
+      this.controller.bench.keepSecret('a key of the transient session', key);
+    this.link.secureWith(own, granted);
+    return new Session(this.controller, this.link, this.identity);
   }
 
   /** The whole of Pair Setup, judged: the first answer that is no success, or M6. */

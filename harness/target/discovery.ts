@@ -254,11 +254,12 @@ export class NetworkAnnouncements implements Announcements {
   constructor(
     private readonly host: string,
     private readonly port: number,
+    private readonly kind: ServiceKind = 'hap',
   ) {}
 
   /** The service at the target: the only one there, or the one of its port. */
   private pick(services: readonly Announced[]): Announced | undefined {
-    const here = servicesOf(this.host, services, this.addresses).filter(({ kind }) => kind === 'hap');
+    const here = servicesOf(this.host, services, this.addresses).filter(({ kind }) => kind === this.kind);
     return here.length === 1 ? here[0] : here.find(({ port }) => port === this.port);
   }
 
@@ -285,7 +286,7 @@ export class NetworkAnnouncements implements Announcements {
       if (this.clock.now() >= next) {
         const known = this.pick(this.table.found);
         mdns.query([
-          { name: serviceTypes.hap, type: 'PTR' },
+          { name: serviceTypes[this.kind], type: 'PTR' },
           ...this.table.questions(known === undefined ? this.table.found.slice(0, 16) : [known]),
         ]);
         next += ASK_AGAIN;

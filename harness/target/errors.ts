@@ -14,3 +14,8 @@ export class StepFailed extends Error {
 export class Blocked extends Error {
   override name = 'Blocked';
 }
+
+/** The accessory never declared what the check is about. */
+export class NotApplicable extends Error {
+  override name = 'NotApplicable';
+}

@@ -22,7 +22,7 @@ import {
   limits,
 } from '../wire/index.js';
 import { type Outcome, hexDump, isPairingBody } from './outcome.js';
-import type { Profile } from './profile.js';
+import type { Profile, SetupKind } from './profile.js';
 
 /** Called for what the accessory sends, so that watches see every message of the run. */
 export interface LinkObserver {
@@ -55,6 +55,12 @@ export class Link {
   private over = false;
   /** The accessory has agreed to frames: what it sends in the clear from here on is wrong. */
   private granted = false;
+  /** Start line of requests; that of the profile unless set. */
+  startLine: Profile['startLine'];
+  /** What the Pair Setup on this connection is headed for; some receivers go by a header that says so. */
+  kind: SetupKind = 'regular';
+  /** CSeq of the last request, where requests are numbered. */
+  sequence = 0;
   /** State of the last request. */
   private asked: number | undefined;
   /** Frames that came since the last request, as they came. */
@@ -71,6 +77,7 @@ export class Link {
     private readonly observer: LinkObserver,
     private readonly host: string,
   ) {
+    this.startLine = profile.startLine;
     trace.record(number, { kind: 'open' });
   }
 
@@ -97,6 +104,11 @@ export class Link {
     this.trace.record(this.number, { kind: 'note', line: 'secured' });
   }
 
+  /** The accessory has answered in a frame: from here on nothing but frames is right. */
+  grant(): void {
+    this.granted = true;
+  }
+
   /** A pairing request: TLV in, outcome out. */
   post(path: string, items: readonly TlvItem[], wait: number): Promise<Outcome> {
     return this.postBytes(path, encodeTlv(items), wait);
@@ -109,9 +121,16 @@ export class Link {
     );
   }
 
-  /** A request as bytes, with the Host header every controller sends. */
+  /** A request as bytes, where this dress has it and with the headers every controller sends. */
   encode(request: HttpRequest): Bytes {
-    return encodeRequest({ ...request, headers: [['Host', this.host], ...(request.headers ?? [])] });
+    const { profile, startLine } = this;
+    const numbered: readonly [string, string][] = profile.numbered ? [['CSeq', String(++this.sequence)]] : [];
+    return encodeRequest({
+      version: startLine,
+      ...request,
+      path: profile.route(request.path, request.body),
+      headers: [['Host', this.host], ...numbered, ...profile.headers[this.kind], ...(request.headers ?? [])],
+    });
   }
 
   /** Sends a request, in frames when secured, and waits for what comes of it. */
@@ -120,7 +139,7 @@ export class Link {
     const items = message?.items;
     const legible = message?.defect === undefined && message?.all(TlvType.State).length === 1;
     this.asked = legible && [1, 3, 5].includes(message.state ?? 0) ? message.state : undefined;
-    const line = `${request.method} ${request.path}  ${describeBody(request)}`;
+    const line = `${request.method} ${this.profile.route(request.path, request.body)}  ${describeBody(request)}`;
     this.trace.record(this.number, { kind: 'said', line, sealed: this.secured, ...(items && { items }) });
     const bytes = this.encode(request);
     this.reader.bodiless = request.method === 'HEAD';

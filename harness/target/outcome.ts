@@ -108,6 +108,26 @@ export function success(step: Step): Matcher {
   };
 }
 
+/** M2 of an accessory that is paired, where this dress has none of that: whoever knows the code takes it over. */
+export function takeOver(): Matcher {
+  const m2 = success('setup-m2');
+  return {
+    words: 'M2 although the accessory is paired',
+    event: 'reply',
+    matches: (outcome) => outcome.kind === 'reply' && !outcome.profile.servesPaired && m2.resembles!(outcome),
+  };
+}
+
+/** M2 of an accessory that is paired, where this dress allows it. */
+export function servedWhilePaired(): Matcher {
+  const m2 = success('setup-m2');
+  return {
+    words: 'M2, where Pair Setup is served at any time',
+    event: 'reply',
+    matches: (outcome) => outcome.kind === 'reply' && outcome.profile.servesPaired && m2.matches(outcome),
+  };
+}
+
 /** A refusal as the protocol writes it: HTTP 200, exactly State and Error. Without a name any code 1 to 7. */
 export function tlvError(state: number, name?: TlvErrorName): Matcher {
   const code = name === undefined ? undefined : TlvError[name];
@@ -115,14 +135,26 @@ export function tlvError(state: number, name?: TlvErrorName): Matcher {
     words: `HTTP 200, State=${state}, Error=${code === undefined ? '1…7' : `${code}(${tlvErrorName(code)})`} and nothing else`,
     event: 'reply',
     matches: (outcome) =>
-      okReply(outcome) &&
-      pairingType(outcome) &&
-      outcome.tlv !== undefined &&
-      outcome.tlv.items.length === 2 &&
-      outcome.tlv.state === state &&
-      outcome.tlv.error !== undefined &&
-      (code === undefined ? outcome.tlv.error >= 1 && outcome.tlv.error <= 7 : outcome.tlv.error === code),
+      refusedByStatus(outcome) ||
+      (okReply(outcome) &&
+        pairingType(outcome) &&
+        outcome.tlv !== undefined &&
+        outcome.tlv.items.length === 2 &&
+        outcome.tlv.state === state &&
+        outcome.tlv.error !== undefined &&
+        (code === undefined ? outcome.tlv.error >= 1 && outcome.tlv.error <= 7 : outcome.tlv.error === code)),
   };
+}
+
+/** An HTTP status that is a whole refusal in this dress, and nothing of a success beside it. */
+function refusedByStatus(outcome: Outcome): boolean {
+  return (
+    outcome.kind === 'reply' &&
+    outcome.profile.statusRefuses &&
+    outcome.http.status >= 400 &&
+    outcome.sealed === outcome.secured &&
+    !(outcome.tlv && hasSuccessItem(outcome.tlv))
+  );
 }
 
 /** The TLV error of a step with an HTTP status of its own: some controllers never read the body then (E21). */

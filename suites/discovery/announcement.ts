@@ -232,7 +232,7 @@ export default chapter('discovery.announcement', ({ check }) => [
   // What is announced is what controllers choose by: a claim that is not kept leaves them without any way in.
   check(
     'MDNS-06',
-    { from: 'unpaired', allow: [success('setup-m2')], forbid: [anyRefusal()] },
+    { from: 'unpaired', costs: { m2: 1 }, allow: [success('setup-m2')], forbid: [anyRefusal()] },
     async (context) => {
       const { controller, expect, observe, violate } = context;
       const ff = txtNumber((await announced(context)).txt.get('ff') ?? '0') ?? 0;

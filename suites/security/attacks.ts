@@ -130,8 +130,10 @@ export default chapter('security.attacks', ({ check, watch }) => [
     const content = (memory.get(key) ?? '') + latin1(bytes.subarray(0, MAX_SCAN));
     memory.set(key, content.slice(-TAIL));
     const { code } = bench.options;
+    // The four digits of a PIN turn up by chance in whatever is long enough.
+    const telling = code !== undefined && code.digits.length > 5;
     const found =
-      code !== undefined && (content.includes(code.dashed) || standsAlone(code.digits, content))
+      telling && (content.includes(code.dashed) || standsAlone(code.digits, content))
         ? 'the setup code'
         : bench.secrets.find((secret) => holds(content, secret.bytes))?.what;
     // In words only: the report must not be the next place it leaks to.

@@ -193,7 +193,10 @@ export const announcementFaults: readonly Fault[] = [
   ),
   fault(
     'announces-software-authentication',
-    { breaks: ['MDNS-06'], story: 'bit 1 of ff is set, and Pair Setup knows no flags' },
-    says('ff', () => '2'),
+    {
+      breaks: ['MDNS-06', 'TRANSIENT-02'],
+      story: 'bit 1 of ff is set, and Pair Setup knows no flags',
+    },
+    () => ({ setupMode: () => ({ transient: false, split: false }) }),
   ),
 ];

@@ -1,4 +1,5 @@
-import { type Behaviour, healthy } from '../behaviour.js';
+import { type Behaviour } from '../behaviour.js';
+import { type Dress, hapDress, healthyIn } from '../dress.js';
 
 /** One mistake a programmer made, as a change of the healthy behaviour. */
 export interface Fault {
@@ -9,12 +10,14 @@ export interface Fault {
   readonly story: string;
   /** Row of the field-bug table, when one like it was seen in the wild. */
   readonly fieldBug?: number;
+  /** What the accessory is that makes it; a HAP accessory unless given. */
+  readonly dress?: Dress;
   readonly change: (healthy: Behaviour) => Partial<Behaviour>;
 }
 
 export function fault(
   name: string,
-  about: Pick<Fault, 'breaks' | 'story' | 'fieldBug'>,
+  about: Pick<Fault, 'breaks' | 'story' | 'fieldBug' | 'dress'>,
   change: Fault['change'],
 ): Fault {
   return { name, ...about, change };
@@ -22,5 +25,6 @@ export function fault(
 
 /** The whole accessory with that one mistake. */
 export function twin(fault: Fault): Behaviour {
+  const healthy = healthyIn(fault.dress ?? hapDress);
   return { ...healthy, ...fault.change(healthy) };
 }

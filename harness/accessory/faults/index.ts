@@ -1,5 +1,6 @@
 import { InputError } from '../../protocol/index.js';
 import type { Fault } from './fault.js';
+import { airplayFaults } from './airplay.js';
 import { announcementFaults } from './announcement.js';
 import { httpFaults } from './http.js';
 import { identityFaults } from './identity.js';
@@ -13,6 +14,7 @@ import { setupM3Faults } from './setup-m3.js';
 import { setupM5Faults } from './setup-m5.js';
 import { setupStateFaults } from './setup-states.js';
 import { tlvFaults } from './tlv.js';
+import { transientFaults } from './transient.js';
 import { variants } from './variants.js';
 
 export * from './fault.js';
@@ -26,6 +28,7 @@ export const faults: readonly Fault[] = unique([
   ...setupM5Faults,
   ...pairSetupFaults,
   ...setupStateFaults,
+  ...transientFaults,
   ...pairVerifyFaults,
   ...pairingsFaults,
   ...sessionFaults,
@@ -33,6 +36,7 @@ export const faults: readonly Fault[] = unique([
   ...identityFaults,
   ...securityFaults,
   ...announcementFaults,
+  ...airplayFaults,
 ]);
 
 /** A fault or a benign variant. @throws InputError when there is none of that name. */

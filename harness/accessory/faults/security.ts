@@ -64,8 +64,8 @@ const codes: readonly Fault[] = [
       story: 'after a failed attempt the next one runs with the code of the factory test',
     },
     (ok) => ({
-      password: (code, failedAttempts) =>
-        failedAttempts % 2 === 1 ? '111-11-111' : ok.password(code, failedAttempts),
+      password: (code, failedAttempts, mode) =>
+        failedAttempts % 2 === 1 ? '111-11-111' : ok.password(code, failedAttempts, mode),
     }),
   ),
 ];

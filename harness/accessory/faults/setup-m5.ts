@@ -233,7 +233,7 @@ export const setupM5Faults: readonly Fault[] = [
       breaks: ['PS-M5-17'],
       story: 'M4 makes the entry of the new pairing, and an empty entry counts as paired',
     },
-    () => ({ reservesEntryAtM4: true }),
+    () => ({ reservesEntryAtM4: () => true }),
   ),
   fault(
     'm6-sends-other-id',

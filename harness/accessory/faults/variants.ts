@@ -3,12 +3,14 @@ import {
   TlvError,
   TlvType,
   concat,
+  controlKeys,
   errorReply,
   srpConventions,
   text,
   utf8,
 } from '../../protocol/index.js';
 import { type Behaviour, type Reply, pieces } from '../behaviour.js';
+import { airplayDress } from '../dress.js';
 import type { Fault } from './fault.js';
 import { fails } from './items.js';
 
@@ -146,6 +148,51 @@ export const variants: readonly Fault[] = [
     identityAfter: (occasion, own, draw) =>
       occasion === 'last-removal' ? draw() : ok.identityAfter(occasion, own, draw),
   })),
+  benign(
+    'without-transient',
+    'ff says that there is no transient Pair Setup, and Flags are passed over',
+    (ok) => ({
+      setupMode: () => ({ transient: false, split: false }),
+      announces(facts) {
+        const { txt, ...place } = ok.announces(facts);
+        return { ...place, txt: txt.map(([key, value]) => [key, key === 'ff' ? '0' : value] as const) };
+      },
+    }),
+  ),
+  benign(
+    'transient-control-names',
+    'the keys behind a transient M4 go by the names of a verified session (seed 001, erratum E08)',
+    () => ({ transientKeys: controlKeys }),
+  ),
+  benign('split-needs-transient', 'a split Pair Setup without a verifier is refused (SPLIT-03)', () => ({
+    refusesSplit: ({ transient }) => (transient ? undefined : TlvError.Authentication),
+  })),
+  {
+    ...benign('airplay-one-byte-flags', 'a receiver that reads Flags of one byte and no others', (ok) => ({
+      setupMode: ({ method, flags }) =>
+        ok.setupMode({ method, flags: flags?.length === 1 ? flags : undefined }),
+    })),
+    dress: airplayDress,
+  },
+  {
+    ...benign(
+      'airplay-minimal-integers',
+      'a receiver that drops the leading zero bytes of B and of the Salt, which begins with one',
+      () => ({ drawSalt: (random) => random.bytes(Length.salt - 1) }),
+    ),
+    dress: airplayDress,
+  },
+  {
+    ...benign('airplay-470', 'a receiver that refuses by HTTP 470 and an empty body', (ok) => ({
+      status: (reply) => (reply.status === 400 || fails(reply) ? 470 : ok.status(reply)),
+      sendsBody: (_reply, status) => status === 200,
+    })),
+    dress: airplayDress,
+  },
+  {
+    ...benign('airplay-receiver', 'an AirPlay receiver with the default code (seed 001)', () => ({})),
+    dress: airplayDress,
+  },
   benign(
     'announces-more',
     'keys in capitals, an id in small letters, keys of its own, c# that is not 1',

@@ -1,0 +1,310 @@
+import {
+  AirPlayFeature,
+  type Announced,
+  type CheckContext,
+  type Link,
+  type Outcome,
+  PairingFlag,
+  Permission,
+  type Session,
+  TlvType,
+  addPairing,
+  airplayBit,
+  airplayFeatures,
+  answered,
+  anyRefusal,
+  anyReply,
+  chapter,
+  clientError,
+  declaresTransient,
+  header,
+  hex,
+  listPairings,
+  plaintextReply,
+  removePairing,
+  setupM1,
+  silence,
+  success,
+  tlvError,
+} from '../../harness/suite.js';
+
+const m2 = success('setup-m2');
+const inFrames = { allow: [anyReply()], forbid: [plaintextReply(), silence()] };
+const startLines = { 'http-1.1': 'HTTP/1.1', 'rtsp-1.0': 'RTSP/1.0' } as const;
+
+async function announced({ bench, notApplicable }: CheckContext): Promise<Announced> {
+  const found = await bench.options.announcements?.current();
+  return found ?? notApplicable('nothing is announced at this address');
+}
+
+/** CSeq of an answer, beside that of the request. */
+function sequences(
+  link: Link,
+  outcome: Outcome,
+): { sent: string; back: string | undefined; version: string } {
+  const http = outcome.kind === 'reply' ? outcome.http : undefined;
+  return { sent: String(link.sequence), back: http && header(http, 'CSeq'), version: http?.version ?? '' };
+}
+
+export default chapter('airplay.receiver', ({ check }) => [
+  ...Object.entries(startLines).map(([name, startLine]) =>
+    check(
+      `AIRPLAY-01/${name}`,
+      { from: 'any', costs: { m2: 1 }, allow: [m2] },
+      async ({ controller, expect, warn }) => {
+        const setup = await controller.setup();
+        setup.link.startLine = startLine;
+        const outcome = await setup.sendM1();
+        expect(outcome).to.be.allowed();
+        const version = outcome.kind === 'reply' ? outcome.http.version : '';
+        if (version !== startLine) warn(`a request of ${startLine} is answered in ${version}`);
+      },
+    ),
+  ),
+
+  check('AIRPLAY-02/plaintext', { from: 'any', costs: { m2: 1 } }, async ({ controller, expect }) => {
+    const setup = await controller.setup();
+    setup.link.startLine = 'RTSP/1.0';
+    // Not the first one, whose number a receiver might have made up.
+    setup.link.sequence = 4_711;
+    const { sent, back } = sequences(setup.link, await setup.sendM1());
+    const { sequence } = setup.link;
+    expect(back, `CSeq of the answer, beside ${sent}`).to.equal(String(sequence));
+  }),
+  check(
+    'AIRPLAY-02/frames',
+    { from: 'unpaired', needs: ['TRANSIENT-02'], costs: { m2: 1, m4: 1 } },
+    async ({ controller, expect }) => {
+      const { session } = await controller.transient();
+      session.link.startLine = 'RTSP/1.0';
+      const outcome = await session.request(controller.profile.hello);
+      const { sent, back } = sequences(session.link, outcome);
+      expect(back, 'CSeq of the answer in a frame').to.equal(sent);
+    },
+  ),
+  check('AIRPLAY-02/http', { from: 'any', costs: { m2: 1 } }, async ({ controller, expect }) => {
+    const setup = await controller.setup();
+    setup.link.startLine = 'HTTP/1.1';
+    setup.link.sequence = 4_711;
+    const outcome = await setup.sendM1();
+    const { back } = sequences(setup.link, outcome);
+    expect([undefined, String(setup.link.sequence)], 'CSeq of the answer').to.include(back);
+  }),
+
+  check(
+    'AIRPLAY-03/transient',
+    { from: 'unpaired', costs: { m2: 1, m4: 1 }, ...inFrames },
+    async (context) => {
+      const { controller, expect, notApplicable, violate } = context;
+      const { txt } = await announced(context);
+      if (!declaresTransient(txt)) notApplicable('no transient setup with the default code is announced');
+      const found = await controller.tryTransient();
+      if ('why' in found) return violate(`it is announced, and ${found.why}`);
+      expect(found.hello, 'the first request in a frame').to.be.allowed();
+    },
+  ),
+  check('AIRPLAY-03/encryption', { from: 'any' }, async (context) => {
+    const { txt } = await announced(context);
+    const features = txt.get('features') ?? context.notApplicable('features are not announced');
+    context
+      .expect(airplayFeatures(features) !== undefined, `features "${features}" can be read`)
+      .to.equal(true);
+    const { SystemPairing, HomeKitPairing, TransientPairing, Encryption } = AirPlayFeature;
+    const pairs = [SystemPairing, HomeKitPairing, TransientPairing].filter((bit) => airplayBit(txt, bit));
+    if (pairs.length === 0) context.notApplicable('no bit of pairing is set');
+    context.expect(airplayBit(txt, Encryption), `bit 38, which ${pairs.join(', ')} imply`).to.equal(true);
+  }),
+  check('AIRPLAY-03/flags', { from: 'any' }, async (context) => {
+    const { txt } = await announced(context);
+    const flags = txt.get('flags') ?? context.notApplicable('flags are not announced');
+    context.expect(flags, 'flags').to.match(/^0x[0-9a-f]{1,8}$/i);
+  }),
+
+  check('AIRPLAY-04', { from: 'paired' }, async (context) => {
+    const { bench, expect, notApplicable } = context;
+    const pk = (await announced(context)).txt.get('pk') ?? notApplicable('no pk is announced');
+    const { ltpk } = bench.accessory ?? notApplicable('M6 told no LTPK');
+    expect(pk.toLowerCase(), 'pk, beside the LTPK of M6').to.equal(hex(ltpk));
+  }),
+
+  check(
+    'AIRPLAY-05',
+    { from: 'unpaired', needs: ['PS-M3-01'], costs: { m2: 1, m4: 1 }, ...inFrames },
+    async ({ controller, bench, expect, violate }) => {
+      const { hello } = await controller.transient();
+      expect(hello, 'the first request in a frame').to.be.allowed();
+      const [due] = controller.profile.transientKeys;
+      const names = bench.transientNames;
+      if (names !== due) violate(`the keys go by the names of ${names?.name}, not of ${due?.name}`);
+    },
+  ),
+
+  check(
+    'AIRPLAY-06',
+    { from: 'unpaired', needs: ['TRANSIENT-02'], costs: { m2: 2, m4: 2 }, ...inFrames },
+    async ({ controller, bench, expect, violate }) => {
+      const flags = PairingFlag.Transient;
+      const setups = [await controller.setup({ flags }), await controller.setup({ flags })];
+      for (const setup of setups)
+        expect(await setup.sendM1(undefined, controller.stepWait, false), 'M1').to.be.allowed({
+          allow: [m2],
+        });
+      for (const setup of setups) setup.answerM2();
+      for (const setup of setups)
+        expect(await setup.sendM3(), 'M3').to.be.allowed({ allow: [success('setup-m4')] });
+      const names = bench.transientNames ?? controller.profile.transientKeys[0]!;
+      const sessions = setups.map((setup) => setup.secureTransient(names, false));
+      for (const session of [...sessions, ...sessions]) {
+        const outcome = await session.request(controller.profile.hello);
+        if (outcome.kind !== 'reply' || !outcome.sealed)
+          violate('one of two sessions at a time does not work');
+        expect(outcome, 'a request in a frame').to.be.allowed();
+      }
+    },
+  ),
+
+  check(
+    'AIRPLAY-07',
+    {
+      from: 'paired',
+      needs: ['PV-M3-01', 'TRANSIENT-02'],
+      costs: { m2: 1, m4: 1, verifies: 1 },
+      allow: [anyReply()],
+      forbid: [plaintextReply(), silence()],
+    },
+    async ({ controller, expect, violate }) => {
+      const found = await controller.tryTransient();
+      if ('why' in found) return violate(`beside a pairing ${found.why}`);
+      expect(found.hello, 'the first request in a frame').to.be.allowed();
+      const session = await controller.session();
+      const listed = (await session.list()).entries.map(({ id }) => hex(id));
+      expect(listed, 'pairings behind it').to.deep.equal([hex(session.identity.id)]);
+    },
+  ),
+
+  ...(['add', 'remove', 'list'] as const).map((what) =>
+    check(
+      `AIRPLAY-08/${what}`,
+      {
+        from: 'paired',
+        needs: ['PV-M3-01'],
+        costs: { verifies: 1 },
+        allow: [clientError(), tlvError(2)],
+        tolerate: [anyRefusal()],
+        forbid: [success(`pairings-${what}`), silence()],
+      },
+      async ({ controller, bench, expect }) => {
+        const stranger = controller.newIdentity();
+        const items = {
+          add: addPairing(stranger.id, stranger.ltpk, Permission.Admin),
+          remove: removePairing(bench.admin!.id),
+          list: listPairings(),
+        };
+        if (what === 'add') bench.remember(stranger, 'add-pairing');
+        const link = await controller.open();
+        expect(await controller.post(link, link.profile.paths.pairings, items[what])).to.be.allowed();
+        const session = await controller.session();
+        const listed = (await session.list()).entries.map(({ id }) => hex(id));
+        expect(listed, 'pairings behind it').to.deep.equal([hex(session.identity.id)]);
+      },
+    ),
+  ),
+
+  ...Object.entries({
+    'add-to-pair-list': '/pair-list',
+    'list-to-pair-add': '/pair-add',
+  }).map(([name, path]) =>
+    check(
+      `AIRPLAY-09/${name}`,
+      {
+        from: 'paired',
+        needs: ['PV-M3-01', 'PAIRINGS-01'],
+        costs: { verifies: 1 },
+        allow: [anyRefusal(), success(path === '/pair-list' ? 'pairings-list' : 'pairings-add')],
+        ...(path === '/pair-list' ? {} : { forbid: [success('pairings-list')] }),
+      },
+      async ({ controller, bench, expect }) => {
+        const session: Session = await controller.session();
+        const guest = controller.newIdentity();
+        const adds = path === '/pair-list';
+        if (adds) {
+          bench.remember(guest, 'add-pairing');
+          bench.guests.add(hex(guest.id));
+        }
+        const items = adds ? addPairing(guest.id, guest.ltpk, Permission.User) : listPairings();
+        const outcome = await controller.post(session.link, path, items);
+        const accepted =
+          outcome.kind === 'reply' && outcome.tlv !== undefined && !outcome.tlv.has(TlvType.Error);
+        const ids = (await (await openOr(session, controller)).list()).entries.map(({ id }) => hex(id));
+        expect(ids, 'pairings behind it').to.deep.equal([hex(session.identity.id)]);
+        if (adds) bench.guests.delete(hex(guest.id));
+        if (adds && accepted)
+          expect(outcome, 'an Add at /pair-list').to.be.allowed({ allow: [success('pairings-list')] });
+        else expect(outcome).to.be.allowed();
+      },
+    ),
+  ),
+
+  check(
+    'AIRPLAY-10',
+    {
+      from: 'any',
+      costs: { m2: 1 },
+      allow: [answered(200), clientError()],
+      tolerate: [anyRefusal()],
+      forbid: [silence()],
+    },
+    async ({ controller, expect, observe }) => {
+      const link = await controller.open();
+      const path = controller.profile.pinStart!;
+      const outcome = await controller.request(link, { method: 'POST', path, body: new Uint8Array(0) });
+      expect(outcome).to.be.allowed();
+      observe('/pair-pin-start', outcome.kind === 'reply' ? `HTTP ${outcome.http.status}` : outcome.kind);
+      const next = (await link.stillOpen(50)) ? link : await controller.open();
+      expect(await controller.post(next, link.profile.paths.setup, setupM1()), 'M1 behind it').to.be.allowed({
+        allow: [m2],
+        tolerate: [anyRefusal()],
+        forbid: [silence()],
+      });
+      controller.bench.spent.m2++;
+    },
+  ),
+
+  check(
+    'AIRPLAY-11',
+    {
+      from: 'unpaired',
+      risky: true,
+      costs: { m2: 1, m4: 1 },
+      allow: [m2, tlvError(2)],
+      tolerate: [anyRefusal()],
+      forbid: [silence()],
+    },
+    async ({ controller, bench, expect, observe }) => {
+      const setup = await controller.setup({ flags: PairingFlag.Transient });
+      setup.link.kind = 'regular';
+      const outcome = await setup.sendM1();
+      expect(outcome).to.be.allowed();
+      if (!m2.matches(outcome)) return observe('Flags 0x10 with X-Apple-HKP 3', 'refused');
+      setup.answerM2();
+      const m4 = await setup.sendM3();
+      expect(m4, 'M3').to.be.allowed({
+        allow: [success('setup-m4'), tlvError(4)],
+        tolerate: [anyRefusal()],
+        forbid: [silence()],
+      });
+      if (!success('setup-m4').matches(m4)) return observe('Flags 0x10 with X-Apple-HKP 3', 'refused in M4');
+      const session = setup.secureTransient(
+        bench.transientNames ?? controller.profile.transientKeys[0]!,
+        false,
+      );
+      const hello = await session.request(controller.profile.hello);
+      const framed = hello.kind === 'reply' && hello.sealed;
+      observe('Flags 0x10 with X-Apple-HKP 3', framed ? 'transient' : 'no frames behind M4');
+    },
+  ),
+]);
+
+async function openOr(session: Session, controller: CheckContext['controller']): Promise<Session> {
+  return (await session.link.stillOpen(50)) ? session : controller.session();
+}
