@@ -23,7 +23,7 @@ export interface Budget {
   readonly seconds: number;
 }
 
-/** The exchanges that go with a number of failed attempts: with the usual 30, some seven minutes of a slow device. */
+/** The exchanges that go with a number of failed attempts: with the usual 30, some ten minutes of a slow device. */
 export function exchangesFor(attempts: number): Budget['exchanges'] {
   return { m2: 3 * attempts, m4: 2 * attempts, verifies: 12 * attempts };
 }
@@ -104,6 +104,11 @@ function value(check: Check, place: number): number {
   return 10 * Math.min(place, 2) + rank;
 }
 
+/** Pair Verifies that a check costs beside its own: one M1 asks whether a risky stimulus did harm. */
+function signsOfLife({ risky, costs }: CheckSpec): number {
+  return risky && (costs?.m2 ?? 0) < 2 ? 1 : 0;
+}
+
 function blockedBy(spec: CheckSpec, can: Capabilities): string | undefined {
   if (spec.destructive && !can.destructive)
     return 'it can lock the accessory: --destructive and --reset CMD would enable it';
@@ -157,6 +162,7 @@ export function makePlan(
     // With a reset hook a full ledger is emptied on the way, and the whole suite is wanted.
     if (can.reset) continue;
     const price = { attempts: 0, m2: 0, m4: 0, verifies: 0, seconds: 0, ...check.spec.costs };
+    price.verifies += signsOfLife(check.spec);
     // The plain flow is bought whatever it leaves.
     const short = check.spec.sanity
       ? undefined
@@ -190,9 +196,8 @@ function estimate(entries: readonly PlanEntry[]): Estimate {
   let locked = false;
   for (const { entry, leftOut } of entries) {
     if (entry.kind === 'watch' || leftOut !== undefined) continue;
-    const { costs = {}, from, leaves, risky } = entry.spec;
-    // The sign of life asked for afterwards.
-    if (risky && (costs.m2 ?? 0) < 2) total.verifies++;
+    const { costs = {}, from, leaves } = entry.spec;
+    total.verifies += signsOfLife(entry.spec);
     // The way from one state to the other: a whole Pair Setup, or a session that removes its own pairing.
     if (from === 'paired' && !paired) for (const key of ['m2', 'm4', 'm6'] as const) total[key]++;
     if (from === 'unpaired' && paired) total.verifies++;

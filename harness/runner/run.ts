@@ -193,7 +193,8 @@ export class Run {
 
   /**
    * Repeats a failure until two of three runs agree, as far as the ledger allows it. In virtual time nothing can
-   * flake: the same seed gives the same bytes.
+   * flake: the same seed gives the same bytes. A repeat that cannot get to its point, because of what the defect has
+   * left behind, contradicts nothing; one that meets nobody does.
    */
   private async confirm(check: Check, first: CheckResult): Promise<CheckResult> {
     const { bench } = this.options;
@@ -202,14 +203,17 @@ export class Run {
     const cost = check.spec.costs?.attempts ?? 0;
     const runs = [first];
     const fails = (): number => runs.filter(({ status }) => status === 'fail').length;
-    while (runs.length < 3 && fails() < 2 && runs.length - fails() < 2 && !this.over) {
+    const undecided = ({ reason }: CheckResult): boolean => reason === 'setup' || reason === 'dependency';
+    const contradictions = (): number =>
+      runs.filter((result) => result.status !== 'fail' && !undecided(result)).length;
+    while (runs.length < 3 && fails() < 2 && contradictions() < 2 && !this.over) {
       if (cost > 0 && bench.attemptsSpent + cost > this.limit) break;
       bench.broken.delete(check.id);
       const again = await runCheck(check, bench, this.options);
       if (again.died) return this.afterDeath(check, first);
       runs.push(again);
     }
-    if (fails() >= 2 || runs.length === 1) return { ...first, attempts: runs.length };
+    if (fails() >= 2 || contradictions() === 0) return { ...first, attempts: runs.length };
     bench.broken.delete(check.id);
     const message = `failed ${fails()} of ${runs.length} times: ${first.message}`;
     return { ...first, status: 'error', reason: 'flaky', message, attempts: runs.length };

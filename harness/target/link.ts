@@ -51,6 +51,8 @@ const LINGER = 300;
 /** One connection to the accessory with HTTP on it, plain or secured, recording all that passes. */
 export class Link {
   private reader = new HttpReader('response');
+  /** What the reader holds came in plaintext behind the switch to frames, also when it is read by a later call. */
+  private readingPlain = false;
   private secure: SecureSession | undefined;
   private over = false;
   /** The accessory has agreed to frames: what it sends in the clear from here on is wrong. */
@@ -240,10 +242,10 @@ export class Link {
   private async read(start: number, deadline: number, untilEvent = false): Promise<Outcome> {
     const { clock } = this.connection;
     let interim = 0;
-    let sealed = this.secured;
     let quiet = Infinity;
     for (;;) {
       const elapsed = clock.now() - start;
+      const sealed = this.secured && !this.readingPlain;
       const progress = this.reader.next();
       if (progress.kind === 'invalid') {
         this.heard(`not understood: ${progress.what}: ${hexDump(this.reader.pending, 32)}`, sealed);
@@ -274,8 +276,9 @@ export class Link {
       if (event.kind === 'data') {
         this.trace.record(this.number, { kind: 'received', bytes: event.bytes });
         const plain = this.unseal(event.bytes);
+        if (this.reader.pending.length === 0 && !this.reader.inBody) this.readingPlain = false;
         if (plain === 'plaintext') {
-          sealed = false;
+          this.readingPlain = true;
           this.reader.feed(event.bytes);
         } else if (typeof plain === 'string') {
           this.heard(plain, false);
