@@ -329,6 +329,24 @@ describe('runner: known deviations', () => {
       );
     });
 
+    it('a watch that passes does not make an entry stale unless all checks ran', () => {
+      const whole = suite.map(
+        (one): Case => ({ ...one, kind: one.id === 'PS-M1-01' ? 'watch' : 'check' }) as Case,
+      );
+      const watch: CheckResult = { ...result('PS-M1-01', 'pass'), kind: 'watch' };
+      const others = ids.slice(1).map((id) => result(id, 'pass'));
+      const findings = (results: readonly CheckResult[]): number =>
+        applyExpectations(known(entry('PS-M1-01', 'warn')), results, whole, today).length - results.length;
+      expect(findings([watch, ...others])).to.equal(1);
+      expect(
+        findings([watch, ...others.slice(1), { ...others[0]!, status: 'skip', reason: 'not-applicable' }]),
+      ).to.equal(1);
+      expect(findings([watch, ...others.slice(1)])).to.equal(0);
+      expect(
+        findings([watch, ...others.slice(1), { ...others[0]!, status: 'skip', reason: 'not-bought' }]),
+      ).to.equal(0);
+    });
+
     it('changes what the run comes to: expected fails alone are no conformance, a stale entry is exit 1', () => {
       const exit = (expectations: Expectations, results: readonly CheckResult[]): number =>
         exitOf({
