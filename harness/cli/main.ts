@@ -117,7 +117,9 @@ function program(exit: (code: number) => void): Command {
     .option('--update <FILE>', 'put the summary between its two marks in this file (with --full)')
     .action(async (flags: SelftestFlags) => exit(await selftestCommand(flags)));
 
-  const vectors = hapspec.command('vectors').description('test vectors: generate, verify, export to firmware');
+  const vectors = hapspec
+    .command('vectors')
+    .description('test vectors: generate, verify, export to firmware');
   vectors
     .command('generate')
     .description('write every file of vectors and its schema; the same seed writes the same bytes')

@@ -30,7 +30,8 @@ function readBounded(path: string, most: number): string {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(path, 'r');
-    if (fstatSync(descriptor).isDirectory()) throw new InputError(`${path} is a folder; name the files in it`);
+    if (fstatSync(descriptor).isDirectory())
+      throw new InputError(`${path} is a folder; name the files in it`);
     const parts: Buffer[] = [];
     let size = 0;
     for (;;) {
@@ -61,13 +62,20 @@ function load(path: string): VectorFile {
 
 const nameOf = (path: string): string => (path.startsWith(shipped) ? relative(shipped, path) : path);
 
-function show(path: string, { tcId, field, what }: { tcId: number | undefined; field: string; what: string }): void {
+function show(
+  path: string,
+  { tcId, field, what }: { tcId: number | undefined; field: string; what: string },
+): void {
   const where = tcId === undefined ? '' : ` tcId ${tcId}`;
   console.log(oneLine(`${nameOf(path)}${where} ${field}: ${what}`, 300));
 }
 
 /** Looks at each file; 1 when something does not hold, 0 otherwise. */
-function examine(paths: readonly string[], look: (file: VectorFile) => ReturnType<typeof lintFile>, done: string): number {
+function examine(
+  paths: readonly string[],
+  look: (file: VectorFile) => ReturnType<typeof lintFile>,
+  done: string,
+): number {
   const chosen = paths.length > 0 ? paths : shippedFiles();
   // All files are read before the first is judged: a mistyped name is a usage error, whatever the others hold.
   const files = chosen.map((path) => ({ path, file: load(path) }));
@@ -79,7 +87,8 @@ function examine(paths: readonly string[], look: (file: VectorFile) => ReturnTyp
     wrong += found.length;
     cases += Number(file.numberOfTests) || 0;
   }
-  if (wrong === 0) console.log(`${cases} cases in ${files.length} ${files.length === 1 ? 'file' : 'files'}: ${done}`);
+  if (wrong === 0)
+    console.log(`${cases} cases in ${files.length} ${files.length === 1 ? 'file' : 'files'}: ${done}`);
   else console.log(`${wrong} ${wrong === 1 ? 'claim does' : 'claims do'} not hold`);
   return wrong === 0 ? 0 : 1;
 }
@@ -101,7 +110,8 @@ export interface GenerateFlags {
 
 /** `hapspec vectors generate`: writes every file and its schema. */
 export function vectorsGenerateCommand({ seed, out }: GenerateFlags): number {
-  if (!/^[\x21-\x7e]{1,64}$/.test(seed)) throw new InputError('--seed: expected 1 to 64 printable characters');
+  if (!/^[\x21-\x7e]{1,64}$/.test(seed))
+    throw new InputError('--seed: expected 1 to 64 printable characters');
   const files = generateAll(seed);
   for (const [name, content] of files) writeAtomically(join(out, name), content);
   console.log(`wrote ${files.size} files to ${out}`);
@@ -138,7 +148,8 @@ export function vectorsFromEvidenceCommand(path: string, { out }: { readonly out
   try {
     return deliver(serialise(fromRecording(readBounded(path, MAX_RECORDING))), out);
   } catch (error) {
-    if (error instanceof InputError && !error.message.includes(path)) throw new InputError(`${path}: ${error.message}`);
+    if (error instanceof InputError && !error.message.includes(path))
+      throw new InputError(`${path}: ${error.message}`);
     throw error;
   }
 }

@@ -11,10 +11,12 @@ interface Leaf {
 /** The leaves of a value in the order of the file; its schema says which texts are bytes. */
 function leaves(value: Json, schema: Schema | undefined, name: string): Leaf[] {
   if (Array.isArray(value))
-    return (value as readonly Json[]).flatMap((entry, index) => leaves(entry, schema?.items, `${name}[${index}]`));
+    return (value as readonly Json[]).flatMap((entry, index) =>
+      leaves(entry, schema?.items, `${name}[${index}]`),
+    );
   if (typeof value === 'object' && value !== null)
     return Object.entries(value).flatMap(([member, inner]) =>
-      leaves(inner as Json, schema?.properties?.[member], `${name}.${member}`),
+      leaves(inner, schema?.properties?.[member], `${name}.${member}`),
     );
   if (typeof value !== 'string' && typeof value !== 'number') return [];
   return [{ name, value, bytes: schema?.format === 'HexBytes' }];
@@ -93,7 +95,9 @@ export function cHeader(files: readonly VectorFile[]): string {
     if (name === undefined) {
       name = `hapspec_bytes_${names.size + 1}`;
       names.set(hexadecimal, name);
-      arrays.push(`static const uint8_t ${name}[${Math.max(1, hexadecimal.length / 2)}] = ${array(hexadecimal)};`);
+      arrays.push(
+        `static const uint8_t ${name}[${Math.max(1, hexadecimal.length / 2)}] = ${array(hexadecimal)};`,
+      );
     }
     return name;
   };
@@ -117,7 +121,9 @@ export function cHeader(files: readonly VectorFile[]): string {
         );
         const all = [...shared, ...fields].map(fieldOf);
         const table = `hapspec_${kind.replaceAll('-', '_')}_${tcId}`;
-        tables.push(`static const hapspec_field_t ${table}[${all.length}] = {\n    ${all.join(',\n    ')}\n};`);
+        tables.push(
+          `static const hapspec_field_t ${table}[${all.length}] = {\n    ${all.join(',\n    ')}\n};`,
+        );
         const result_ = `HAPSPEC_${result.toUpperCase()}`;
         cases.push(
           `    { "${kind}", "${type}", ${tcId}, ${result_}, ${literal(comment)}, "${flags.join(' ')}", ${table}, ${all.length} }`,

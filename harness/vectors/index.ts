@@ -4,4 +4,12 @@ export { type VectorFile, serialise } from './format.js';
 export { generateAll, generateKind, generateSessions, generatedKinds } from './generate.js';
 export { MAX_RECORDING, fromRecording } from './recording.js';
 export { jsonSchema, kinds } from './schemas.js';
-export { MAX_FILE, type Mismatch, NoVectors, lintFile, parseVectors, verifyCase, verifyFile } from './verify.js';
+export {
+  MAX_FILE,
+  type Mismatch,
+  NoVectors,
+  lintFile,
+  parseVectors,
+  verifyCase,
+  verifyFile,
+} from './verify.js';

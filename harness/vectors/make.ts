@@ -42,9 +42,9 @@ export function fileOf(kind: string, seed: string, drafts: readonly GroupDraft[]
   const testGroups = drafts.map(({ type, parameters = {}, tests }): Group => {
     const vectors = tests.map(({ comment, flags, result, fields }): Vector => {
       for (const flag of flags) used.add(flag);
-      return { tcId: ++tcId, comment, flags, ...(written(fields) as Fields), result } as Vector;
+      return { tcId: ++tcId, comment, flags, ...(written(fields) as Fields), result };
     });
-    return { type, ...(written(parameters) as Fields), tests: vectors } as Group;
+    return { type, ...(written(parameters) as Fields), tests: vectors };
   });
   const explained: Record<string, Note> = {};
   for (const flag of [...used].sort()) explained[flag] = notes[flag];

@@ -75,7 +75,10 @@ function codec(comment: string, flags: readonly FlagName[], encoded: Bytes): Dra
   return draft(comment, flags, defect !== undefined ? 'invalid' : canonical ? 'valid' : 'acceptable', {
     encoded,
     items: values(items),
-    defect: defect === undefined ? undefined : { kind: rest.length < 2 ? 'length-missing' : 'value-truncated', offset, rest },
+    defect:
+      defect === undefined
+        ? undefined
+        : { kind: rest.length < 2 ? 'length-missing' : 'value-truncated', offset, rest },
   });
 }
 
@@ -93,22 +96,57 @@ export const tlv8: Generator = (random) => {
       ),
     ),
     codec('a long item in front of a short one', ['Fragmented'], encodeTlv([of(300), state])),
-    codec('two long items of different types', ['Fragmented'], encodeTlv([of(384), of(300, TlvType.EncryptedData)])),
+    codec(
+      'two long items of different types',
+      ['Fragmented'],
+      encodeTlv([of(384), of(300, TlvType.EncryptedData)]),
+    ),
     codec('two items of one type, the first below 255 bytes', ['RepeatedItem'], encodeTlv([of(20), of(20)])),
-    codec('entries with separators', ['Separated'], encodeTlv([of(36, 1), tlv(0xff, ''), of(36, 1), tlv(0xff, ''), of(36, 1)])),
-    codec('an item of 255 bytes, a separator, the same type again', ['Separated', 'Fragmented'], encodeTlv([of(255, 1), tlv(0xff, ''), of(5, 1)])),
-    codec('types nobody has defined', ['UnknownType'], encodeTlv([of(3, 0x7f), state, of(0, 0x20), of(255, 0xfe), of(1, 0x80)])),
-    codec('every type from 0 to 0x13 once', ['Ordinary'], encodeTlv(Array.from({ length: 0x14 }, (_, type) => of(type % 5, type)))),
+    codec(
+      'entries with separators',
+      ['Separated'],
+      encodeTlv([of(36, 1), tlv(0xff, ''), of(36, 1), tlv(0xff, ''), of(36, 1)]),
+    ),
+    codec(
+      'an item of 255 bytes, a separator, the same type again',
+      ['Separated', 'Fragmented'],
+      encodeTlv([of(255, 1), tlv(0xff, ''), of(5, 1)]),
+    ),
+    codec(
+      'types nobody has defined',
+      ['UnknownType'],
+      encodeTlv([of(3, 0x7f), state, of(0, 0x20), of(255, 0xfe), of(1, 0x80)]),
+    ),
+    codec(
+      'every type from 0 to 0x13 once',
+      ['Ordinary'],
+      encodeTlv(Array.from({ length: 0x14 }, (_, type) => of(type % 5, type))),
+    ),
     codec('M1 of Pair Setup', ['Ordinary'], encodeTlv([tlv(0, 0), state])),
-    codec('an item of 255 bytes continued by an empty fragment', ['UnusualFragments', 'Boundary'], concat(encodeTlv([of(255)]), Uint8Array.of(3, 0))),
-    codec('510 bytes continued by an empty fragment', ['UnusualFragments', 'Boundary'], concat(encodeTlv([of(510)]), Uint8Array.of(3, 0), encodeTlv([state]))),
-    codec('an empty item, then the same type with 255 bytes, then 4 more', ['UnusualFragments'], concat(Uint8Array.of(5, 0), encodeTlv([of(259, 5)]))),
+    codec(
+      'an item of 255 bytes continued by an empty fragment',
+      ['UnusualFragments', 'Boundary'],
+      concat(encodeTlv([of(255)]), Uint8Array.of(3, 0)),
+    ),
+    codec(
+      '510 bytes continued by an empty fragment',
+      ['UnusualFragments', 'Boundary'],
+      concat(encodeTlv([of(510)]), Uint8Array.of(3, 0), encodeTlv([state])),
+    ),
+    codec(
+      'an empty item, then the same type with 255 bytes, then 4 more',
+      ['UnusualFragments'],
+      concat(Uint8Array.of(5, 0), encodeTlv([of(259, 5)])),
+    ),
     ...[
       ['one byte: a type without a length', fromHex('06')],
       ['a type without a length behind a good item', fromHex('06010103')],
       ['a length without a value', fromHex('0320')],
       ['a value that is one byte short', encodeTlv([state, of(32)]).slice(0, -1)],
-      ['a second fragment that is missing all of its bytes', concat(encodeTlv([of(255)]), Uint8Array.of(3, 129))],
+      [
+        'a second fragment that is missing all of its bytes',
+        concat(encodeTlv([of(255)]), Uint8Array.of(3, 129)),
+      ],
       ['a second fragment that is one byte short', encodeTlv([of(384)]).slice(0, -1)],
       ['a length of 255 with one byte behind it', fromHex('03ff01')],
       ['a separator that declares a byte too many', concat(encodeTlv([of(4, 1)]), Uint8Array.of(0xff, 1))],
@@ -126,13 +164,32 @@ export const tlv8: Generator = (random) => {
       { value: value.toString(), width, order, encoded },
     );
   };
-  const plain = [0n, 1n, 16n, 255n, 256n, 65535n, 65536n, 0x1000000n, 0x1000010n, 0xffffffffn, 0x100000000n, 2n ** 64n - 1n];
+  const plain = [
+    0n,
+    1n,
+    16n,
+    255n,
+    256n,
+    65535n,
+    65536n,
+    0x1000000n,
+    0x1000010n,
+    0xffffffffn,
+    0x100000000n,
+    2n ** 64n - 1n,
+  ];
   return [
     { type: 'TlvCodec', tests },
     {
       type: 'TlvInteger',
       tests: [
-        ...plain.map((value) => integer(value, [1, 2, 4, 8].find((size) => value < 1n << BigInt(8 * size))!, 'little-endian')),
+        ...plain.map((value) =>
+          integer(
+            value,
+            [1, 2, 4, 8].find((size) => value < 1n << BigInt(8 * size))!,
+            'little-endian',
+          ),
+        ),
         integer(0n, 0, 'little-endian'),
         ...[2, 3, 4, 8].map((width) => integer(16n, width, 'little-endian')),
         integer(0x10000n, 3, 'little-endian'),
@@ -167,19 +224,40 @@ interface PayloadFields {
   readonly setupId?: string;
 }
 
-function payloadCase(comment: string, flags: readonly FlagName[], given: PayloadFields, change?: Edit): Draft {
+function payloadCase(
+  comment: string,
+  flags: readonly FlagName[],
+  given: PayloadFields,
+  change?: Edit,
+): Draft {
   const { reserved = 0, version = 0, category = 8, transport = 2, code = 84131633, setupId = '3QYT' } = given;
   const wrong = code > 99_999_999 || reserved !== 0;
-  const bits = (BigInt(reserved) << 46n) | (BigInt(version) << 43n) | (BigInt(category) << 31n) | (BigInt(transport) << 27n) | BigInt(code);
+  const bits =
+    (BigInt(reserved) << 46n) |
+    (BigInt(version) << 43n) |
+    (BigInt(category) << 31n) |
+    (BigInt(transport) << 27n) |
+    BigInt(code);
   const whole = wrong
     ? 'X-HM://' + bits.toString(36).toUpperCase().padStart(9, '0') + setupId
-    : formatSetupPayload({ code: parseSetupCode(String(code).padStart(8, '0')), version, category, flags: transport, setupId });
+    : formatSetupPayload({
+        code: parseSetupCode(String(code).padStart(8, '0')),
+        version,
+        category,
+        flags: transport,
+        setupId,
+      });
   let payload = whole;
   if (change?.op === 'lower-case') payload = whole.toLowerCase();
   if (change?.op === 'cut') payload = whole.slice(0, change.to);
   if (change?.op === 'add') payload = whole + change.text!;
   if (change?.op === 'prefix') payload = change.text! + whole.slice('X-HM://'.length);
-  const result = wrong || (change !== undefined && change.op !== 'lower-case') ? 'invalid' : change ? 'acceptable' : 'valid';
+  const result =
+    wrong || (change !== undefined && change.op !== 'lower-case')
+      ? 'invalid'
+      : change
+        ? 'acceptable'
+        : 'valid';
   return draft(comment, flags, result, {
     payload,
     reserved,
@@ -189,7 +267,7 @@ function payloadCase(comment: string, flags: readonly FlagName[], given: Payload
     code,
     setupId,
     right: change && whole,
-    edit: change as Value,
+    edit: change,
   });
 }
 
@@ -201,13 +279,32 @@ export const setupCode: Generator = (random) => {
     }
   };
   const dashes = (digits: string): string => `${digits.slice(0, 3)}-${digits.slice(3, 5)}-${digits.slice(5)}`;
-  const trivial = [...Array.from({ length: 10 }, (_, digit) => String(digit).repeat(8)), '12345678', '87654321'];
-  const malformed = ['', '031-45-15', '031-45-1544', '0314515', '031451544', '031-451-54', '03145-154', '031 45 154', '031-45-15A', '-031-45-154', '3939', '031.45.154'];
+  const trivial = [
+    ...Array.from({ length: 10 }, (_, digit) => String(digit).repeat(8)),
+    '12345678',
+    '87654321',
+  ];
+  const malformed = [
+    '',
+    '031-45-15',
+    '031-45-1544',
+    '0314515',
+    '031451544',
+    '031-451-54',
+    '03145-154',
+    '031 45 154',
+    '031-45-15A',
+    '-031-45-154',
+    '3939',
+    '031.45.154',
+  ];
   const payload = (): PayloadFields => ({
     category: random.below(36),
     transport: random.below(8),
     code: Number(drawn()),
-    setupId: Array.from({ length: 4 }, () => '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ'[random.below(36)]!).join(''),
+    setupId: Array.from({ length: 4 }, () => '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ'[random.below(36)]!).join(
+      '',
+    ),
   });
   return [
     {
@@ -218,8 +315,12 @@ export const setupCode: Generator = (random) => {
         codeCase('999-99-998', ['Boundary'], 'beside a trivial one'),
         codeCase('123-45-679', ['Boundary'], 'beside a trivial one'),
         ...Array.from({ length: 6 }, () => codeCase(dashes(drawn()), ['Ordinary'], 'drawn')),
-        ...Array.from({ length: 4 }, () => codeCase(drawn(), ['WithoutDashes'], 'as on some labels; SRP takes the dashed form')),
-        ...trivial.map((digits) => codeCase(dashes(digits), ['TrivialCode'], 'must not be used by an accessory')),
+        ...Array.from({ length: 4 }, () =>
+          codeCase(drawn(), ['WithoutDashes'], 'as on some labels; SRP takes the dashed form'),
+        ),
+        ...trivial.map((digits) =>
+          codeCase(dashes(digits), ['TrivialCode'], 'must not be used by an accessory'),
+        ),
         codeCase('12345678', ['TrivialCode', 'WithoutDashes'], 'trivial without its dashes too'),
         ...malformed.map((input) => codeCase(input, ['MalformedCode'], 'no code')),
       ],
@@ -229,15 +330,27 @@ export const setupCode: Generator = (random) => {
       tests: [
         payloadCase('the known answer: 841-31-633', ['KnownAnswer'], {}),
         ...Array.from({ length: 12 }, () => payloadCase('drawn', ['Ordinary'], payload())),
-        payloadCase('all bits of the fields zero', ['Boundary'], { category: 0, transport: 0, code: 1, setupId: '0000' }),
+        payloadCase('all bits of the fields zero', ['Boundary'], {
+          category: 0,
+          transport: 0,
+          code: 1,
+          setupId: '0000',
+        }),
         payloadCase('the greatest code', ['Boundary'], { code: 99_999_998 }),
-        payloadCase('the greatest category and flags', ['Boundary'], { category: 255, transport: 15, version: 7 }),
+        payloadCase('the greatest category and flags', ['Boundary'], {
+          category: 255,
+          transport: 15,
+          version: 7,
+        }),
         payloadCase('in lower case, as a scanner may return it', ['Ordinary'], {}, { op: 'lower-case' }),
         payloadCase('a code of nine digits', ['MalformedPayload'], { code: 100_000_000 }),
         payloadCase('the greatest 27-bit code', ['MalformedPayload'], { code: 0x7ffffff }),
         payloadCase('a bit above the version', ['MalformedPayload'], { reserved: 1 }),
         payloadCase('without the setup id', ['MalformedPayload', 'Truncated'], {}, { op: 'cut', to: 16 }),
-        payloadCase('one character short', ['MalformedPayload', 'Truncated'], payload(), { op: 'cut', to: 19 }),
+        payloadCase('one character short', ['MalformedPayload', 'Truncated'], payload(), {
+          op: 'cut',
+          to: 19,
+        }),
         payloadCase('one character too many', ['MalformedPayload'], payload(), { op: 'add', text: '0' }),
         payloadCase('another scheme', ['MalformedPayload'], payload(), { op: 'prefix', text: 'X-HN://' }),
         payloadCase('one slash', ['MalformedPayload'], payload(), { op: 'prefix', text: 'X-HM:/' }),
@@ -283,7 +396,15 @@ export function srpFields(
   { salt, a, b }: Secrets,
   password: string,
   { salt: saltForm, ...convention }: Convention = { ...neutral, salt: 'as-sent' },
-): { A: Bytes; B: Bytes; K: Bytes; M1: Bytes; M2: Bytes; S: bigint; fields: Readonly<Record<string, Value>> } {
+): {
+  A: Bytes;
+  B: Bytes;
+  K: Bytes;
+  M1: Bytes;
+  M2: Bytes;
+  S: bigint;
+  fields: Readonly<Record<string, Value>>;
+} {
   const used = saltForm === 'stripped' ? stripLeadingZeros(salt) : salt;
   const { B } = new SrpServer(makeVerifier(password, used), b, convention);
   const { A, u, x, v, S, K, M1, M2 } = clientSession({ password, salt: used, B, a, convention });
@@ -361,7 +482,11 @@ function groundB(salt: Bytes, first: bigint, convention: SrpConvention, zero: bo
 /** Secrets whose exchange has no leading zero byte anywhere: every convention computes the same. */
 export function plainSecrets(random: Random, password: string): Secrets {
   for (;;) {
-    const secrets = { salt: random.bytes(16), a: toInteger(random.bytes(32)), b: toInteger(random.bytes(32)) };
+    const secrets = {
+      salt: random.bytes(16),
+      a: toInteger(random.bytes(32)),
+      b: toInteger(random.bytes(32)),
+    };
     const { A, B, S, K, M1, M2 } = srpFields(secrets, password);
     const zero = B.length < 384 || short(S) || [A, K, M1, M2, secrets.salt].some((bytes) => bytes[0] === 0);
     if (!zero && secrets.a >> 248n !== 0n && secrets.b >> 248n !== 0n) return secrets;
@@ -381,7 +506,11 @@ interface FamilyCase {
 }
 
 /** One exchange of every family, as the given convention computes k and u. */
-function families(random: Random, convention: SrpConvention, saltForm: Convention['salt'] = 'as-sent'): FamilyCase[] {
+function families(
+  random: Random,
+  convention: SrpConvention,
+  saltForm: Convention['salt'] = 'as-sent',
+): FamilyCase[] {
   const salt = random.bytes(16);
   salt[0] = salt[0]! | 1;
   const draw = (): bigint => toInteger(random.bytes(32)) | (1n << 255n);
@@ -412,7 +541,11 @@ function families(random: Random, convention: SrpConvention, saltForm: Conventio
     { name: 'A[0] = 0', flags: ['LeadingZeroA'], secrets: { salt, a: ground.A, b } },
     { name: 'A = g^82, 24 bytes', flags: ['LeadingZeroA', 'ShortA'], secrets: { salt, a: 82n, b } },
     { name: 'B[0] = 0', flags: ['LeadingZeroB'], secrets: { salt, a: plainA(salt, zeroB), b: zeroB } },
-    { name: 'A[0] = 0 and B[0] = 0', flags: ['LeadingZeroA', 'LeadingZeroB'], secrets: { salt, a: ground.A, b: zeroB } },
+    {
+      name: 'A[0] = 0 and B[0] = 0',
+      flags: ['LeadingZeroA', 'LeadingZeroB'],
+      secrets: { salt, a: ground.A, b: zeroB },
+    },
     { name: 'S[0] = 0', flags: ['LeadingZeroS'], secrets: { salt, a: ground.found.S, b } },
     { name: 'K[0] = 0', flags: ['LeadingZeroK'], secrets: { salt, a: ground.found.K, b } },
     { name: 'M1[0] = 0', flags: ['LeadingZeroM1'], secrets: { salt, a: ground.found.M1, b } },
@@ -454,18 +587,20 @@ function illegalA(random: Random): GroupDraft {
   ] as const;
   const password = CODE;
   const tests = shapes.flatMap(([multiple, length, name], index) =>
-    (Object.keys(guesses) as (keyof typeof guesses)[]).slice(0, index === 3 || index === 4 ? 3 : 1).map((guess) => {
-      const salt = random.bytes(16);
-      const b = random.bytes(32);
-      const verifier = makeVerifier(password, salt);
-      const { B } = new SrpServer(verifier, toInteger(b));
-      const A = fromInteger(multiple === 1 ? N : 0n, length);
-      const K = sha512(new Uint8Array(guesses[guess]));
-      const M1 = controllerProof(salt, A, B, K, neutral);
-      return draft(`A is ${name}; K is guessed as H(${guess})`, ['IllegalA'], 'invalid', {
-        ...{ salt, b, v: fromInteger(verifier.v, 384), B, multiple, length, A, guess, K, M1 },
-      });
-    }),
+    (Object.keys(guesses) as (keyof typeof guesses)[])
+      .slice(0, index === 3 || index === 4 ? 3 : 1)
+      .map((guess) => {
+        const salt = random.bytes(16);
+        const b = random.bytes(32);
+        const verifier = makeVerifier(password, salt);
+        const { B } = new SrpServer(verifier, toInteger(b));
+        const A = fromInteger(multiple === 1 ? N : 0n, length);
+        const K = sha512(new Uint8Array(guesses[guess]));
+        const M1 = controllerProof(salt, A, B, K, neutral);
+        return draft(`A is ${name}; K is guessed as H(${guess})`, ['IllegalA'], 'invalid', {
+          ...{ salt, b, v: fromInteger(verifier.v, 384), B, multiple, length, A, guess, K, M1 },
+        });
+      }),
   );
   return { type: 'SrpIllegalA', parameters: { user: SRP_USER, password }, tests };
 }
@@ -473,8 +608,20 @@ function illegalA(random: Random): GroupDraft {
 function illegalB(): GroupDraft {
   const numbers = { '0': 0n, '1': 1n, 'N-1': N - 1n, N, 'N+1': N + 1n };
   const shapes = [
-    ['0', 0], ['0', 1], ['0', 32], ['0', 383], ['0', 384], ['0', 385], ['N', 384], ['N', 385],
-    ['1', 1], ['1', 384], ['N-1', 384], ['N+1', 384], ['1', 385], ['N-1', 385],
+    ['0', 0],
+    ['0', 1],
+    ['0', 32],
+    ['0', 383],
+    ['0', 384],
+    ['0', 385],
+    ['N', 384],
+    ['N', 385],
+    ['1', 1],
+    ['1', 384],
+    ['N-1', 384],
+    ['N+1', 384],
+    ['1', 385],
+    ['N-1', 385],
   ] as const;
   return {
     type: 'SrpIllegalB',
@@ -500,21 +647,54 @@ function proofs(random: Random): GroupDraft {
     const hashed = sha512(padLeft(fromInteger(g), wide ? 384 : 1));
     return sha512(fromInteger(N)).map((byte, i) => byte ^ hashed[i]!);
   };
-  const one = (comment: string, flags: readonly FlagName[], bytes: Bytes, op: string, argument: Parameters<typeof edit>[1] = {}): Draft =>
-    draft(comment, flags, 'invalid', { ...exponents(secrets), ...fields, proof: bytes, edit: edit(op, argument) });
+  const one = (
+    comment: string,
+    flags: readonly FlagName[],
+    bytes: Bytes,
+    op: string,
+    argument: Parameters<typeof edit>[1] = {},
+  ): Draft =>
+    draft(comment, flags, 'invalid', {
+      ...exponents(secrets),
+      ...fields,
+      proof: bytes,
+      edit: edit(op, argument),
+    });
   const flipped = (which: 'M1' | 'M2', bit: number): Draft =>
-    one(`${which}, bit ${bit} inverted`, ['WrongProof'], flipBit(which === 'M1' ? M1 : M2, bit), `${which}-flip`, { bit });
+    one(
+      `${which}, bit ${bit} inverted`,
+      ['WrongProof'],
+      flipBit(which === 'M1' ? M1 : M2, bit),
+      `${which}-flip`,
+      { bit },
+    );
   return {
     type: 'SrpProof',
     parameters: { user: SRP_USER, password: CODE },
     tests: [
       ...[0, 7, 255, 511].map((bit) => flipped('M1', bit)),
-      ...[0, 1, 32, 63].map((to) => one(`${to} bytes of M1`, ['WrongProof', 'ProofLength'], M1.subarray(0, to), 'M1-cut', { to })),
-      one('M1 with a zero byte behind it', ['WrongProof', 'ProofLength'], concat(M1, Uint8Array.of(0)), 'M1-append', { value: Uint8Array.of(0) }),
+      ...[0, 1, 32, 63].map((to) =>
+        one(`${to} bytes of M1`, ['WrongProof', 'ProofLength'], M1.subarray(0, to), 'M1-cut', { to }),
+      ),
+      one(
+        'M1 with a zero byte behind it',
+        ['WrongProof', 'ProofLength'],
+        concat(M1, Uint8Array.of(0)),
+        'M1-append',
+        { value: Uint8Array.of(0) },
+      ),
       one('M1 twice', ['WrongProof', 'ProofLength'], concat(M1, M1), 'M1-append', { value: M1 }),
       one('64 zero bytes', ['WrongProof'], new Uint8Array(64), 'M1-zero'),
-      one('another code', ['WrongProof', 'WrongCode'], ofCode('031-45-155'), 'M1-of-password', { text: '031-45-155' }),
-      one('the right code without its dashes', ['WrongProof', 'WithoutDashes'], ofCode('03145154'), 'M1-of-password', { text: '03145154' }),
+      one('another code', ['WrongProof', 'WrongCode'], ofCode('031-45-155'), 'M1-of-password', {
+        text: '031-45-155',
+      }),
+      one(
+        'the right code without its dashes',
+        ['WrongProof', 'WithoutDashes'],
+        ofCode('03145154'),
+        'M1-of-password',
+        { text: '03145154' },
+      ),
       one('no code', ['WrongProof', 'WrongCode'], ofCode(''), 'M1-of-password', { text: '' }),
       one(
         'another user name',
@@ -523,7 +703,12 @@ function proofs(random: Random): GroupDraft {
         'M1-of-user',
         { text: 'pair-setup' },
       ),
-      one('M1 without the salt', ['WrongProof'], controllerProof(new Uint8Array(0), A, B, K, neutral), 'M1-without-salt'),
+      one(
+        'M1 without the salt',
+        ['WrongProof'],
+        controllerProof(new Uint8Array(0), A, B, K, neutral),
+        'M1-without-salt',
+      ),
       one(
         'g padded to 384 bytes in H(N) xor H(g)',
         ['WrongProof'],
@@ -533,8 +718,16 @@ function proofs(random: Random): GroupDraft {
       one('M2 in the place of M1', ['WrongProof'], M2, 'M1-is-M2'),
       one('S in the place of K', ['WrongProof'], proof(fromInteger(S)), 'M1-S-in-place-of-K'),
       ...[0, 256, 511].map((bit) => flipped('M2', bit)),
-      ...[0, 63].map((to) => one(`${to} bytes of M2`, ['WrongProof', 'ProofLength'], M2.subarray(0, to), 'M2-cut', { to })),
-      one('M2 with a byte behind it', ['WrongProof', 'ProofLength'], concat(M2, Uint8Array.of(1)), 'M2-append', { value: Uint8Array.of(1) }),
+      ...[0, 63].map((to) =>
+        one(`${to} bytes of M2`, ['WrongProof', 'ProofLength'], M2.subarray(0, to), 'M2-cut', { to }),
+      ),
+      one(
+        'M2 with a byte behind it',
+        ['WrongProof', 'ProofLength'],
+        concat(M2, Uint8Array.of(1)),
+        'M2-append',
+        { value: Uint8Array.of(1) },
+      ),
       one('M1 sent back as M2', ['WrongProof'], M1, 'M2-is-M1'),
       one('M2 over B in the place of A', ['WrongProof'], accessoryProof(B, M1, K, neutral), 'M2-of-B'),
     ],
@@ -545,7 +738,9 @@ export const srp: Generator = (random) => {
   const common = families(random.fork('families'), adk);
   const literal = families(random.fork('literal'), srpConventions.literal);
   // A salt without its zero bytes is another salt, with exchanges of its own.
-  const saltless = families(random.fork('salt'), adk, 'stripped').filter(({ flags }) => flags.includes('LeadingZeroSalt'));
+  const saltless = families(random.fork('salt'), adk, 'stripped').filter(({ flags }) =>
+    flags.includes('LeadingZeroSalt'),
+  );
   const groups = Object.keys(conventions).map((name) => {
     if (name === 'literal') return sessionGroup(name, literal);
     const rest = common.filter(({ flags }) => !flags.includes('LeadingZeroSalt'));
@@ -570,11 +765,23 @@ const alice =
   '5cbc219db052138ee1148c71cd4498963d682549ce91ca24f098468f06015beb6af245c2093f98c3651bca83ab8cab2b580bbf02184fefdf26142f73df95ac50';
 
 /** Every label, with those of AirPlay's data stream and of resuming. */
-const allLabels: Readonly<Record<string, { readonly salt: string; readonly info: string; readonly size?: number }>> = {
+const allLabels: Readonly<
+  Record<string, { readonly salt: string; readonly info: string; readonly size?: number }>
+> = {
   ...keyLabels,
-  'Pair-Verify-ResumeSessionID': { salt: 'Pair-Verify-ResumeSessionID-Salt', info: 'Pair-Verify-ResumeSessionID-Info', size: 8 },
-  'DataStream-Output': { salt: 'DataStream-Salt15014746994705656022', info: 'DataStream-Output-Encryption-Key' },
-  'DataStream-Input': { salt: 'DataStream-Salt15014746994705656022', info: 'DataStream-Input-Encryption-Key' },
+  'Pair-Verify-ResumeSessionID': {
+    salt: 'Pair-Verify-ResumeSessionID-Salt',
+    info: 'Pair-Verify-ResumeSessionID-Info',
+    size: 8,
+  },
+  'DataStream-Output': {
+    salt: 'DataStream-Salt15014746994705656022',
+    info: 'DataStream-Output-Encryption-Key',
+  },
+  'DataStream-Input': {
+    salt: 'DataStream-Salt15014746994705656022',
+    info: 'DataStream-Input-Encryption-Key',
+  },
 };
 
 export const hkdfKeys: Generator = (random) =>
@@ -587,13 +794,18 @@ export const hkdfKeys: Generator = (random) =>
     const right = (comment: string, flags: readonly FlagName[], input: Bytes): Draft =>
       draft(comment, flags, 'valid', { ikm: input, size, key: key(input) });
     const wrong = (comment: string, op: string, made: Bytes, input = ikm): Draft =>
-      draft(comment, op === 'stripped-ikm' ? ['WrongDerivation', 'LeadingZeroK'] : ['WrongDerivation'], 'invalid', {
-        ikm: input,
-        size,
-        key: made,
-        right: key(input),
-        edit: edit(op),
-      });
+      draft(
+        comment,
+        op === 'stripped-ikm' ? ['WrongDerivation', 'LeadingZeroK'] : ['WrongDerivation'],
+        'invalid',
+        {
+          ikm: input,
+          size,
+          key: made,
+          right: key(input),
+          edit: edit(op),
+        },
+      );
     const [saltBytes, infoBytes] = [utf8(salt), utf8(info)];
     const negatives = [
       wrong('SHA-256 in the place of SHA-512', 'sha256', hkdf(sha256, ikm, saltBytes, infoBytes, size)),
@@ -602,11 +814,17 @@ export const hkdfKeys: Generator = (random) =>
       wrong('no info', 'no-info', hkdfSha512(ikm, salt, '', size)),
       wrong('leading zero byte of the input dropped', 'stripped-ikm', key(stripLeadingZeros(zero)), zero),
       wrong('only the first half of the input', 'half-ikm', key(ikm.subarray(0, ikm.length / 2))),
-      wrong('salt and info with the NUL that ends a C string', 'nul-terminated', hkdfSha512(ikm, `${salt}\0`, `${info}\0`, size)),
+      wrong(
+        'salt and info with the NUL that ends a C string',
+        'nul-terminated',
+        hkdfSha512(ikm, `${salt}\0`, `${info}\0`, size),
+      ),
       wrong('extracted and not expanded', 'extract-only', hmac(sha512, saltBytes, ikm).subarray(0, size)),
     ];
     // All mistakes on the labels everybody needs, two on each of the others.
-    const every = ['Pair-Setup-Encrypt', 'Pair-Verify-Encrypt', 'Control-Write', 'Split-Controller'].includes(label);
+    const every = ['Pair-Setup-Encrypt', 'Pair-Verify-Encrypt', 'Control-Write', 'Split-Controller'].includes(
+      label,
+    );
     const some = every ? negatives : [negatives[index % 8]!, negatives[(index + 3) % 8]!];
     return {
       type: 'HkdfLabel',
@@ -621,62 +839,113 @@ export const hkdfKeys: Generator = (random) =>
   });
 
 export const aead: Generator = (random) =>
-  (['PS-Msg04', 'PS-Msg05', 'PS-Msg06', 'PV-Msg02', 'PV-Msg03'] as const).map((label, index, all): GroupDraft => {
-    const nonce = labelNonce(label);
-    const one = (
-      comment: string,
-      flags: readonly FlagName[],
-      key: Bytes,
-      plaintext: Bytes,
-      change?: { op: string; argument?: Parameters<typeof edit>[1]; make: (right: Bytes) => Bytes },
-    ): Draft => {
-      const right = seal(key, nonce, plaintext);
-      return draft(comment, flags, change === undefined ? 'valid' : 'invalid', {
-        ...{ key, nonce, plaintext, aad: '' },
-        sealed: change === undefined ? right : change.make(right),
-        right: change && right,
-        edit: change && edit(change.op, change.argument),
-      });
-    };
-    const key = random.bytes(32);
-    const sub = random.bytes(151);
-    const other = all[(index + 1) % all.length]!;
-    const flipped = (comment: string, bit: number, flag: FlagName): Draft =>
-      one(comment, [flag], key, sub, { op: 'flip', argument: { bit }, make: (right) => flipBit(right, bit) });
-    const aad = utf8(label);
-    return {
-      type: 'AeadLabel',
-      parameters: { label },
-      tests: [
-        one('the known answer of K', ['KnownAnswer'], deriveKey('Pair-Setup-Encrypt', fromHex(alice)), fromHex('0a0100090100')),
-        ...[0, 1, 63, 64, 65, 101, 120, 151, 600].map((size) =>
-          one(`${size} bytes`, size === 0 ? ['Boundary'] : ['Ordinary'], random.bytes(32), random.bytes(size)),
-        ),
-        flipped('first bit of the ciphertext', 0, 'ModifiedCiphertext'),
-        flipped('last bit of the ciphertext', 151 * 8 - 1, 'ModifiedCiphertext'),
-        flipped('first bit of the tag', 151 * 8, 'ModifiedTag'),
-        flipped('last bit of the tag', 167 * 8 - 1, 'ModifiedTag'),
-        one('the last byte of the tag missing', ['ModifiedTag', 'Truncated'], key, sub, { op: 'cut', argument: { to: 166 }, make: (right) => right.subarray(0, 166) }),
-        one('no tag', ['ModifiedTag', 'Truncated'], key, sub, { op: 'cut', argument: { to: 151 }, make: (right) => right.subarray(0, 151) }),
-        one('shorter than a tag', ['ModifiedTag', 'Truncated'], key, sub, { op: 'cut', argument: { to: 15 }, make: (right) => right.subarray(0, 15) }),
-        one('nothing', ['Truncated'], key, sub, { op: 'cut', argument: { to: 0 }, make: () => new Uint8Array(0) }),
-        one('a byte behind the tag', ['ModifiedTag'], key, sub, { op: 'append', argument: { value: Uint8Array.of(0) }, make: (right) => concat(right, Uint8Array.of(0)) }),
-        one('the label in front of the four zero bytes', ['WrongNonce'], key, sub, {
-          op: 'label-first',
-          make: () => seal(key, concat(utf8(label), new Uint8Array(4)), sub),
-        }),
-        one(`sealed as ${other}`, ['WrongNonce'], key, sub, { op: 'other-label', argument: { text: other }, make: () => seal(key, labelNonce(other), sub) }),
-        one('the label as additional data', ['WrongAad'], key, sub, { op: 'with-aad', argument: { value: aad }, make: () => seal(key, nonce, sub, aad) }),
-        one('the tag in front', ['ModifiedTag'], key, sub, { op: 'tag-first', make: (right) => concat(right.slice(-16), right.slice(0, -16)) }),
-      ],
-    };
-  });
+  (['PS-Msg04', 'PS-Msg05', 'PS-Msg06', 'PV-Msg02', 'PV-Msg03'] as const).map(
+    (label, index, all): GroupDraft => {
+      const nonce = labelNonce(label);
+      const one = (
+        comment: string,
+        flags: readonly FlagName[],
+        key: Bytes,
+        plaintext: Bytes,
+        change?: { op: string; argument?: Parameters<typeof edit>[1]; make: (right: Bytes) => Bytes },
+      ): Draft => {
+        const right = seal(key, nonce, plaintext);
+        return draft(comment, flags, change === undefined ? 'valid' : 'invalid', {
+          ...{ key, nonce, plaintext, aad: '' },
+          sealed: change === undefined ? right : change.make(right),
+          right: change && right,
+          edit: change && edit(change.op, change.argument),
+        });
+      };
+      const key = random.bytes(32);
+      const sub = random.bytes(151);
+      const other = all[(index + 1) % all.length]!;
+      const flipped = (comment: string, bit: number, flag: FlagName): Draft =>
+        one(comment, [flag], key, sub, {
+          op: 'flip',
+          argument: { bit },
+          make: (right) => flipBit(right, bit),
+        });
+      const aad = utf8(label);
+      return {
+        type: 'AeadLabel',
+        parameters: { label },
+        tests: [
+          one(
+            'the known answer of K',
+            ['KnownAnswer'],
+            deriveKey('Pair-Setup-Encrypt', fromHex(alice)),
+            fromHex('0a0100090100'),
+          ),
+          ...[0, 1, 63, 64, 65, 101, 120, 151, 600].map((size) =>
+            one(
+              `${size} bytes`,
+              size === 0 ? ['Boundary'] : ['Ordinary'],
+              random.bytes(32),
+              random.bytes(size),
+            ),
+          ),
+          flipped('first bit of the ciphertext', 0, 'ModifiedCiphertext'),
+          flipped('last bit of the ciphertext', 151 * 8 - 1, 'ModifiedCiphertext'),
+          flipped('first bit of the tag', 151 * 8, 'ModifiedTag'),
+          flipped('last bit of the tag', 167 * 8 - 1, 'ModifiedTag'),
+          one('the last byte of the tag missing', ['ModifiedTag', 'Truncated'], key, sub, {
+            op: 'cut',
+            argument: { to: 166 },
+            make: (right) => right.subarray(0, 166),
+          }),
+          one('no tag', ['ModifiedTag', 'Truncated'], key, sub, {
+            op: 'cut',
+            argument: { to: 151 },
+            make: (right) => right.subarray(0, 151),
+          }),
+          one('shorter than a tag', ['ModifiedTag', 'Truncated'], key, sub, {
+            op: 'cut',
+            argument: { to: 15 },
+            make: (right) => right.subarray(0, 15),
+          }),
+          one('nothing', ['Truncated'], key, sub, {
+            op: 'cut',
+            argument: { to: 0 },
+            make: () => new Uint8Array(0),
+          }),
+          one('a byte behind the tag', ['ModifiedTag'], key, sub, {
+            op: 'append',
+            argument: { value: Uint8Array.of(0) },
+            make: (right) => concat(right, Uint8Array.of(0)),
+          }),
+          one('the label in front of the four zero bytes', ['WrongNonce'], key, sub, {
+            op: 'label-first',
+            make: () => seal(key, concat(utf8(label), new Uint8Array(4)), sub),
+          }),
+          one(`sealed as ${other}`, ['WrongNonce'], key, sub, {
+            op: 'other-label',
+            argument: { text: other },
+            make: () => seal(key, labelNonce(other), sub),
+          }),
+          one('the label as additional data', ['WrongAad'], key, sub, {
+            op: 'with-aad',
+            argument: { value: aad },
+            make: () => seal(key, nonce, sub, aad),
+          }),
+          one('the tag in front', ['ModifiedTag'], key, sub, {
+            op: 'tag-first',
+            make: (right) => concat(right.slice(-16), right.slice(0, -16)),
+          }),
+        ],
+      };
+    },
+  );
 
 interface StreamOptions {
   readonly counter?: bigint;
   readonly sizes?: readonly number[];
   readonly plaintext?: Bytes;
-  readonly change?: { op: string; argument?: Parameters<typeof edit>[1]; make: (right: Bytes[], key: Bytes, plaintext: Bytes, counter: bigint) => Bytes[] };
+  readonly change?: {
+    op: string;
+    argument?: Parameters<typeof edit>[1];
+    make: (right: Bytes[], key: Bytes, plaintext: Bytes, counter: bigint) => Bytes[];
+  };
 }
 
 function stream(random: Random, comment: string, flags: readonly FlagName[], options: StreamOptions): Draft {
@@ -685,7 +954,9 @@ function stream(random: Random, comment: string, flags: readonly FlagName[], opt
   const key = random.bytes(32);
   const plaintext = options.plaintext ?? random.bytes(sizes.reduce((sum, size) => sum + size, 0));
   let at = 0;
-  const right = sizes.map((size, index) => sealFrame(key, counter + BigInt(index), plaintext.subarray(at, (at += size))));
+  const right = sizes.map((size, index) =>
+    sealFrame(key, counter + BigInt(index), plaintext.subarray(at, (at += size))),
+  );
   const odd = sizes.some((size) => size === 0 || size > 1024);
   return draft(comment, flags, change !== undefined ? 'invalid' : odd ? 'acceptable' : 'valid', {
     key,
@@ -703,14 +974,21 @@ function full(length: number): number[] {
 }
 
 export const frames: Generator = (random) => {
-  const one = (comment: string, flags: readonly FlagName[], options: StreamOptions): Draft => stream(random, comment, flags, options);
+  const one = (comment: string, flags: readonly FlagName[], options: StreamOptions): Draft =>
+    stream(random, comment, flags, options);
   const http = utf8('GET /accessories HTTP/1.1\r\nHost: accessory.local\r\n\r\n');
   const counters = [1n, 255n, 256n, 65_535n, 65_536n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 63n, 2n ** 64n - 1n];
-  const last = (list: Bytes[], how: (frame: Bytes) => Bytes): Bytes[] => [...list.slice(0, -1), how(list.at(-1)!)];
+  const last = (list: Bytes[], how: (frame: Bytes) => Bytes): Bytes[] => [
+    ...list.slice(0, -1),
+    how(list.at(-1)!),
+  ];
   const first = (list: Bytes[], frame: Bytes): Bytes[] => [frame, ...list.slice(1)];
   const sizes = [40, 30];
   const bit = (at: number, flag: FlagName, comment: string): Draft =>
-    one(comment, [flag], { sizes, change: { op: 'flip', argument: { bit: at }, make: (list) => first(list, flipBit(list[0]!, at)) } });
+    one(comment, [flag], {
+      sizes,
+      change: { op: 'flip', argument: { bit: at }, make: (list) => first(list, flipBit(list[0]!, at)) },
+    });
   const other = random.bytes(32);
   return [
     {
@@ -735,15 +1013,77 @@ export const frames: Generator = (random) => {
         bit(8 * 41 + 7, 'ModifiedCiphertext', 'last bit of the ciphertext'),
         bit(8 * 42, 'ModifiedTag', 'first bit of the tag'),
         bit(8 * 58 - 1, 'ModifiedTag', 'last bit of the tag'),
-        one('a tag changed in the second frame', ['ModifiedTag'], { sizes, change: { op: 'flip-last', argument: { bit: 8 * 47 }, make: (list) => last(list, (frame) => flipBit(frame, 8 * 47)) } }),
-        one('ends inside the tag', ['Truncated'], { sizes, change: { op: 'cut', argument: { to: 40 }, make: (list) => last(list, (frame) => frame.subarray(0, 40)) } }),
-        one('ends behind the length', ['Truncated'], { sizes, change: { op: 'cut', argument: { to: 2 }, make: (list) => last(list, (frame) => frame.subarray(0, 2)) } }),
-        one('ends behind the first length byte', ['Truncated'], { sizes, change: { op: 'cut', argument: { to: 1 }, make: (list) => last(list, (frame) => frame.subarray(0, 1)) } }),
-        one('a counter too far', ['Counter', 'WrongNonce'], { change: { op: 'counter', argument: { to: 1 }, make: (_, key, plain) => [sealFrame(key, 1n, plain)] } }),
-        one('counter 0 again', ['Counter', 'WrongNonce'], { counter: 7n, change: { op: 'counter', argument: { to: 0 }, make: (_, key, plain) => [sealFrame(key, 0n, plain)] } }),
-        one('a counter of 16 bits runs over', ['Counter', 'WrongNonce'], { counter: 65_536n, change: { op: 'counter', argument: { to: 0 }, make: (_, key, plain) => [sealFrame(key, 0n, plain)] } }),
-        one('without additional data', ['WrongAad'], { sizes, change: { op: 'no-aad', make: (list, key, plain, counter) => first(list, sealFrame(key, counter, plain, { aad: new Uint8Array(0) })) } }),
-        one('additional data in the other byte order', ['WrongAad', 'ByteOrder'], { sizes, change: { op: 'aad-big-endian', make: (list, key, plain, counter) => first(list, sealFrame(key, counter, plain, { aad: lengthBytes(plain.length).reverse() })) } }),
+        one('a tag changed in the second frame', ['ModifiedTag'], {
+          sizes,
+          change: {
+            op: 'flip-last',
+            argument: { bit: 8 * 47 },
+            make: (list) => last(list, (frame) => flipBit(frame, 8 * 47)),
+          },
+        }),
+        one('ends inside the tag', ['Truncated'], {
+          sizes,
+          change: {
+            op: 'cut',
+            argument: { to: 40 },
+            make: (list) => last(list, (frame) => frame.subarray(0, 40)),
+          },
+        }),
+        one('ends behind the length', ['Truncated'], {
+          sizes,
+          change: {
+            op: 'cut',
+            argument: { to: 2 },
+            make: (list) => last(list, (frame) => frame.subarray(0, 2)),
+          },
+        }),
+        one('ends behind the first length byte', ['Truncated'], {
+          sizes,
+          change: {
+            op: 'cut',
+            argument: { to: 1 },
+            make: (list) => last(list, (frame) => frame.subarray(0, 1)),
+          },
+        }),
+        one('a counter too far', ['Counter', 'WrongNonce'], {
+          change: {
+            op: 'counter',
+            argument: { to: 1 },
+            make: (_, key, plain) => [sealFrame(key, 1n, plain)],
+          },
+        }),
+        one('counter 0 again', ['Counter', 'WrongNonce'], {
+          counter: 7n,
+          change: {
+            op: 'counter',
+            argument: { to: 0 },
+            make: (_, key, plain) => [sealFrame(key, 0n, plain)],
+          },
+        }),
+        one('a counter of 16 bits runs over', ['Counter', 'WrongNonce'], {
+          counter: 65_536n,
+          change: {
+            op: 'counter',
+            argument: { to: 0 },
+            make: (_, key, plain) => [sealFrame(key, 0n, plain)],
+          },
+        }),
+        one('without additional data', ['WrongAad'], {
+          sizes,
+          change: {
+            op: 'no-aad',
+            make: (list, key, plain, counter) =>
+              first(list, sealFrame(key, counter, plain, { aad: new Uint8Array(0) })),
+          },
+        }),
+        one('additional data in the other byte order', ['WrongAad', 'ByteOrder'], {
+          sizes,
+          change: {
+            op: 'aad-big-endian',
+            make: (list, key, plain, counter) =>
+              first(list, sealFrame(key, counter, plain, { aad: lengthBytes(plain.length).reverse() })),
+          },
+        }),
         one('length in the other byte order', ['FrameHeader', 'ByteOrder'], {
           sizes,
           change: {
@@ -754,11 +1094,40 @@ export const frames: Generator = (random) => {
             },
           },
         }),
-        one('declares one byte less', ['FrameHeader'], { sizes, change: { op: 'declared', argument: { to: 39 }, make: (list, key, plain, counter) => first(list, sealFrame(key, counter, plain, { declaredLength: 39 })) } }),
-        one('declares 65535 bytes', ['FrameHeader', 'Boundary'], { sizes, change: { op: 'declared', argument: { to: 65_535 }, make: (list, key, plain, counter) => first(list, sealFrame(key, counter, plain, { declaredLength: 65_535 })) } }),
-        one('the first frame again', ['Replayed'], { sizes, change: { op: 'replay', make: (list) => [...list, list[0]!] } }),
-        one('two frames in the wrong order', ['Replayed'], { sizes, change: { op: 'swapped', make: (list) => [...list].reverse() } }),
-        one('the key of the other direction', ['WrongKey'], { sizes, change: { op: 'other-key', argument: { value: other }, make: (list, _, plain, counter) => first(list, sealFrame(other, counter, plain)) } }),
+        one('declares one byte less', ['FrameHeader'], {
+          sizes,
+          change: {
+            op: 'declared',
+            argument: { to: 39 },
+            make: (list, key, plain, counter) =>
+              first(list, sealFrame(key, counter, plain, { declaredLength: 39 })),
+          },
+        }),
+        one('declares 65535 bytes', ['FrameHeader', 'Boundary'], {
+          sizes,
+          change: {
+            op: 'declared',
+            argument: { to: 65_535 },
+            make: (list, key, plain, counter) =>
+              first(list, sealFrame(key, counter, plain, { declaredLength: 65_535 })),
+          },
+        }),
+        one('the first frame again', ['Replayed'], {
+          sizes,
+          change: { op: 'replay', make: (list) => [...list, list[0]!] },
+        }),
+        one('two frames in the wrong order', ['Replayed'], {
+          sizes,
+          change: { op: 'swapped', make: (list) => [...list].reverse() },
+        }),
+        one('the key of the other direction', ['WrongKey'], {
+          sizes,
+          change: {
+            op: 'other-key',
+            argument: { value: other },
+            make: (list, _, plain, counter) => first(list, sealFrame(other, counter, plain)),
+          },
+        }),
         one('the counter in front of the four zero bytes', ['WrongNonce'], {
           counter: 3n,
           sizes,
@@ -767,7 +1136,10 @@ export const frames: Generator = (random) => {
             make: (list, key, plain, counter) => {
               const nonce = counterNonce(counter);
               const moved = concat(nonce.subarray(4), nonce.subarray(0, 4));
-              return first(list, concat(lengthBytes(plain.length), seal(key, moved, plain, lengthBytes(plain.length))));
+              return first(
+                list,
+                concat(lengthBytes(plain.length), seal(key, moved, plain, lengthBytes(plain.length))),
+              );
             },
           },
         }),

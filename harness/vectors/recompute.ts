@@ -115,12 +115,14 @@ function setupPayload(test: Fields): Claims {
   const right = edit && payload;
   let result: Result = verdict(number(test['code']) > 99_999_999 || test['reserved'] !== 0);
   switch (edit?.op) {
+    case undefined:
+      break;
     case 'lower-case':
       payload = payload.toLowerCase();
       if (result === 'valid') result = 'acceptable';
       break;
     case 'cut':
-      payload = payload.slice(0, edit.to!);
+      payload = payload.slice(0, edit.to);
       result = 'invalid';
       break;
     case 'add':
@@ -209,7 +211,14 @@ function srpIllegalA(test: Fields, group: Fields): Claims {
   if (A.length !== length) throw new Error(`${length} bytes do not hold A`);
   const zero = { empty: 0, 'zero-byte': 1, padded: 384 }[text(test['guess'])]!;
   const K = sha('sha512', Buffer.alloc(zero));
-  return { v: toBytes(v, 384), B, A, K, M1: proofM1({ user, salt, A, B, K, forms: neutral }), result: 'invalid' };
+  return {
+    v: toBytes(v, 384),
+    B,
+    A,
+    K,
+    M1: proofM1({ user, salt, A, B, K, forms: neutral }),
+    result: 'invalid',
+  };
 }
 
 function srpIllegalB(test: Fields): Claims {
@@ -276,7 +285,9 @@ function srpProof(test: Fields, group: Fields): Claims {
 
 function hkdfGroup(group: Fields): Claims {
   const known = labels[text(group['label'])];
-  return known === undefined ? { label: Object.keys(labels).join(' or ') } : { salt: known[0], info: known[1] };
+  return known === undefined
+    ? { label: Object.keys(labels).join(' or ') }
+    : { salt: known[0], info: known[1] };
 }
 
 function hkdfLabel(test: Fields, group: Fields): Claims {
@@ -388,7 +399,14 @@ function setupStart(test: Fields, code: string, edit: Edit | undefined, echoed?:
   else if (edit?.op === 'm3-proof-cut') proof = M1.subarray(0, edit.to);
   else if (edit?.op === 'm3-code') {
     const S = clientS({ user: input.user, password: edit.text!, salt: input.salt, a: input.a, B, u, k });
-    proof = proofM1({ user: input.user, salt: input.salt, A, B, K: sha('sha512', toBytes(S)), forms: neutral });
+    proof = proofM1({
+      user: input.user,
+      salt: input.salt,
+      A,
+      B,
+      K: sha('sha512', toBytes(S)),
+      forms: neutral,
+    });
   }
   const failed = !proof.equals(M1);
   const answer = edit?.op === 'm4-proof-flip' ? flip(M2, edit.bit!) : M2;
@@ -420,7 +438,13 @@ function opOf(edit: Edit | undefined, message: string): string | undefined {
   return edit?.op.startsWith(`${message}-`) ? edit.op.slice(message.length + 1) : undefined;
 }
 
-function sealedStep(message: string, edit: Edit | undefined, label: string, key: Buffer, sub: Buffer): Buffer {
+function sealedStep(
+  message: string,
+  edit: Edit | undefined,
+  label: string,
+  key: Buffer,
+  sub: Buffer,
+): Buffer {
   const op = opOf(edit, message);
   const sealed = seal(key, nonceOf(op === 'label' ? edit!.text! : label), sub);
   return op === 'flip' ? flip(sealed, edit!.bit!) : sealed;
@@ -482,7 +506,14 @@ function pairVerify(test: Fields): Claims {
   const M1 = writeTlv([state(1), [T.PublicKey, sent]]);
   const result = verdict(edit !== undefined);
   const base = { controllerPublic, accessoryPublic, result };
-  const none = { controller: undefined, accessory: undefined, shared: undefined, encryptKey: undefined, m2: undefined, m3: undefined };
+  const none = {
+    controller: undefined,
+    accessory: undefined,
+    shared: undefined,
+    encryptKey: undefined,
+    m2: undefined,
+    m3: undefined,
+  };
   const keyless = { toAccessory: undefined, toController: undefined };
   const shared = exchange(theirs, sent);
   if (edit?.op === 'm1-low-order') {
@@ -510,7 +541,13 @@ function pairVerify(test: Fields): Claims {
   const M2 = writeTlv([state(2), [T.PublicKey, accessoryPublic], [T.EncryptedData, m2['sealed'] as Buffer]]);
   const known = { ...base, accessory, shared, encryptKey, m2 };
   if (opOf(edit, 'm2') !== undefined)
-    return { ...known, controller: undefined, m3: undefined, ...keyless, messages: { M1, M2, M3: undefined, M4: undefined } };
+    return {
+      ...known,
+      controller: undefined,
+      m3: undefined,
+      ...keyless,
+      messages: { M1, M2, M3: undefined, M4: undefined },
+    };
   const controller = person(test['controller']);
   const m3 = step('m3', controller, controllerPublic, accessoryPublic, 'PV-Msg03');
   const M3 = writeTlv([state(3), [T.EncryptedData, m3['sealed'] as Buffer]]);
@@ -542,6 +579,8 @@ function pairingsRequest(test: Fields): Claims {
   const replaced = (type: number, value: Uint8Array | number): Pairs =>
     list.map((entry) => (entry[0] === type ? [type, value] : entry));
   switch (edit?.op) {
+    case undefined:
+      break;
     case 'state':
       list = replaced(T.State, edit.to!);
       break;
@@ -576,19 +615,22 @@ function pairingsRequest(test: Fields): Claims {
     ...absent('permissions', method !== 'add'),
     body,
     right,
-    result: edit !== undefined || id.length > 64 || (method === 'add' && ltpk.length !== 32) ? 'invalid' : odd ? 'acceptable' : 'valid',
+    result:
+      edit !== undefined || id.length > 64 || (method === 'add' && ltpk.length !== 32)
+        ? 'invalid'
+        : odd
+          ? 'acceptable'
+          : 'valid',
   };
 }
 
 function pairingsList(test: Fields): Claims {
   const edit = editOf(test);
-  const entries = (test['entries'] as readonly Fields[]).map(
-    ({ id, ltpk, permissions }): Pairs => [
-      [T.Identifier, hex(id)],
-      [T.PublicKey, hex(ltpk)],
-      [T.Permissions, number(permissions)],
-    ],
-  );
+  const entries = (test['entries'] as readonly Fields[]).map(({ id, ltpk, permissions }): Pairs => [
+    [T.Identifier, hex(id)],
+    [T.PublicKey, hex(ltpk)],
+    [T.Permissions, number(permissions)],
+  ]);
   const written = (op: string | undefined): Buffer => {
     const list: Pairs = op === 'no-state' || op === 'state-each' ? [] : [state(2)];
     if (op === 'error') list.push([T.Error, edit!.to!]);
@@ -624,17 +666,30 @@ function pairingsReply(test: Fields): Claims {
   };
 }
 
-const errorNames = ['none', 'Unknown', 'Authentication', 'Backoff', 'MaxPeers', 'MaxTries', 'Unavailable', 'Busy'];
+const errorNames = [
+  'none',
+  'Unknown',
+  'Authentication',
+  'Backoff',
+  'MaxPeers',
+  'MaxTries',
+  'Unavailable',
+  'Busy',
+];
 
 function errorReply(test: Fields, group: Fields): Claims {
   const edit = editOf(test);
   const [error, requestState] = [number(test['error']), number(test['requestState'])];
-  const states = { '/pair-setup': [1, 3, 5], '/pair-verify': [1, 3], '/pairings': [1] }[text(group['endpoint'])]!;
+  const states = { '/pair-setup': [1, 3, 5], '/pair-verify': [1, 3], '/pairings': [1] }[
+    text(group['endpoint'])
+  ]!;
   const delay = test['retryDelay'] as number | undefined;
   let list: Pairs = [state(requestState + 1), [T.Error, error]];
   if (delay !== undefined) list.push([T.RetryDelay, flagBytes(delay)]);
   const right = edit && writeTlv(list);
   switch (edit?.op) {
+    case undefined:
+      break;
     case 'error-first':
       list = [list[1]!, list[0]!, ...list.slice(2)];
       break;
@@ -653,7 +708,10 @@ function errorReply(test: Fields, group: Fields): Claims {
   let body = writeTlv(list);
   if (edit?.op === 'cut') body = body.subarray(0, edit.to);
   const wrong =
-    error < 1 || error > 7 || (edit !== undefined && edit.op !== 'error-first') || (delay !== undefined && error !== 3);
+    error < 1 ||
+    error > 7 ||
+    (edit !== undefined && edit.op !== 'error-first') ||
+    (delay !== undefined && error !== 3);
   return {
     ...(!states.includes(requestState) && { requestState: states.join(' or ') }),
     name: errorNames[error] ?? 'undefined',
@@ -674,6 +732,8 @@ function oneFrame(key: Buffer, counter: bigint, plaintext: Buffer, edit?: Edit):
   let aad = size;
   let nonce = nonceOf(counter);
   switch (edit?.op) {
+    case undefined:
+      break;
     case 'no-aad':
       aad = Buffer.alloc(0);
       break;
@@ -703,7 +763,8 @@ function frameStream(test: Fields): Claims {
   const sizes = test['sizes'] as readonly number[];
   const edit = editOf(test);
   const start = BigInt(text(test['counter']));
-  if (sizes.reduce((sum, size) => sum + size, 0) !== plaintext.length) return { sizes: `together ${plaintext.length}` };
+  if (sizes.reduce((sum, size) => sum + size, 0) !== plaintext.length)
+    return { sizes: `together ${plaintext.length}` };
   // What is wrong is wrong in the first frame; the others are as they should be.
   const sealed = (change: Edit | undefined): Buffer[] => {
     let [counter, at] = [start, 0];
@@ -719,7 +780,11 @@ function frameStream(test: Fields): Claims {
   if (edit?.op === 'replay') frames = [...frames, first!];
   if (edit?.op === 'swapped') frames = [...frames].reverse();
   const odd = sizes.some((size) => size === 0 || size > 1024);
-  return { frames, right: edit && sealed(undefined), result: edit !== undefined ? 'invalid' : odd ? 'acceptable' : 'valid' };
+  return {
+    frames,
+    right: edit && sealed(undefined),
+    result: edit !== undefined ? 'invalid' : odd ? 'acceptable' : 'valid',
+  };
 }
 
 // ---- transient, split, MFi
@@ -742,11 +807,13 @@ function transient(test: Fields, group: Fields): Claims {
   const names = ['request', 'requestFrame', 'response', 'responseFrame', 'keys'];
   if (start.failed) return { ...base, ...Object.fromEntries(names.map((name) => [name, undefined])) };
   const dress = text(group['dress']) as Dress;
-  const [salt, toAccessory, toController] = dresses[edit?.op === 'other-dress' ? (dress === 'hap' ? 'airplay' : 'hap') : dress];
+  const [salt, toAccessory, toController] =
+    dresses[edit?.op === 'other-dress' ? (dress === 'hap' ? 'airplay' : 'hap') : dress];
   const { K, S } = start.values;
   const ikm = edit?.op === 'half-ikm' ? K.subarray(0, 32) : edit?.op === 'ikm-S' ? toBytes(S) : K;
   const keys = { toAccessory: hkdf(ikm, salt, toAccessory), toController: hkdf(ikm, salt, toController) };
-  if (edit?.op === 'directions-swapped') [keys.toAccessory, keys.toController] = [keys.toController, keys.toAccessory];
+  if (edit?.op === 'directions-swapped')
+    [keys.toAccessory, keys.toController] = [keys.toController, keys.toAccessory];
   if (edit?.op === 'wrong-label') keys.toAccessory = keys.toController = keyFor('Pair-Setup-Encrypt', K);
   const counter = edit?.op === 'counter' ? BigInt(edit.to!) : 0n;
   return {
@@ -770,8 +837,14 @@ function split(test: Fields): Claims {
   const first = exchangeOf('first', test['salt']!, TRANSIENT | SPLIT, TRANSIENT | SPLIT);
   const echo = { 'flags-not-echoed': undefined, 'flags-of-first': TRANSIENT | SPLIT }[edit?.op ?? ''];
   const echoes = edit?.op === 'flags-not-echoed' || edit?.op === 'flags-of-first';
-  const second = exchangeOf('second', edit?.op === 'salt-changed' ? edit.value! : test['salt']!, SPLIT, echoes ? echo : SPLIT);
-  if (edit?.op === 'flags-one-byte') second.messages.M1 = writeTlv([[T.Method, 0], state(1), [T.Flags, SPLIT & 0xff]]);
+  const second = exchangeOf(
+    'second',
+    edit?.op === 'salt-changed' ? edit.value! : test['salt']!,
+    SPLIT,
+    echoes ? echo : SPLIT,
+  );
+  if (edit?.op === 'flags-one-byte')
+    second.messages.M1 = writeTlv([[T.Method, 0], state(1), [T.Flags, SPLIT & 0xff]]);
   if (edit?.op === 'flags-big-endian')
     second.messages.M1 = writeTlv([[T.Method, 0], state(1), [T.Flags, flagBytes(SPLIT).reverse()]]);
   const K = edit?.op === 'keys-of-second' ? second.values.K : first.values.K;
@@ -822,7 +895,8 @@ function envelope(certificate: Buffer): Buffer {
     const length = size < 128 ? [size] : size < 256 ? [0x81, size] : [0x82, size >> 8, size & 0xff];
     return join(Buffer.of(tag, ...length), content);
   };
-  const oid = (last: number): Buffer => der(6, Buffer.from(`2a864886f70d0107${last.toString(16).padStart(2, '0')}`, 'hex'));
+  const oid = (last: number): Buffer =>
+    der(6, Buffer.from(`2a864886f70d0107${last.toString(16).padStart(2, '0')}`, 'hex'));
   const empty = der(0x31);
   const signedData = der(0x30, der(2, Buffer.of(1)), empty, der(0x30, oid(1)), der(0xa0, certificate), empty);
   return der(0x30, oid(2), der(0xa0, signedData));
@@ -838,7 +912,8 @@ function mfiM4(test: Fields, group: Fields): Claims {
   const key = createPublicKey({ key: hex(group['publicKey']), format: 'der', type: 'spki' });
   const hash = group['chip'] === '2.0C' ? 'sha1' : 'sha256';
   const given = hex(test['signature']);
-  const message = edit?.op === 'signed-K' ? K : edit?.op === 'hashed-twice' ? sha(hash, challenge) : challenge;
+  const message =
+    edit?.op === 'signed-K' ? K : edit?.op === 'hashed-twice' ? sha(hash, challenge) : challenge;
   const signature = edit?.op === 'signature-flip' ? flip(given, edit.bit!) : given;
   const holds = verify(hash, message, { key, dsaEncoding: 'ieee-p1363' }, signature);
   const sub = writeTlv([
@@ -918,4 +993,3 @@ export const recompute: Readonly<Record<string, Recompute>> = {
   ErrorReply: errorReply,
   Recorded: recorded,
 };
-

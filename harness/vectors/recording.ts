@@ -66,7 +66,9 @@ class BodyReader {
     this.pending = concat(this.pending, bytes);
     const found = [];
     for (;;) {
-      const text = Buffer.from(this.pending.buffer, this.pending.byteOffset, this.pending.length).toString('latin1');
+      const text = Buffer.from(this.pending.buffer, this.pending.byteOffset, this.pending.length).toString(
+        'latin1',
+      );
       const end = text.indexOf('\r\n\r\n');
       if (!/^(?:[A-Z]{1,10} |HTTP\/|RTSP\/)/.test(text)) {
         this.pending = new Uint8Array(0);
@@ -127,7 +129,9 @@ function draftOf(message: Message): Draft {
 function message(where: string, connection: number, body: Bytes): Message {
   const tlv = decodeTlv(body);
   if (body.length > MAX_BODY || tlv.items.length > MAX_ITEMS)
-    throw new InputError(`${where}: ${body.length} bytes, ${tlv.items.length} items are more than a vector holds`);
+    throw new InputError(
+      `${where}: ${body.length} bytes, ${tlv.items.length} items are more than a vector holds`,
+    );
   return { where, connection, body, tlv };
 }
 
@@ -153,11 +157,14 @@ function fromEvidence(lines: readonly Line[]): Message[] {
       keys.set(`${connection} ${String(event['label'])}`, bytes);
       continue;
     }
-    const line = String(event['line'] ?? '');
+    const line = typeof event['line'] === 'string' ? event['line'] : '';
     if (kind === 'inside') {
       const state = Number(/M(\d)\b/.exec(line)?.[1] ?? 0);
       const earlier = messages.findLast(
-        (candidate) => candidate.connection === connection && candidate.tlv.state === state && labelOf(candidate) !== undefined,
+        (candidate) =>
+          candidate.connection === connection &&
+          candidate.tlv.state === state &&
+          labelOf(candidate) !== undefined,
       );
       // The harness opens what it heard after it heard it, and writes down what it seals before it says it.
       if (earlier !== undefined && earlier.sub === undefined && state % 2 === 0) earlier.sub = bytes;
@@ -170,9 +177,14 @@ function fromEvidence(lines: readonly Line[]): Message[] {
     readers.set(stream, reader);
     for (const { start, pairing, body } of reader.feed(bytes)) {
       if (!pairing || body.length === 0) continue;
-      const next = message(`connection ${connection}, ${incoming ? 'from' : 'to'} the accessory: ${plain(start)}`, connection, body);
+      const next = message(
+        `connection ${connection}, ${incoming ? 'from' : 'to'} the accessory: ${plain(start)}`,
+        connection,
+        body,
+      );
       const held = waiting.findIndex(
-        (entry) => entry.connection === connection && entry.state === next.tlv.state && labelOf(next) !== undefined,
+        (entry) =>
+          entry.connection === connection && entry.state === next.tlv.state && labelOf(next) !== undefined,
       );
       if (held >= 0) next.sub = waiting.splice(held, 1)[0]!.sub;
       messages.push(next);
@@ -197,7 +209,8 @@ function fromReplay(replay: Line): Message[] {
   const messages: Message[] = [];
   for (const [index, exchange] of exchanges.entries()) {
     const name = `exchange ${index + 1}`;
-    if (!isObject(exchange)) throw new InputError(`${name}: expected an object with "request" and "response"`);
+    if (!isObject(exchange))
+      throw new InputError(`${name}: expected an object with "request" and "response"`);
     for (const side of ['request', 'response']) {
       const body = bodyOf(bytesOf(exchange[side] ?? '', `${name}, ${side}`));
       if (body.length > 0) messages.push(message(`${name}, ${side}`, 0, body));
@@ -208,7 +221,8 @@ function fromReplay(replay: Line): Message[] {
     const key = label === undefined || !Object.hasOwn(keys, label) ? undefined : keys[label];
     if (key === undefined) continue;
     entry.key = bytesOf(key, `keys, ${label}`);
-    if (entry.key.length !== 32) throw new InputError(`keys, ${label}: a key has 32 bytes, not ${entry.key.length}`);
+    if (entry.key.length !== 32)
+      throw new InputError(`keys, ${label}: a key has 32 bytes, not ${entry.key.length}`);
   }
   return messages;
 }
@@ -222,7 +236,8 @@ export function fromRecording(text: string): VectorFile {
   const first = parsed(lines[0] ?? '');
   let messages: Message[];
   if (isObject(first) && typeof first['check'] === 'string' && first['schema'] !== undefined) {
-    if (first['schema'] !== 1) throw new InputError(`evidence of schema ${JSON.stringify(first['schema'])}; 1 is read here`);
+    if (first['schema'] !== 1)
+      throw new InputError(`evidence of schema ${JSON.stringify(first['schema'])}; 1 is read here`);
     const events = lines.slice(1).map((line, index) => {
       const event = parsed(line);
       if (!isObject(event)) throw new InputError(`line ${index + 2}: expected a JSON object`);
@@ -240,4 +255,3 @@ export function fromRecording(text: string): VectorFile {
   if (messages.length === 0) throw new InputError('there is no pairing message in it');
   return fileOf('recorded', 'recorded', [{ type: 'Recorded', tests: messages.map(draftOf) }]);
 }
-

@@ -67,7 +67,12 @@ const digest = bytes(64);
 const publicKey = bytes(0, 400);
 const password = text('^[\\x20-\\x7e]*$', 64);
 
-const parameters = { bit: integer(0, 100_000), to: integer(0, 100_000), value: body, text: text('^[\\x20-\\x7e]*$') };
+const parameters = {
+  bit: integer(0, 100_000),
+  to: integer(0, 100_000),
+  value: body,
+  text: text('^[\\x20-\\x7e]*$'),
+};
 type Parameter = keyof typeof parameters;
 /** What each `op` of an edit needs beside its name. */
 const needs = new Map<string, readonly Parameter[]>();
@@ -85,16 +90,22 @@ function edits(...ops: readonly string[]): Schema {
 
 /** How one edit differs from what its `op` needs, or undefined. */
 export function editDefect(edit: Readonly<Record<string, Json>>): string | undefined {
-  const wanted = needs.get(String(edit['op'])) ?? [];
+  const op = edit['op'] as string;
+  const wanted = needs.get(op) ?? [];
   const given = Object.keys(edit).filter((name) => name !== 'op');
   const missing = wanted.find((name) => !given.includes(name));
-  if (missing !== undefined) return `"${String(edit['op'])}" needs "${missing}"`;
+  if (missing !== undefined) return `"${op}" needs "${missing}"`;
   const odd = given.find((name) => !(wanted as readonly string[]).includes(name));
-  return odd === undefined ? undefined : `"${String(edit['op'])}" takes no "${odd}"`;
+  return odd === undefined ? undefined : `"${op}" takes no "${odd}"`;
 }
 
 const identity = record({ id: pairingId, ltsk: key, ltpk: key });
-const signed = record({ info: bytes(0, 700), signature: bytes(64), sub: bytes(0, 2000), sealed: bytes(0, 2000) });
+const signed = record({
+  info: bytes(0, 700),
+  signature: bytes(64),
+  sub: bytes(0, 2000),
+  sealed: bytes(0, 2000),
+});
 const srp = {
   x: digest,
   v: bytes(384),
@@ -107,7 +118,7 @@ const srp = {
   M1: digest,
   M2: digest,
 };
-const { M2: _M2, ...srpToM1 } = srp;
+const { M2, ...srpToM1 } = srp;
 const exponents = { salt: bytes(16), a: bytes(1, 32), b: bytes(1, 32) };
 const setup = {
   code: text('^[0-9-]{4,10}$'),
@@ -115,7 +126,7 @@ const setup = {
   'pairingFlags?': integer(0, 0xffffffff),
   ...exponents,
   ...srpToM1,
-  'M2?': digest,
+  'M2?': M2,
 };
 const messages = (...names: readonly string[]): Schema =>
   record(Object.fromEntries(names.map((name) => [name, body])));
@@ -140,7 +151,12 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
   },
   TlvInteger: {
     group: {},
-    test: { value: decimal, width: integer(0, 8), order: oneOf('little-endian', 'big-endian'), encoded: bytes(0, 8) },
+    test: {
+      value: decimal,
+      width: integer(0, 8),
+      order: oneOf('little-endian', 'big-endian'),
+      encoded: bytes(0, 8),
+    },
   },
   SetupCode: {
     group: {},
@@ -215,9 +231,21 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
       ...srp,
       proof: bytes(0, 200),
       edit: edits(
-        'M1-flip:bit', 'M1-cut:to', 'M1-append:value', 'M1-zero', 'M1-of-password:text', 'M1-of-user:text',
-        'M1-without-salt', 'M1-padded-g', 'M1-is-M2', 'M1-S-in-place-of-K',
-        'M2-flip:bit', 'M2-cut:to', 'M2-append:value', 'M2-is-M1', 'M2-of-B',
+        'M1-flip:bit',
+        'M1-cut:to',
+        'M1-append:value',
+        'M1-zero',
+        'M1-of-password:text',
+        'M1-of-user:text',
+        'M1-without-salt',
+        'M1-padded-g',
+        'M1-is-M2',
+        'M1-S-in-place-of-K',
+        'M2-flip:bit',
+        'M2-cut:to',
+        'M2-append:value',
+        'M2-is-M1',
+        'M2-of-B',
       ),
     },
   },
@@ -228,7 +256,16 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
       size: integer(1, 64),
       key: bytes(1, 64),
       'right?': bytes(1, 64),
-      'edit?': edits('sha256', 'swapped', 'no-salt', 'no-info', 'stripped-ikm', 'half-ikm', 'nul-terminated', 'extract-only'),
+      'edit?': edits(
+        'sha256',
+        'swapped',
+        'no-salt',
+        'no-info',
+        'stripped-ikm',
+        'half-ikm',
+        'nul-terminated',
+        'extract-only',
+      ),
     },
   },
   AeadLabel: {
@@ -240,7 +277,15 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
       aad: bytes(0, 100),
       sealed: bytes(0, 2100),
       'right?': bytes(0, 2100),
-      'edit?': edits('flip:bit', 'cut:to', 'append:value', 'label-first', 'other-label:text', 'with-aad:value', 'tag-first'),
+      'edit?': edits(
+        'flip:bit',
+        'cut:to',
+        'append:value',
+        'label-first',
+        'other-label:text',
+        'with-aad:value',
+        'tag-first',
+      ),
     },
   },
   PairSetup: {
@@ -254,10 +299,22 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
       'm6?': signed,
       messages: record({ M1: body, M2: body, M3: body, M4: body, 'M5?': body, 'M6?': body }),
       'edit?': edits(
-        'm3-code:text', 'm3-proof-flip:bit', 'm3-proof-cut:to', 'm4-proof-flip:bit',
-        'm5-flip:bit', 'm5-label:text', 'm5-signature-flip:bit', 'm5-info-order', 'm5-info-without-x',
-        'm5-x-of-accessory', 'm5-other-ltpk:value',
-        'm6-flip:bit', 'm6-label:text', 'm6-signature-flip:bit', 'm6-x-of-controller', 'm6-other-id:value',
+        'm3-code:text',
+        'm3-proof-flip:bit',
+        'm3-proof-cut:to',
+        'm4-proof-flip:bit',
+        'm5-flip:bit',
+        'm5-label:text',
+        'm5-signature-flip:bit',
+        'm5-info-order',
+        'm5-info-without-x',
+        'm5-x-of-accessory',
+        'm5-other-ltpk:value',
+        'm6-flip:bit',
+        'm6-label:text',
+        'm6-signature-flip:bit',
+        'm6-x-of-controller',
+        'm6-other-id:value',
       ),
     },
   },
@@ -278,8 +335,17 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
       'toAccessory?': key,
       'toController?': key,
       'edit?': edits(
-        'm1-low-order:value', 'm2-flip:bit', 'm2-label:text', 'm2-signature-flip:bit', 'm2-info-order', 'm2-id-flip:bit',
-        'm3-flip:bit', 'm3-label:text', 'm3-signature-flip:bit', 'm3-info-order', 'm3-id-flip:bit',
+        'm1-low-order:value',
+        'm2-flip:bit',
+        'm2-label:text',
+        'm2-signature-flip:bit',
+        'm2-info-order',
+        'm2-id-flip:bit',
+        'm3-flip:bit',
+        'm3-label:text',
+        'm3-signature-flip:bit',
+        'm3-info-order',
+        'm3-id-flip:bit',
       ),
     },
   },
@@ -292,7 +358,17 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
       'permissions?': byte,
       body,
       'right?': body,
-      'edit?': edits('state:to', 'no-state', 'method:to', 'no-method', 'no-id', 'no-ltpk', 'no-permissions', 'cut:to', 'twice-id:value'),
+      'edit?': edits(
+        'state:to',
+        'no-state',
+        'method:to',
+        'no-method',
+        'no-id',
+        'no-ltpk',
+        'no-permissions',
+        'cut:to',
+        'twice-id:value',
+      ),
     },
   },
   PairingsList: {
@@ -317,11 +393,29 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
       plaintext: bytes(0, 70_000),
       frames: list(frame, 100),
       'right?': list(frame, 100),
-      'edit?': edits('flip:bit', 'flip-last:bit', 'cut:to', 'counter:to', 'no-aad', 'aad-big-endian', 'header-big-endian', 'declared:to', 'replay', 'swapped', 'other-key:value', 'nonce-left'),
+      'edit?': edits(
+        'flip:bit',
+        'flip-last:bit',
+        'cut:to',
+        'counter:to',
+        'no-aad',
+        'aad-big-endian',
+        'header-big-endian',
+        'declared:to',
+        'replay',
+        'swapped',
+        'other-key:value',
+        'nonce-left',
+      ),
     },
   },
   Transient: {
-    group: { dress: oneOf('hap', 'airplay'), salt: password, toAccessoryInfo: password, toControllerInfo: password },
+    group: {
+      dress: oneOf('hap', 'airplay'),
+      salt: password,
+      toAccessoryInfo: password,
+      toControllerInfo: password,
+    },
     test: {
       ...setup,
       'keys?': record({ toAccessory: key, toController: key }),
@@ -330,7 +424,16 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
       'requestFrame?': frame,
       'response?': bytes(0, 2000),
       'responseFrame?': frame,
-      'edit?': edits('m3-code:text', 'm3-proof-flip:bit', 'directions-swapped', 'other-dress', 'half-ikm', 'ikm-S', 'counter:to', 'wrong-label'),
+      'edit?': edits(
+        'm3-code:text',
+        'm3-proof-flip:bit',
+        'directions-swapped',
+        'other-dress',
+        'half-ikm',
+        'ikm-S',
+        'counter:to',
+        'wrong-label',
+      ),
     },
   },
   Split: {
@@ -340,9 +443,22 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
       salt: bytes(16),
       first: record({ a: bytes(1, 32), b: bytes(1, 32), ...srp, messages: messages('M1', 'M2', 'M3', 'M4') }),
       keys: record({ toAccessory: key, toController: key }),
-      second: record({ a: bytes(1, 32), b: bytes(1, 32), ...srp, messages: messages('M1', 'M2', 'M3', 'M4') }),
+      second: record({
+        a: bytes(1, 32),
+        b: bytes(1, 32),
+        ...srp,
+        messages: messages('M1', 'M2', 'M3', 'M4'),
+      }),
       encryptKey: key,
-      'edit?': edits('flags-one-byte', 'flags-big-endian', 'flags-not-echoed', 'flags-of-first', 'keys-of-second', 'encrypt-key-of-first', 'salt-changed:value'),
+      'edit?': edits(
+        'flags-one-byte',
+        'flags-big-endian',
+        'flags-not-echoed',
+        'flags-of-first',
+        'keys-of-second',
+        'encrypt-key-of-first',
+        'salt-changed:value',
+      ),
     },
   },
   MfiM4: {
@@ -359,7 +475,16 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
       encryptKey: key,
       sealed: bytes(0, 2600),
       messages: messages('M1', 'M2', 'M3', 'M4'),
-      'edit?': edits('flip:bit', 'label:text', 'hashed-twice', 'signed-K', 'signature-flip:bit', 'no-certificate', 'no-encrypted-data', 'no-signature'),
+      'edit?': edits(
+        'flip:bit',
+        'label:text',
+        'hashed-twice',
+        'signed-K',
+        'signature-flip:bit',
+        'no-certificate',
+        'no-encrypted-data',
+        'no-signature',
+      ),
     },
   },
   ErrorReply: {
@@ -372,7 +497,14 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
       items,
       body,
       'right?': body,
-      'edit?': edits('error-first', 'no-state', 'state:to', 'error-bytes:value', 'with-proof:value', 'cut:to'),
+      'edit?': edits(
+        'error-first',
+        'no-state',
+        'state:to',
+        'error-bytes:value',
+        'with-proof:value',
+        'cut:to',
+      ),
     },
   },
   Recorded: {
@@ -392,7 +524,9 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
 };
 
 /** A file of vectors: its name, what it is about, and the types of group it may hold. */
-export const kinds: Readonly<Record<string, { readonly algorithm: string; readonly types: readonly string[] }>> = {
+export const kinds: Readonly<
+  Record<string, { readonly algorithm: string; readonly types: readonly string[] }>
+> = {
   tlv8: { algorithm: 'TLV8', types: ['TlvCodec', 'TlvInteger'] },
   'setup-code': { algorithm: 'SETUP-CODE', types: ['SetupCode', 'SetupPayload'] },
   srp: { algorithm: 'SRP-6A-3072-SHA512', types: ['SrpSession', 'SrpIllegalA', 'SrpIllegalB', 'SrpProof'] },
@@ -463,7 +597,10 @@ export function jsonSchema(kind: string): object {
       ...envelope.properties,
       algorithm: { const: algorithm },
       schema: { const: `${kind}.schema.json` },
-      testGroups: { ...envelope.properties!['testGroups']!, items: groups.length === 1 ? groups[0] : { oneOf: groups } },
+      testGroups: {
+        ...envelope.properties!['testGroups']!,
+        items: groups.length === 1 ? groups[0] : { oneOf: groups },
+      },
     },
   };
 }
@@ -497,13 +634,16 @@ export function schemaDefect(
       if (value.length < least || value.length > most)
         return wrong(`has ${value.length} ${unit}, not ${least === most ? least : `${least} to ${most}`}`);
       if (schema.pattern !== undefined && !matches(schema.pattern, value))
-        return wrong(schema.format === 'HexBytes' ? 'is not lower-case hexadecimal' : `does not match ${schema.pattern}`);
+        return wrong(
+          schema.format === 'HexBytes' ? 'is not lower-case hexadecimal' : `does not match ${schema.pattern}`,
+        );
       return undefined;
     }
     case 'array': {
       if (!Array.isArray(value)) return wrong('is not a list');
       if (value.length < (schema.minItems ?? 0)) return wrong('is empty');
-      if (value.length > (schema.maxItems ?? Infinity)) return wrong(`has more than ${schema.maxItems} entries`);
+      if (value.length > (schema.maxItems ?? Infinity))
+        return wrong(`has more than ${schema.maxItems} entries`);
       for (const [index, entry] of value.entries()) {
         const defect = schemaDefect(entry, schema.items!, `${path}[${index}]`);
         if (defect !== undefined) return defect;
@@ -511,7 +651,8 @@ export function schemaDefect(
       return undefined;
     }
     case 'object': {
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) return wrong('is not an object');
+      if (typeof value !== 'object' || value === null || Array.isArray(value))
+        return wrong('is not an object');
       const at = (name: string): string => (path === '' ? name : `${path}.${name}`);
       const given = value as Readonly<Record<string, unknown>>;
       for (const name of schema.required ?? [])

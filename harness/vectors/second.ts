@@ -22,7 +22,9 @@ export function join(...parts: readonly (Uint8Array | string)[]): Buffer {
 }
 
 export function sha(name: 'sha1' | 'sha256' | 'sha512', ...parts: readonly (Uint8Array | string)[]): Buffer {
-  return createHash(name).update(join(...parts)).digest();
+  return createHash(name)
+    .update(join(...parts))
+    .digest();
 }
 const H = (...parts: readonly (Uint8Array | string)[]): Buffer => sha('sha512', ...parts);
 
@@ -62,7 +64,12 @@ export function nonceOf(tail: string | bigint): Buffer {
   return nonce;
 }
 
-export function seal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array = Buffer.alloc(0)): Buffer {
+export function seal(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  plaintext: Uint8Array,
+  aad: Uint8Array = Buffer.alloc(0),
+): Buffer {
   const cipher = createCipheriv(ALGORITHM, key, nonce, { authTagLength: 16 });
   cipher.setAAD(aad, { plaintextLength: plaintext.length });
   return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);

@@ -46,7 +46,11 @@ function plain(claim: unknown): unknown {
 }
 
 /** Compares what a field is with what it has to be, member by member; the first difference. */
-function difference(given: unknown, claim: unknown, path: string): { field: string; what: string } | undefined {
+function difference(
+  given: unknown,
+  claim: unknown,
+  path: string,
+): { field: string; what: string } | undefined {
   const wanted = plain(claim);
   if (Array.isArray(wanted) && Array.isArray(given)) {
     if (wanted.length !== given.length)
@@ -59,16 +63,25 @@ function difference(given: unknown, claim: unknown, path: string): { field: stri
   }
   if (typeof wanted === 'object' && wanted !== null && typeof given === 'object' && given !== null) {
     for (const [name, member] of Object.entries(wanted)) {
-      const found = difference((given as Record<string, unknown>)[name], member, path === '' ? name : `${path}.${name}`);
+      const found = difference(
+        (given as Record<string, unknown>)[name],
+        member,
+        path === '' ? name : `${path}.${name}`,
+      );
       if (found !== undefined) return found;
     }
     return undefined;
   }
-  return wanted === given ? undefined : { field: path, what: `is ${shown(given)}, computed is ${shown(wanted)}` };
+  return wanted === given
+    ? undefined
+    : { field: path, what: `is ${shown(given)}, computed is ${shown(wanted)}` };
 }
 
 /** Looks at one field after the other, so that every one that is wrong is named. */
-function differences(given: Fields, claims: Readonly<Record<string, unknown>>): { field: string; what: string }[] {
+function differences(
+  given: Fields,
+  claims: Readonly<Record<string, unknown>>,
+): { field: string; what: string }[] {
   return Object.entries(claims).flatMap(([name, claim]) => difference(given[name], claim, name) ?? []);
 }
 
@@ -112,7 +125,12 @@ export function lintFile(file: VectorFile): Mismatch[] {
   }
   const kind = Object.entries(kinds).find(([, { algorithm }]) => algorithm === file.algorithm);
   if (kind === undefined) {
-    wrong('algorithm', `is none of ${Object.values(kinds).map(({ algorithm }) => algorithm).join(', ')}`);
+    wrong(
+      'algorithm',
+      `is none of ${Object.values(kinds)
+        .map(({ algorithm }) => algorithm)
+        .join(', ')}`,
+    );
     return found;
   }
   const [name, { types }] = kind;
@@ -134,7 +152,7 @@ export function lintFile(file: VectorFile): Mismatch[] {
     for (const vector of group.tests) {
       if (vector.tcId !== next) wrong('tcId', `is ${shown(vector.tcId)}, ${next} is next`, vector.tcId);
       next++;
-      for (const flag of Array.isArray(vector.flags) ? vector.flags : []) {
+      for (const flag of Array.isArray(vector.flags) ? (vector.flags as string[]) : []) {
         used.add(flag);
         if (!Object.hasOwn(file.notes, flag)) wrong('flags', `"${flag}" is not among the notes`, vector.tcId);
       }
