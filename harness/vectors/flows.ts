@@ -664,7 +664,7 @@ export const errors: Generator = (random) => {
     const one = { requestState: last, error: TlvError.Authentication };
     return {
       type: 'ErrorReply',
-      parameters: { endpoint },
+      parameters: { endpoint, requestStates: states },
       tests: [
         ...states.flatMap((requestState) =>
           codes.map((error) =>

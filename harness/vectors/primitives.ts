@@ -657,6 +657,7 @@ function proofs(random: Random): GroupDraft {
     draft(comment, flags, 'invalid', {
       ...exponents(secrets),
       ...fields,
+      right: op.startsWith('M1') ? M1 : M2,
       proof: bytes,
       edit: edit(op, argument),
     });

@@ -278,7 +278,8 @@ function srpProof(test: Fields, group: Fields): Claims {
     }
   };
   const proof = made();
-  return { ...srpClaims(right), proof, result: verdict(!proof.equals(edit.op.startsWith('M1') ? M1 : M2)) };
+  const wanted = edit.op.startsWith('M1') ? M1 : M2;
+  return { ...srpClaims(right), right: wanted, proof, result: verdict(!proof.equals(wanted)) };
 }
 
 // ---- labels
@@ -677,12 +678,17 @@ const errorNames = [
   'Busy',
 ];
 
+/** The States a request to an endpoint has. */
+const statesOf: Readonly<Record<string, readonly number[]>> = {
+  '/pair-setup': [1, 3, 5],
+  '/pair-verify': [1, 3],
+  '/pairings': [1],
+};
+
 function errorReply(test: Fields, group: Fields): Claims {
   const edit = editOf(test);
   const [error, requestState] = [number(test['error']), number(test['requestState'])];
-  const states = { '/pair-setup': [1, 3, 5], '/pair-verify': [1, 3], '/pairings': [1] }[
-    text(group['endpoint'])
-  ]!;
+  const states = statesOf[text(group['endpoint'])]!;
   const delay = test['retryDelay'] as number | undefined;
   let list: Pairs = [state(requestState + 1), [T.Error, error]];
   if (delay !== undefined) list.push([T.RetryDelay, flagBytes(delay)]);
@@ -967,6 +973,7 @@ export const recomputeGroup: Readonly<Record<string, (group: Fields) => Claims>>
   AeadLabel: aeadGroup,
   Transient: transientGroup,
   MfiM4: mfiGroup,
+  ErrorReply: ({ endpoint }) => ({ requestStates: statesOf[text(endpoint)] }),
 };
 
 /** What a case's fields have to be, by the type of its group. */

@@ -229,6 +229,7 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
     test: {
       ...exponents,
       ...srp,
+      right: digest,
       proof: bytes(0, 200),
       edit: edits(
         'M1-flip:bit',
@@ -488,7 +489,10 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
     },
   },
   ErrorReply: {
-    group: { endpoint: oneOf('/pair-setup', '/pair-verify', '/pairings') },
+    group: {
+      endpoint: oneOf('/pair-setup', '/pair-verify', '/pairings'),
+      requestStates: list(integer(1, 5), 3, 1),
+    },
     test: {
       requestState: integer(1, 5),
       error: byte,

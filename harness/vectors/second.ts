@@ -59,6 +59,7 @@ const ALGORITHM = 'chacha20-poly1305';
 /** Four zero bytes, then eight: a label or a counter, little-endian. */
 export function nonceOf(tail: string | bigint): Buffer {
   const nonce = Buffer.alloc(12);
+  if (typeof tail === 'string' && tail.length !== 8) throw new Error(`"${tail}" has not 8 characters`);
   if (typeof tail === 'string') nonce.write(tail, 4, 'latin1');
   else nonce.writeBigUInt64LE(tail, 4);
   return nonce;
@@ -98,10 +99,19 @@ const PRIVATE = { ed25519: '302e020100300506032b657004220420', x25519: '302e0201
 const PUBLIC = { ed25519: '302a300506032b6570032100', x25519: '302a300506032b656e032100' };
 type Curve = keyof typeof PRIVATE;
 
+/** OpenSSL reads what it needs and lets the rest go, so sizes are looked at here. */
+function sized(key: Uint8Array): Uint8Array {
+  if (key.length !== 32) throw new Error(`a key has 32 bytes, not ${key.length}`);
+  return key;
+}
 const privateOf = (curve: Curve, secret: Uint8Array) =>
-  createPrivateKey({ key: join(Buffer.from(PRIVATE[curve], 'hex'), secret), format: 'der', type: 'pkcs8' });
+  createPrivateKey({
+    key: join(Buffer.from(PRIVATE[curve], 'hex'), sized(secret)),
+    format: 'der',
+    type: 'pkcs8',
+  });
 const publicOf = (curve: Curve, key: Uint8Array) =>
-  createPublicKey({ key: join(Buffer.from(PUBLIC[curve], 'hex'), key), format: 'der', type: 'spki' });
+  createPublicKey({ key: join(Buffer.from(PUBLIC[curve], 'hex'), sized(key)), format: 'der', type: 'spki' });
 
 export function publicKey(curve: Curve, secret: Uint8Array): Buffer {
   return createPublicKey(privateOf(curve, secret)).export({ format: 'der', type: 'spki' }).subarray(-32);
