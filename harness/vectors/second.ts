@@ -8,7 +8,6 @@ import {
   getDiffieHellman,
   hkdfSync,
   sign,
-  verify,
 } from 'node:crypto';
 
 /**
@@ -113,19 +112,40 @@ const privateOf = (curve: Curve, secret: Uint8Array) =>
 const publicOf = (curve: Curve, key: Uint8Array) =>
   createPublicKey({ key: join(Buffer.from(PUBLIC[curve], 'hex'), sized(key)), format: 'der', type: 'spki' });
 
+/**
+ * Results that cases of a file share, and that a test asks for again when it changes one field at a time. Bounded: a
+ * user's file may be long.
+ */
+class Memo<T> {
+  private readonly known = new Map<string, T>();
+  get(name: string, compute: () => T): T {
+    const before = this.known.get(name);
+    if (before !== undefined) return before;
+    const result = compute();
+    if (this.known.size >= 2000) this.known.clear();
+    this.known.set(name, result);
+    return result;
+  }
+}
+const keys = new Memo<Buffer>();
+const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
 export function publicKey(curve: Curve, secret: Uint8Array): Buffer {
-  return createPublicKey(privateOf(curve, secret)).export({ format: 'der', type: 'spki' }).subarray(-32);
+  return keys.get(`${curve} ${hexOf(secret)}`, () =>
+    createPublicKey(privateOf(curve, secret)).export({ format: 'der', type: 'spki' }).subarray(-32),
+  );
 }
 export function edSign(secret: Uint8Array, message: Uint8Array): Buffer {
-  return sign(null, message, privateOf('ed25519', secret));
-}
-export function edVerify(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  return verify(null, message, publicOf('ed25519', key), signature);
+  return keys.get(`${hexOf(secret)} signs ${hexOf(message)}`, () =>
+    sign(null, message, privateOf('ed25519', secret)),
+  );
 }
 /** The shared secret, or undefined for a point of low order. */
 export function exchange(secret: Uint8Array, key: Uint8Array): Buffer | undefined {
   try {
-    return diffieHellman({ privateKey: privateOf('x25519', secret), publicKey: publicOf('x25519', key) });
+    return keys.get(`${hexOf(secret)} meets ${hexOf(key)}`, () =>
+      diffieHellman({ privateKey: privateOf('x25519', secret), publicKey: publicOf('x25519', key) }),
+    );
   } catch {
     return undefined;
   }
@@ -153,15 +173,14 @@ export function stripped(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.subarray(start));
 }
 
-/** Exponentiations already done: the cases of a file repeat them, and so does a test that changes one field at a time. */
-const powers = new Map<string, bigint>();
-const MOST_POWERS = 2000;
+const powers = new Memo<bigint>();
 
 /** base^exponent mod N, four bits at a time. */
 export function power(base: bigint, exponent: bigint): bigint {
-  const name = `${base.toString(36)}^${exponent.toString(36)}`;
-  const known = powers.get(name);
-  if (known !== undefined) return known;
+  return powers.get(`${base.toString(16)}^${exponent.toString(16)}`, () => computePower(base, exponent));
+}
+
+function computePower(base: bigint, exponent: bigint): bigint {
   const row = [1n];
   for (let digit = 1; digit < 16; digit++) row.push((row[digit - 1]! * base) % N);
   let result = 1n;
@@ -169,8 +188,6 @@ export function power(base: bigint, exponent: bigint): bigint {
     for (let square = 0; square < 4; square++) result = (result * result) % N;
     result = (result * row[parseInt(digit, 16)]!) % N;
   }
-  if (powers.size >= MOST_POWERS) powers.clear();
-  powers.set(name, result);
   return result;
 }
 

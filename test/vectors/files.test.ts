@@ -21,7 +21,10 @@ describe('test vectors: the committed files', () => {
   it('are what the generator writes, to the byte, and nothing else is there', () => {
     const files = generateAll(SEED);
     for (const [name, content] of files)
-      expect(committed(name) === content, `vectors/${name} is not what "hapspec vectors generate" writes`).to.equal(true);
+      expect(
+        committed(name) === content,
+        `vectors/${name} is not what "hapspec vectors generate" writes`,
+      ).to.equal(true);
     const there = ['vectors', 'vectors/schemas'].flatMap((folder) =>
       readdirSync(root + folder)
         .filter((name) => name.endsWith('.json'))
@@ -53,7 +56,9 @@ describe('test vectors: the committed files', () => {
     for (const kind of cheap) {
       expect(serialise(generateKind(kind, 'a')), kind).to.equal(serialise(generateKind(kind, 'a')));
       // What is the same under every seed draws nothing.
-      const [one, other] = [generateKind(kind, 'a'), generateKind(kind, 'b')].map(({ testGroups }) => serialise(testGroups));
+      const [one, other] = [generateKind(kind, 'a'), generateKind(kind, 'b')].map(({ testGroups }) =>
+        serialise(testGroups),
+      );
       expect(one === other, kind).to.equal(false);
     }
     const other = generateKind('transient', 'b');
@@ -66,8 +71,11 @@ describe('test vectors: the committed files', () => {
     ajv.addFormat('HexBytes', /^([0-9a-f]{2})*$/);
     for (const kind of Object.keys(kinds)) {
       const validate = ajv.compile(JSON.parse(committed(`schemas/${kind}.schema.json`)) as object);
-      const file = kind === 'recorded' ? fromRecording('{"exchanges":[{"request":"000100060101"}]}') : vectors(kind);
-      expect(validate(JSON.parse(serialise(file))), `${kind}: ${ajv.errorsText(validate.errors)}`).to.equal(true);
+      const file =
+        kind === 'recorded' ? fromRecording('{"exchanges":[{"request":"000100060101"}]}') : vectors(kind);
+      expect(validate(JSON.parse(serialise(file))), `${kind}: ${ajv.errorsText(validate.errors)}`).to.equal(
+        true,
+      );
       expect(validate({ ...file, numberOfTests: 'many' })).to.equal(false);
     }
   });
@@ -92,11 +100,17 @@ describe('test vectors: the committed files', () => {
   it('agree with the known answers of others', () => {
     const [first] = vectors('pair-verify').testGroups[0]!.tests;
     expect(first!['shared']).to.equal('d6fb939511b2381bc8599b4b8edc5968829450dfd7a87aebe78a703cd04cd54e');
-    expect(first!['toAccessory']).to.equal('2cc5895b116f068112382b06cae7cbe8c7313b085a86023f9658ea883d39f718');
+    expect(first!['toAccessory']).to.equal(
+      '2cc5895b116f068112382b06cae7cbe8c7313b085a86023f9658ea883d39f718',
+    );
     const payload = vectors('setup-code').testGroups[1]!.tests[0]!;
     expect([payload['payload'], payload['code']]).to.deep.equal(['X-HM://0081YCYEP3QYT', 84131633]);
-    const labels = vectors('hkdf').testGroups.map((group) => [group['label'], group.tests[2]!['key']] as const);
-    expect(new Map(labels).get('Events-Read')).to.equal('48fa62bcbaa37487d03b6ab23387d8fa6e5e18b0e7680e795647482ba22abc16');
+    const labels = vectors('hkdf').testGroups.map(
+      (group) => [group['label'], group.tests[2]!['key']] as const,
+    );
+    expect(new Map(labels).get('Events-Read')).to.equal(
+      '48fa62bcbaa37487d03b6ab23387d8fa6e5e18b0e7680e795647482ba22abc16',
+    );
   });
 });
 
@@ -108,14 +122,18 @@ describe('test vectors: lint', () => {
     return `${first?.tcId ?? 'file'} ${first?.field}`;
   };
   const group = file.testGroups[0]!;
-  const withTests = (tests: readonly object[]): object => ({ testGroups: [{ ...group, tests }, ...file.testGroups.slice(1)] });
+  const withTests = (tests: readonly object[]): object => ({
+    testGroups: [{ ...group, tests }, ...file.testGroups.slice(1)],
+  });
 
   it('names ids that repeat or leave gaps, counts, flags nobody explains and notes nobody uses', () => {
     expect(lintFile(file)).to.deep.equal([]);
     expect(wrong({ numberOfTests: 1 })).to.equal('file numberOfTests');
     expect(wrong(withTests(group.tests.slice(1)))).to.equal('2 tcId');
     expect(wrong(withTests([...group.tests].reverse()))).to.equal(`${group.tests.length} tcId`);
-    expect(wrong(withTests(group.tests.map((test) => ({ ...test, flags: ['Unheard'] }))))).to.equal('1 flags');
+    expect(wrong(withTests(group.tests.map((test) => ({ ...test, flags: ['Unheard'] }))))).to.equal(
+      '1 flags',
+    );
     expect(wrong({ notes: { ...file.notes, Idle: { description: 'x' } } })).to.equal('file notes');
     expect(wrong({ schema: 'srp.schema.json' })).to.equal('file schema');
     expect(wrong({ algorithm: 'ROT13' })).to.equal('file algorithm');
@@ -131,7 +149,10 @@ describe('test vectors: the second implementation', () => {
       const source = readFileSync(`${root}harness/vectors/${name}.ts`, 'utf8');
       const imported = [...source.matchAll(/from '([^']+)'/g)].map((match) => match[1]!);
       const allowed = ['node:crypto', './format.js', './schemas.js', './second.js', './recompute.js'];
-      expect(imported.filter((path) => !allowed.includes(path)), name).to.deep.equal([]);
+      expect(
+        imported.filter((path) => !allowed.includes(path)),
+        name,
+      ).to.deep.equal([]);
     }
   });
 });

@@ -58,7 +58,9 @@ function others(value: Json, schema: Schema | undefined): Json[] {
   const longer = schema?.format === 'HexBytes' ? `${value}00` : `${value}1`;
   if (value === '') return [longer];
   const places = [0, value.length >> 1, value.length - 1];
-  return [...new Set(places)].map(swap).concat(longer, value.slice(0, schema?.format === 'HexBytes' ? -2 : -1));
+  return [...new Set(places)]
+    .map(swap)
+    .concat(longer, value.slice(0, schema?.format === 'HexBytes' ? -2 : -1));
 }
 
 interface Mutation {
@@ -69,7 +71,12 @@ interface Mutation {
 /** Every change of one field of `value`, each a whole copy with only that changed. */
 function mutations(value: Fields, schema: Schema): Mutation[] {
   const found: Mutation[] = [];
-  const visit = (part: Json, shape: Schema | undefined, path: string, put: (other: Json | undefined) => Fields): void => {
+  const visit = (
+    part: Json,
+    shape: Schema | undefined,
+    path: string,
+    put: (other: Json | undefined) => Fields,
+  ): void => {
     const add = (other: Json | undefined): void => void found.push({ path, mutated: put(other) });
     if (Array.isArray(part)) {
       const list = part as readonly Json[];
@@ -167,7 +174,14 @@ describe('test vectors: every change of a field is caught', function () {
 
   it('the head of a file', () => {
     const file = vectors('frames');
-    for (const field of ['algorithm', 'schema', 'generatorVersion', 'numberOfTests', 'notes', 'testGroups'] as const) {
+    for (const field of [
+      'algorithm',
+      'schema',
+      'generatorVersion',
+      'numberOfTests',
+      'notes',
+      'testGroups',
+    ] as const) {
       const { [field]: _, ...without } = file;
       expect(lintFile(without as VectorFile), field).to.have.length.at.least(1);
     }
