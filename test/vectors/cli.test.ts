@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { endChildren, hapspec } from '../cli/process.js';
-import { type VectorFile, parseVectors, serialise } from '../../harness/vectors/index.js';
+import { InputError } from '../../harness/protocol/index.js';
+import {
+  NoVectors,
+  type VectorFile,
+  fromRecording,
+  parseVectors,
+  serialise,
+  verifyFile,
+} from '../../harness/vectors/index.js';
 import { vectors } from './folder.js';
 
 describe('hapspec vectors', function () {
@@ -55,19 +63,20 @@ describe('hapspec vectors', function () {
     }
   });
 
-  for (const [name, content, words] of [
-    ['no file', undefined, 'cannot read'],
-    ['no JSON', '{"testGroups": [', 'no JSON'],
-    ['something else', '{"name":"x"}', 'testGroups'],
-    ['a list', '[1]', 'testGroups'],
-  ] as const)
-    it(`${name} is a usage error, without a stack`, async () => {
-      const path = content === undefined ? join(folder, 'absent.json') : write('other.json', content);
-      const { code, stdout, stderr } = await hapspec(['vectors', 'verify', path]);
-      expect([code, stdout]).to.deep.equal([2, '']);
-      expect(stderr).to.include(words);
-      expect(stderr.trim().split('\n')).to.have.length(1);
-    });
+  it('a file that is none of vectors is a usage error, without a stack', async () => {
+    const { code, stdout, stderr } = await hapspec([
+      'vectors',
+      'verify',
+      write('other.json', '{"name":"x"}'),
+    ]);
+    expect([code, stdout]).to.deep.equal([2, '']);
+    expect(stderr).to.include('testGroups');
+    expect(stderr.trim().split('\n')).to.have.length(1);
+    for (const content of ['{"testGroups": [', '[1]', 'null', '7', ''])
+      expect(() => parseVectors(content), content).to.throw(NoVectors);
+    const absent = await hapspec(['vectors', 'verify', join(folder, 'absent.json')]);
+    expect([absent.code, absent.stderr.includes('cannot read')]).to.deep.equal([2, true]);
+  });
 
   it('what a hostile file holds is named, and nothing throws', async () => {
     const odd = {
@@ -85,7 +94,6 @@ describe('hapspec vectors', function () {
       ['export', '--format', 'rust'],
       ['generate', '--seed', ''],
       ['from-evidence', folder],
-      ['nonsense'],
     ])
       expect((await hapspec(['vectors', ...args])).code, args.join(' ')).to.equal(2);
   });
@@ -99,8 +107,9 @@ describe('hapspec vectors', function () {
       const out = join(folder, `${name}.json`);
       const made = await hapspec(['vectors', 'from-evidence', join(evidence, `${name}.jsonl`), '--out', out]);
       expect([made.code, made.stderr]).to.deep.equal([0, '']);
-      expect((await hapspec(['vectors', 'verify', out])).code).to.equal(0);
-      return parseVectors(readFileSync(out, 'utf8'));
+      const file = parseVectors(readFileSync(out, 'utf8'));
+      expect(verifyFile(file)).to.deep.equal([]);
+      return file;
     };
     const setup = (await read('PS-M5-01')).testGroups[0]!.tests;
     expect(
@@ -136,16 +145,17 @@ describe('hapspec vectors', function () {
     expect(tests.map((test) => test['body'])).to.deep.equal([M1, M2, M3, M4]);
     expect(tests[2]!['sub']).to.equal((vector!['m3'] as Readonly<Record<string, string>>)['sub']);
 
-    for (const content of [
+    const odd = [
       '{"steps":[]}',
       'hello',
       '',
       '{"exchanges":[{"request":"zz"}]}',
       '{"exchanges":[]}',
-    ]) {
-      const wrong = await hapspec(['vectors', 'from-evidence', write('wrong.json', content)]);
-      expect([wrong.code, wrong.stdout], content).to.deep.equal([2, '']);
-      expect(wrong.stderr).to.include('hapspec: ');
-    }
+      '{"exchanges":[7]}',
+    ];
+    for (const content of odd) expect(() => fromRecording(content), content).to.throw(InputError);
+    const wrong = await hapspec(['vectors', 'from-evidence', write('wrong.json', odd[0]!)]);
+    expect([wrong.code, wrong.stdout]).to.deep.equal([2, '']);
+    expect(wrong.stderr).to.include('neither evidence').and.include('"exchanges"');
   });
 });

@@ -63,6 +63,11 @@ function others(value: Json, schema: Schema | undefined): Json[] {
     .concat(longer, value.slice(0, schema?.format === 'HexBytes' ? -2 : -1));
 }
 
+/** The object without one member. */
+function without<T>(object: Readonly<Record<string, T>>, name: string): Record<string, T> {
+  return Object.fromEntries(Object.entries(object).filter(([other]) => other !== name));
+}
+
 interface Mutation {
   readonly path: string;
   readonly mutated: Fields;
@@ -89,8 +94,8 @@ function mutations(value: Fields, schema: Schema): Mutation[] {
     } else if (typeof part === 'object' && part !== null) {
       for (const [name, member] of Object.entries(part as Fields))
         visit(member, shape?.properties?.[name], path === '' ? name : `${path}.${name}`, (other) => {
-          const { [name]: _, ...rest } = part as Fields;
-          return put(other === undefined ? rest : { ...part, [name]: other }) as Fields;
+          const rest = without(part as Fields, name);
+          return put(other === undefined ? rest : { ...part, [name]: other });
         });
       add({ ...part, unheard: 1 });
       if (path !== '') add(undefined);
@@ -143,8 +148,8 @@ function checkParameters(file: VectorFile, group: Group): number {
   let count = 0;
   const one = [{ ...tests[0]!, tcId: 1 }];
   const { properties, ...rest } = groupSchema(group.type);
-  const { tests: _, ...own } = properties!;
-  for (const { path, mutated } of mutations(parameters as Fields, { ...rest, properties: own })) {
+  const own = without(properties!, 'tests');
+  for (const { path, mutated } of mutations(parameters, { ...rest, properties: own })) {
     const testGroups = [{ ...mutated, tests: one } as unknown as Group];
     const notes = Object.fromEntries(one[0]!.flags.map((flag) => [flag, file.notes[flag]!]));
     const found = verifyFile({ ...file, notes, testGroups, numberOfTests: 1 });
@@ -182,13 +187,13 @@ describe('test vectors: every change of a field is caught', function () {
       'notes',
       'testGroups',
     ] as const) {
-      const { [field]: _, ...without } = file;
-      expect(lintFile(without as VectorFile), field).to.have.length.at.least(1);
+      const rest = without(file, field);
+      expect(lintFile(rest as unknown as VectorFile), field).to.have.length.at.least(1);
     }
     expect(lintFile({ ...file, generatorVersion: '9' })).to.have.length(1);
     expect(lintFile({ ...file, numberOfTests: file.numberOfTests + 1 })).to.have.length(1);
     for (const flag of Object.keys(file.notes)) {
-      const { [flag]: _, ...notes } = file.notes;
+      const notes = without(file.notes, flag);
       expect(lintFile({ ...file, notes }), flag).to.have.length.at.least(1);
     }
   });
