@@ -3,6 +3,7 @@ import { flows, repeatedFlows } from './flows.js';
 import { frames, framesPerCall } from './frames.js';
 import { handshakes } from './handshake.js';
 import { compare, machine, rows, table } from './measure.js';
+import { vectorLines } from './vectors.js';
 
 console.log(machine());
 const handshakeRows = rows('client handshake', await compare(handshakes()));
@@ -16,3 +17,4 @@ const flowRows = rows('flow in memory', [...plainFlows, ...memoisedFlows]);
 console.log(
   table([['', 'median', 'quartiles', 'per second', 'time'], ...handshakeRows, ...frameRows, ...flowRows]),
 );
+console.log(vectorLines().join('\n'));

@@ -8,6 +8,15 @@ import { type ListFlags, explainCommand, listCommand } from './list.js';
 import { type PairingFlags, pairCommand, pairingsCommand, unpairCommand } from './pairings.js';
 import { type RunFlags, runCommand } from './run.js';
 import { type SelftestFlags, selftestCommand } from './selftest.js';
+import {
+  type ExportFlags,
+  type GenerateFlags,
+  vectorsExportCommand,
+  vectorsFromEvidenceCommand,
+  vectorsGenerateCommand,
+  vectorsLintCommand,
+  vectorsVerifyCommand,
+} from './vectors.js';
 import { version } from '../version.js';
 
 const collect = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
@@ -116,6 +125,40 @@ function program(exit: (code: number) => void): Command {
     .option('--seed <N>', 'what everything random derives from', '1')
     .option('--update <FILE>', 'put the summary between its two marks in this file (with --full)')
     .action(async (flags: SelftestFlags) => exit(await selftestCommand(flags)));
+
+  const vectors = hapspec
+    .command('vectors')
+    .description('test vectors: generate, verify, export to firmware');
+  vectors
+    .command('generate')
+    .description('write every file of vectors and its schema; the same seed writes the same bytes')
+    .option('--seed <N>', 'what everything random derives from', '1')
+    .option('--out <DIR>', 'folder to write into', 'vectors')
+    .action((flags: GenerateFlags) => exit(vectorsGenerateCommand(flags)));
+  const files = 'files of vectors (default: those that came with hapspec)';
+  vectors
+    .command('verify')
+    .description('recompute every claim with a second implementation')
+    .argument('[FILE...]', files)
+    .action((paths: string[]) => exit(vectorsVerifyCommand(paths)));
+  vectors
+    .command('lint')
+    .description('check heads, ids, counts, order and flags only')
+    .argument('[FILE...]', files)
+    .action((paths: string[]) => exit(vectorsLintCommand(paths)));
+  vectors
+    .command('export')
+    .description('write vectors for firmware: a C99 header')
+    .argument('[FILE...]', files)
+    .option('--format <FORMAT>', 'c', 'c')
+    .option('--out <FILE>', 'write there (default: standard output)')
+    .action((paths: string[], flags: ExportFlags) => exit(vectorsExportCommand(paths, flags)));
+  vectors
+    .command('from-evidence')
+    .description('make vectors of a recorded exchange: a file of --evidence, or a replay file')
+    .argument('<FILE>', 'JSON lines of --evidence, or JSON with "exchanges"')
+    .option('--out <FILE>', 'write there (default: standard output)')
+    .action((path: string, flags: { out?: string }) => exit(vectorsFromEvidenceCommand(path, flags)));
 
   const keyed = (name: string, about: string): Command =>
     hapspec

@@ -1,0 +1,55 @@
+import { memoiseExponentiations, seededRandom } from '../protocol/index.js';
+import { type VectorFile, serialise } from './format.js';
+import { errors, mfiM4, pairSetup, pairVerify, pairings, split, transient } from './flows.js';
+import { type Generator, fileOf } from './make.js';
+import { aead, frames, hkdfKeys, plainSessions, setupCode, srp, tlv8 } from './primitives.js';
+import { jsonSchema, kinds } from './schemas.js';
+
+const generators: Readonly<Record<string, Generator>> = {
+  tlv8,
+  'setup-code': setupCode,
+  srp,
+  hkdf: hkdfKeys,
+  aead,
+  'pair-setup': pairSetup,
+  'pair-verify': pairVerify,
+  pairings,
+  frames,
+  transient,
+  split,
+  'mfi-m4': mfiM4,
+  errors,
+};
+
+/** The kinds of files that are generated, in order. */
+export const generatedKinds: readonly string[] = Object.keys(generators);
+
+/** The cases of a file share most of their exponentiations: each is done once. */
+function memoised<T>(make: () => T): T {
+  memoiseExponentiations(true);
+  try {
+    return make();
+  } finally {
+    memoiseExponentiations(false);
+  }
+}
+
+/** One kind of file; the same seed gives the same file, whatever else is generated. */
+export function generateKind(kind: string, seed: string): VectorFile {
+  const random = seededRandom(`vectors ${seed}`).fork(kind);
+  return memoised(() => fileOf(kind, seed, generators[kind]!(random)));
+}
+
+/** `count` SRP sessions as a file of vectors, for measurements. */
+export function generateSessions(seed: string, count: number): VectorFile {
+  return memoised(() => fileOf('srp', seed, plainSessions(seededRandom(`vectors ${seed}`), count)));
+}
+
+/** Every file by its path inside the folder: the vectors and their schemas. */
+export function generateAll(seed: string): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const kind of generatedKinds) files.set(`${kind}.json`, serialise(generateKind(kind, seed)));
+  for (const kind of Object.keys(kinds))
+    files.set(`schemas/${kind}.schema.json`, serialise(jsonSchema(kind)));
+  return files;
+}

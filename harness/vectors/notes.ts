@@ -1,0 +1,110 @@
+import type { Note } from './format.js';
+
+/** Why cases exist. */
+export const notes = {
+  Ordinary: { description: 'The plain case; everything must be as it stands here.' },
+  KnownAnswer: { description: 'Inputs of a published known answer.' },
+  Boundary: { description: 'A size or a number at the edge of what is allowed.' },
+  Fragmented: {
+    description: 'A value of 255 bytes or more travels as adjacent fragments of the same type.',
+    bugType: 'FRAGMENTATION',
+  },
+  UnusualFragments: {
+    description: 'Fragments a reader can join, cut where no writer should cut them.',
+    bugType: 'FRAGMENTATION',
+  },
+  UnknownType: { description: 'Items of types nobody has defined have to be skipped.', bugType: 'PARSER' },
+  Separated: { description: 'Entries of one type are kept apart by FF 00.', bugType: 'PARSER' },
+  Truncated: {
+    description: 'Ends too early: the declared length is more than what is there.',
+    bugType: 'OVERREAD',
+  },
+  IntegerWidth: {
+    description: 'Little-endian integers of 1, 2, 4 or 8 bytes; readers meet others too.',
+    bugType: 'INTEGER',
+  },
+  ByteOrder: { description: 'Written in the other byte order.', bugType: 'BYTE_ORDER' },
+  TrivialCode: {
+    description: 'A code the protocol forbids, because it is guessed first.',
+    bugType: 'WEAK_CODE',
+  },
+  MalformedCode: { description: 'No setup code.', bugType: 'PARSER' },
+  WithoutDashes: { description: 'Eight digits; SRP needs them with dashes.', bugType: 'CODE_FORM' },
+  MalformedPayload: { description: 'No setup payload.', bugType: 'PARSER' },
+  LeadingZeroSalt: { description: 'The salt starts with a zero byte.', bugType: 'LEADING_ZERO' },
+  LeadingZeroA: { description: 'A starts with a zero byte: one exchange in 256.', bugType: 'LEADING_ZERO' },
+  LeadingZeroB: { description: 'B starts with a zero byte: one exchange in 256.', bugType: 'LEADING_ZERO' },
+  LeadingZeroS: { description: 'S starts with a zero byte: one exchange in 256.', bugType: 'LEADING_ZERO' },
+  LeadingZeroK: { description: 'K starts with a zero byte: one exchange in 256.', bugType: 'LEADING_ZERO' },
+  LeadingZeroM1: { description: 'M1 starts with a zero byte: one exchange in 256.', bugType: 'LEADING_ZERO' },
+  LeadingZeroM2: { description: 'M2 starts with a zero byte: one exchange in 256.', bugType: 'LEADING_ZERO' },
+  ShortA: { description: 'A is a small number: almost all of its bytes are zero.', bugType: 'LEADING_ZERO' },
+  ConventionDiffers: {
+    description:
+      'Real implementations write the integers of this exchange in another way; their proofs differ.',
+    bugType: 'LEADING_ZERO',
+  },
+  ConventionMistaken: {
+    description: 'What a known mistake makes of this exchange; nothing right pairs with it.',
+    bugType: 'LEADING_ZERO',
+  },
+  IllegalA: {
+    description: 'A = 0 mod N: S is 0 whatever the code is, so K can be guessed.',
+    bugType: 'SRP_ZERO_KEY',
+  },
+  IllegalB: { description: 'B = 0 mod N, or of a size it cannot have.', bugType: 'SRP_ZERO_KEY' },
+  OddB: { description: 'A B at or beyond the edge of the group.', bugType: 'SRP_RANGE' },
+  WrongProof: { description: 'A proof that has to be refused.', bugType: 'PROOF_COMPARISON' },
+  ProofLength: {
+    description: 'A proof of another length: compare 64 bytes, not as many as came.',
+    bugType: 'PROOF_COMPARISON',
+  },
+  WrongCode: { description: 'Made with another setup code.', bugType: 'AUTHENTICATION' },
+  WrongDerivation: { description: 'A key derived in a way that looks right.', bugType: 'KEY_DERIVATION' },
+  ModifiedTag: { description: 'The tag does not fit.', bugType: 'TAG_UNCHECKED' },
+  ModifiedCiphertext: { description: 'The ciphertext was changed on its way.', bugType: 'TAG_UNCHECKED' },
+  WrongNonce: { description: 'Sealed with another nonce.', bugType: 'NONCE' },
+  WrongAad: { description: 'Sealed over other additional data.', bugType: 'AAD' },
+  WrongKey: { description: 'Sealed or derived with another key.', bugType: 'KEY_DERIVATION' },
+  WrongSignature: { description: 'The signature does not hold.', bugType: 'SIGNATURE_UNCHECKED' },
+  SignedInfo: {
+    description: 'Signed, but over other bytes than the protocol says.',
+    bugType: 'SIGNATURE_UNCHECKED',
+  },
+  ForeignIdentity: { description: 'Names somebody else.', bugType: 'IDENTITY' },
+  LowOrder: {
+    description: 'A point of low order: the shared secret is zero for everybody.',
+    bugType: 'LOW_ORDER',
+  },
+  IdentifierSize: { description: 'A pairing id of another size or form.', bugType: 'IDENTITY' },
+  MissingItem: { description: 'An item the message needs is not there.', bugType: 'PARSER' },
+  RepeatedItem: { description: 'An item is there twice: which one counts?', bugType: 'PARSER' },
+  WrongState: { description: 'State or Method is not what the message needs.', bugType: 'STATE_MACHINE' },
+  Permissions: {
+    description: 'Bit 0 of the permissions decides; the others are reserved.',
+    bugType: 'AUTHORISATION',
+  },
+  Refused: { description: 'Well-formed, and refused with this reply.', bugType: 'AUTHORISATION' },
+  ListForm: { description: 'A list reply of another form than the rule’s.', bugType: 'PARSER' },
+  Counter: { description: 'The counter of the frames, 64 bits little-endian.', bugType: 'NONCE' },
+  Replayed: { description: 'A frame comes again, or out of order.', bugType: 'REPLAY' },
+  FrameSize: { description: 'Sizes about which implementations differ.', bugType: 'FRAME_SIZE' },
+  FrameHeader: { description: 'The length bytes say something else.', bugType: 'FRAME_SIZE' },
+  DressHap: { description: 'Key names of HAP after a transient M4.' },
+  DressAirPlay: { description: 'Key names of AirPlay after a transient M4.' },
+  Echo: { description: 'Split shows in the Flags of M2, echoed as they came.', bugType: 'FLAGS' },
+  FlagsWidth: { description: 'Flags are a little-endian integer of up to 4 bytes.', bugType: 'FLAGS' },
+  RsaSignature: { description: 'RSA-1024, PKCS #1 v1.5, SHA-1 over the challenge: the chip 2.0C.' },
+  EcdsaSignature: {
+    description: 'ECDSA P-256, r and s of 32 bytes each, SHA-256 over the challenge: the chip 3.0.',
+  },
+  ErrorCode: { description: 'The error codes of the protocol.' },
+  UndefinedError: { description: 'No error code of the protocol.', bugType: 'ERROR_REPLY' },
+  ErrorForm: {
+    description: 'An error reply of another form: State and Error, one byte each, and nothing else.',
+    bugType: 'ERROR_REPLY',
+  },
+  Backoff: { description: 'An error code of older documents.' },
+  Recorded: { description: 'Taken from a recorded exchange.' },
+} as const satisfies Readonly<Record<string, Note>>;
+export type FlagName = keyof typeof notes;
