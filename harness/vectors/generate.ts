@@ -1,4 +1,4 @@
-import { memoiseExponentiations, seededRandom } from '../protocol/index.js';
+import { memoiseArithmetic, seededRandom } from '../protocol/index.js';
 import { type VectorFile, serialise } from './format.js';
 import { errors, mfiM4, pairSetup, pairVerify, pairings, split, transient } from './flows.js';
 import { type Generator, fileOf } from './make.js';
@@ -26,11 +26,11 @@ export const generatedKinds: readonly string[] = Object.keys(generators);
 
 /** The cases of a file share most of their exponentiations: each is done once. */
 function memoised<T>(make: () => T): T {
-  memoiseExponentiations(true);
+  memoiseArithmetic(true);
   try {
     return make();
   } finally {
-    memoiseExponentiations(false);
+    memoiseArithmetic(false);
   }
 }
 
