@@ -24,7 +24,7 @@ const generators: Readonly<Record<string, Generator>> = {
 /** The kinds of files that are generated, in order. */
 export const generatedKinds: readonly string[] = Object.keys(generators);
 
-/** The cases of a file share most of their exponentiations: each is done once. */
+/** The cases of a file share most of their arithmetic: each result is computed once. */
 function memoised<T>(make: () => T): T {
   memoiseArithmetic(true);
   try {
