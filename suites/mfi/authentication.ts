@@ -72,6 +72,7 @@ export default chapter('mfi.authentication', ({ check, watch }) => [
   check('MFI-05', { from: 'unpaired', needs: ['PS-M3-01'], costs: { m2: 2, m4: 2 } }, async (context) => {
     const { expect, notApplicable } = context;
     const first = (await authenticated(context)).m4?.authentication;
+    await context.bench.closeLinks();
     const second = (await authenticated(context)).m4?.authentication;
     const { signature, certificate } = second ?? notApplicable('M4 carries no EncryptedData');
     if (first?.signature === undefined || signature === undefined || certificate === undefined)
