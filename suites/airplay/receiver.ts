@@ -30,7 +30,7 @@ import {
 
 const m2 = success('setup-m2');
 const inFrames = { allow: [anyReply()], forbid: [plaintextReply(), silence()] };
-const startLines = { 'http-1.1': 'HTTP/1.1', 'rtsp-1.0': 'RTSP/1.0' } as const;
+const startLines = { http: 'HTTP/1.1', rtsp: 'RTSP/1.0' } as const;
 
 async function announced({ bench, notApplicable }: CheckContext): Promise<Announced> {
   const found = await bench.options.announcements?.current();
