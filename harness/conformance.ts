@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { suite } from '../suites/index.js';
 import {
   AIRPLAY_CODE,
@@ -7,6 +8,7 @@ import {
   aint,
   airplayCode,
   parseSetupCode,
+  readTrustAnchors,
   seededRandom,
 } from './protocol/index.js';
 import { codeForms, redactReport, redactor, writeEvidence } from './report/index.js';
@@ -68,6 +70,8 @@ export interface ConformanceOptions {
   readonly startLine?: 'HTTP/1.1' | 'RTSP/1.0';
   /** What the accessory can do and does not announce. */
   readonly declares?: readonly Feature[];
+  /** File of trust anchors for the certificate of an MFi accessory. */
+  readonly mfiRoot?: string;
   /** Folder for the wire record of each check. */
   readonly evidence?: string;
   /** The command line for the report, without secrets. */
@@ -110,6 +114,16 @@ export function withKept(state: AccessoryState, kept: AccessoryState | undefined
 function patienceOf(timeout: number): Patience {
   const { silence, close } = defaultPatience;
   return { answer: timeout, silence: Math.min(silence, timeout), close: Math.min(close, timeout) };
+}
+
+function trustAnchors(path: string): ReturnType<typeof readTrustAnchors> {
+  let content: Uint8Array;
+  try {
+    content = readFileSync(path);
+  } catch (error) {
+    throw new InputError(`--mfi-root: cannot read ${path}: ${(error as Error).message}`, { cause: error });
+  }
+  return readTrustAnchors(content);
 }
 
 /** Pair Setup beyond M2 needs the code, and so does everything that starts paired. */
@@ -160,6 +174,7 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
     hooks: life.hooks,
     codeGiven: options.code !== undefined && options.code !== '',
     ...(options.declares && { declares: options.declares }),
+    ...(options.mfiRoot !== undefined && { mfiRoots: trustAnchors(options.mfiRoot) }),
     ...(options.startLine && { startLine: options.startLine }),
     pace: aint(options.pace ?? 0, 'pace', 0, 60_000),
     ...(state && { memory: withKept(state, kept) }),

@@ -15,6 +15,7 @@ import administration from './pairings/administration.js';
 import changes from './pairings/changes.js';
 import rights from './pairings/rights.js';
 import grid from './tlv8/grid.js';
+import authentication from './mfi/authentication.js';
 import split from './transient/split.js';
 import transient from './transient/setup.js';
 import exclusions from './excluded.json' with { type: 'json' };
@@ -43,6 +44,7 @@ export const suite = loadCases(
     states,
     transient,
     split,
+    authentication,
     verifyM1m2,
     verifyM3m4,
     verifyStates,

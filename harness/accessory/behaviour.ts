@@ -19,6 +19,7 @@ import {
   controlKeys,
   counterNonce,
   decodeTlv,
+  deriveKey,
   encodeTlv,
   equal,
   isIllegalA,
@@ -132,6 +133,9 @@ export interface SetupMode {
   /** With `transient`: the verifier is kept for the next Pair Setup; alone: that one is used. */
   readonly split: boolean;
 }
+
+/** A message of ours that carries EncryptedData. */
+export type SealingStep = 'setup-m4' | 'setup-m6' | 'verify-m2';
 
 /** Where an exchange stands: the last message we sent in it. */
 export type Progress = 'nothing' | 'm2' | 'm4';
@@ -544,6 +548,8 @@ export interface Behaviour {
     after: Progress;
     secret: Bytes | undefined;
     flags: Bytes | undefined;
+    /** Method of that M1. */
+    method: number | undefined;
     /** K that was in the store at the start. */
     carried: Bytes | undefined;
   }): Bytes | undefined;
@@ -580,6 +586,16 @@ export interface Behaviour {
   refusesSplit(mode: SetupMode): number | undefined;
   /** True to switch the connection to frames behind M4. */
   securesBehindM4(mode: SetupMode): boolean;
+  /** What the coprocessor says in M4, sealed there; undefined where there is none, or it was not asked for. */
+  authentication(exchange: {
+    method: number;
+    /** 64 bytes. */
+    K: Bytes;
+    /** K of the Pair Setup that came to M4 before this one. */
+    former: Bytes | undefined;
+  }): readonly TlvItem[] | undefined;
+  /** The key M4 is sealed with, 32 bytes. */
+  authenticationKey(K: Bytes): Bytes;
   /** True to go on waiting for M5 behind an M4 that secured the connection. */
   readonly keepsTransientExchange: boolean;
   /** True to seal a transient M4 with the keys it only announces. */
@@ -653,11 +669,11 @@ export interface Behaviour {
   // Sealed sub-TLVs
 
   /** The eight characters of the nonce our EncryptedData is sealed with (seed 002 §5). */
-  nonceLabel(step: SignedParts['step']): string;
+  nonceLabel(step: SealingStep): string;
   /** EncryptedData opened, or undefined when its tag does not match. */
   openSealed(data: SealedData): Bytes | undefined;
   /** The items of M6 or Pair Verify M2 before they are sealed. */
-  beforeSealing(step: SignedParts['step'], items: readonly TlvItem[]): readonly TlvItem[];
+  beforeSealing(step: SealingStep, items: readonly TlvItem[]): readonly TlvItem[];
 
   // Pairings (seed 002 §7)
 
@@ -898,6 +914,8 @@ export const healthy: Behaviour = {
   // The code does not change between two setups, so a new verifier opens to it as well.
   refusesSplit: () => undefined,
   securesBehindM4: ({ transient }) => transient,
+  authentication: () => undefined,
+  authenticationKey: (K) => deriveKey('Pair-Setup-Encrypt', K),
   keepsTransientExchange: false,
   sealsTransientM4: false,
   transientKeys: splitKeys,
@@ -927,7 +945,7 @@ export const healthy: Behaviour = {
   signedInfo: ({ first, id, last }) => signedInfo(first, id, last),
   signatureHolds: ({ ltpk, info, signature }) => ltpk !== undefined && verifySignature(ltpk, info, signature),
 
-  nonceLabel: (step) => (step === 'setup-m6' ? 'PS-Msg06' : 'PV-Msg02'),
+  nonceLabel: (step) => ({ 'setup-m4': 'PS-Msg04', 'setup-m6': 'PS-Msg06', 'verify-m2': 'PV-Msg02' })[step],
   openSealed: ({ key, nonce, sealed }) => open(key, nonce, sealed),
   beforeSealing: (_step, items) => items,
 

@@ -2,24 +2,32 @@ import {
   AIRPLAY_CODE,
   AirPlayFeature,
   AirPlayStatus,
+  type ChipKind,
+  FeatureFlag,
   Method,
   TlvError,
   TlvType,
+  authenticationItems,
   controlKeys,
   hex,
+  mfiChallenge,
 } from '../protocol/index.js';
 import { header } from '../wire/index.js';
 import { type Behaviour, healthy } from './behaviour.js';
+import { mfiChip } from './mfi-chip.js';
 
 /** What an accessory is beside the protocol all of them share: whose paths, headers and codes it has. */
 export interface Dress {
   readonly kind: 'hap' | 'airplay';
   /** AirPlay: what a regular Pair Setup asks for in the place of the default code; a transient one is refused then. */
   readonly secret?: 'pin' | 'password';
+  /** Its authentication coprocessor, where it has one. */
+  readonly mfi?: ChipKind;
 }
 
 export const hapDress: Dress = { kind: 'hap' };
 export const airplayDress: Dress = { kind: 'airplay' };
+export const mfiDress: Dress = { kind: 'hap', mfi: 'rsa' };
 
 const administration: Readonly<Record<string, number>> = {
   '/pair-add': Method.AddPairing,
@@ -96,5 +104,31 @@ function airplay({ secret }: Dress): Behaviour {
 
 /** The accessory as the protocol wants it, in this dress. */
 export function healthyIn(dress: Dress): Behaviour {
-  return dress.kind === 'airplay' ? airplay(dress) : healthy;
+  const plain = dress.kind === 'airplay' ? airplay(dress) : healthy;
+  return dress.mfi === undefined ? plain : withChip(plain, dress.mfi);
+}
+
+/** The accessory with a coprocessor, which it announces. */
+function withChip(plain: Behaviour, kind: ChipKind): Behaviour {
+  return {
+    ...plain,
+    setupMethods: [Method.PairSetup, Method.PairSetupWithAuth],
+    authentication({ method, K }) {
+      if (method !== Method.PairSetupWithAuth) return undefined;
+      const chip = mfiChip(kind);
+      return authenticationItems(chip.sign(mfiChallenge(K)), chip.container);
+    },
+    announces(facts) {
+      const { txt, ...place } = plain.announces(facts);
+      return { ...place, txt: txt.map(([key, value]) => [key, withMfi(key, value)]) };
+    },
+  };
+}
+
+/** A value of the TXT record with the bit of the coprocessor set. */
+function withMfi(key: string, value: string): string {
+  if (key === 'ff') return String(Number(value) | FeatureFlag.Coprocessor);
+  if (key !== 'features') return value;
+  const [low = '0x0', high = '0x0'] = value.split(',');
+  return `${low},0x${(BigInt(high) | (1n << BigInt(AirPlayFeature.MfiPairSetup - 32))).toString(16).toUpperCase()}`;
 }

@@ -4,5 +4,6 @@ export * from './advertise.js';
 export * from './behaviour.js';
 export * from './core.js';
 export * from './faults/index.js';
+export * from './mfi-chip.js';
 export * from './server.js';
 export * from './store.js';

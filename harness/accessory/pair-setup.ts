@@ -1,6 +1,7 @@
 import {
   type Bytes,
   Length,
+  Method,
   SrpServer,
   TlvError,
   type TlvItem,
@@ -35,6 +36,7 @@ interface Exchange {
   readonly flags: Bytes | undefined;
   /** What they ask for. */
   readonly mode: SetupMode;
+  readonly method: number;
 }
 
 interface Answer {
@@ -65,6 +67,8 @@ export class PairSetup {
   private readonly refusedM5 = new Set<number>();
   /** The verifier a split Pair Setup is to use again; gone with the power. */
   private kept: Verifier | undefined;
+  /** K of the Pair Setup that came to M4 last. */
+  private formerSecret: Bytes | undefined;
 
   constructor(private readonly device: Device) {}
 
@@ -146,7 +150,8 @@ export class PairSetup {
     if (message.has(TlvType.Flags) && single(message, TlvType.Flags, 0, 4) === undefined)
       return refusal(context);
     const flags = message.get(TlvType.Flags);
-    const mode = behaviour.setupMode({ method: message.get(TlvType.Method)?.[0] ?? 0, flags });
+    const method = message.get(TlvType.Method)?.[0] ?? Method.PairSetup;
+    const mode = behaviour.setupMode({ method, flags });
     const unready = mode.split && this.kept === undefined ? behaviour.refusesSplit(mode) : undefined;
     if (unready !== undefined) return failure(context, 2, unready);
     const reused = behaviour.reusesVerifier(mode) ? this.kept : undefined;
@@ -158,7 +163,7 @@ export class PairSetup {
     this.kept = reused;
     const srp = new SrpServer(verifier, toInteger(behaviour.drawExponent(random)), behaviour.convention);
     if (behaviour.setupContention !== 'parallel') this.exchanges.clear();
-    const begun = { after: 'm2', srp, secret: undefined, flags, mode } as const;
+    const begun = { after: 'm2', srp, secret: undefined, flags, mode, method } as const;
     this.exchanges.set(connection, before !== undefined && !behaviour.secondM1Replaces ? before : begun);
     const facts: ReplyContext & Pick<Reply, 'verifier'> = { ...context, verifier: verifier.v };
     return answer(facts, setupM2(srp.B, verifier.salt, behaviour.echoedFlags(mode)));
@@ -207,7 +212,20 @@ export class PairSetup {
       this.exchanges.set(connection, { ...exchange, after: 'm4', secret: session.K });
     device.carry({ setupSecret: session.K });
     if (behaviour.reservesEntryAtM4(mode)) device.put(reservedEntry);
-    const reply = answer(facts, setupM4(serverProof));
+    const proofs = behaviour.authentication({
+      method: exchange.method,
+      K: session.K,
+      former: this.formerSecret,
+    });
+    this.formerSecret = session.K;
+    const sealed =
+      proofs &&
+      seal(
+        behaviour.authenticationKey(session.K),
+        labelNonce(behaviour.nonceLabel('setup-m4')),
+        encodeTlv(behaviour.beforeSealing('setup-m4', proofs)),
+      );
+    const reply = answer(facts, setupM4(serverProof, sealed));
     if (!secures) return { reply };
     const requester = { id: utf8(`transient ${connection}`), transient: true };
     return { reply, verified: { requester, keys: behaviour.transientKeys(session.K) } };
@@ -226,6 +244,7 @@ export class PairSetup {
       after: context.after,
       secret: exchange?.secret,
       flags: exchange?.flags,
+      method: exchange?.method,
       carried: device.carried.setupSecret,
     });
     const sealed = single(message, TlvType.EncryptedData, 0, Infinity);

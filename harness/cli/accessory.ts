@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { X509Certificate, randomBytes } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import {
   Accessory,
@@ -13,6 +13,7 @@ import {
   healthyIn,
   latencies,
   memoryStore,
+  mfiChip,
   startServer,
   twin,
   variants,
@@ -29,6 +30,7 @@ import {
   seededRandom,
   text,
 } from '../protocol/index.js';
+import { writeAtomically } from '../report/index.js';
 import { multicastInterfaces } from '../wire/index.js';
 import { didYouMean } from './nearest.js';
 
@@ -47,15 +49,21 @@ export interface AccessoryFlags {
   readonly airplay?: boolean;
   readonly pin?: string;
   readonly password?: string;
+  /** It has an authentication coprocessor; where the certificate of its authority goes. */
+  readonly mfi?: boolean;
+  readonly mfiRoot?: string;
 }
 
 /** What the accessory is, and its code. @throws InputError for options that contradict each other. */
 function dressOf(flags: AccessoryFlags): { dress: Dress; code: SetupCode } {
   const { airplay = false, pin, password, code } = flags;
+  const mfi = flags.mfi ? ({ mfi: 'rsa' } as const) : {};
+  if (flags.mfiRoot !== undefined && !flags.mfi)
+    throw new InputError('--mfi-root: there is no certificate without a coprocessor: give --mfi too');
   if (!airplay) {
     const given = pin !== undefined ? '--pin' : password !== undefined ? '--password' : undefined;
     if (given !== undefined) throw new InputError(`${given}: only a receiver has one: give --airplay too`);
-    return { dress: hapDress, code: parseSetupCode(code ?? DEFAULT_CODE) };
+    return { dress: { ...hapDress, ...mfi }, code: parseSetupCode(code ?? DEFAULT_CODE) };
   }
   if (code !== undefined)
     throw new InputError('--code: a receiver has a PIN or a password: give --pin or --password');
@@ -64,7 +72,7 @@ function dressOf(flags: AccessoryFlags): { dress: Dress; code: SetupCode } {
   if (pin !== undefined && !/^\d{4}$/.test(pin)) throw new InputError('--pin: expected 4 digits');
   const secret = pin !== undefined ? 'pin' : password !== undefined ? 'password' : undefined;
   return {
-    dress: { kind: 'airplay', ...(secret && { secret }) },
+    dress: { kind: 'airplay', ...(secret && { secret }), ...mfi },
     code: airplayCode(pin ?? password ?? AIRPLAY_CODE),
   };
 }
@@ -113,6 +121,9 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
       )} "hapspec accessory --list-faults" shows them`,
     );
   const fault = flags.fault === undefined ? undefined : findFault(flags.fault);
+  const chip = fault?.dress?.mfi ?? asked.dress.mfi;
+  if (fault?.dress?.mfi !== undefined && asked.dress.mfi === undefined)
+    throw new InputError(`--fault ${fault.name}: it is one of a coprocessor: give --mfi too`);
   if (fault !== undefined && (fault.dress ?? hapDress).kind !== asked.dress.kind)
     throw new InputError(
       fault.dress?.kind === 'airplay'
@@ -136,7 +147,10 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
     random: seededRandom(flags.seed ?? randomBytes(16).toString('hex')),
     store: flags.state === undefined ? memoryStore() : fileStore(flags.state),
     ...(flags.latency !== undefined && { latency: latencies[flags.latency]! }),
-    behaviour: fault === undefined ? healthyIn(asked.dress) : twin({ ...fault, dress: asked.dress }),
+    behaviour:
+      fault === undefined
+        ? healthyIn(asked.dress)
+        : twin({ ...fault, dress: { ...asked.dress, ...(chip && { mfi: chip }) } }),
   });
   const listener = await startServer({ accessory, host: flags.host, port }).catch(
     (error: NodeJS.ErrnoException) => {
@@ -159,6 +173,8 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
       interfaces,
       asked.dress.kind,
     );
+  if (flags.mfiRoot !== undefined && chip !== undefined)
+    writeAtomically(flags.mfiRoot, new X509Certificate(mfiChip(chip).root).toString());
   console.log(`listening on ${flags.host}:${listener.port}`);
   const known = `${text(accessory.identity.id)}, ${accessory.pairings.length} pairings`;
   if (asked.dress.kind === 'airplay') console.log(`receiver ${known}, code ${code.dashed}`);

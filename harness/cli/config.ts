@@ -28,6 +28,7 @@ export const configKeys = {
   pace: 'number',
   startLine: 'string',
   declares: 'list',
+  mfiRoot: 'string',
 } as const satisfies Record<string, 'string' | 'number' | 'boolean' | 'list'>;
 
 export type ConfigKey = keyof typeof configKeys;
@@ -49,7 +50,14 @@ export interface Config {
 }
 
 /** Keys that name files: relative ones are meant from the configuration's folder, wherever the command runs. */
-const paths: ReadonlySet<string> = new Set<ConfigKey>(['junit', 'json', 'state', 'expectations', 'evidence']);
+const paths: ReadonlySet<string> = new Set<ConfigKey>([
+  'junit',
+  'json',
+  'state',
+  'expectations',
+  'evidence',
+  'mfiRoot',
+]);
 
 const names = ['hapspec.config.js', 'hapspec.config.json'] as const;
 

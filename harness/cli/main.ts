@@ -47,6 +47,7 @@ function program(exit: (code: number) => void): Command {
       'what the accessory can do and does not announce: transient or mfi (repeatable)',
       collect,
     )
+    .option('--mfi-root <FILE>', 'trust anchors for the certificate of an MFi accessory, PEM or DER')
     .option('--junit <FILE>', 'write a JUnit report, kept current while the run goes on')
     .option('--json <FILE>', 'write a JSON report')
     .option('--only <PATTERN>', 'run only checks with such an id, * allowed (repeatable)', collect)
@@ -101,6 +102,8 @@ function program(exit: (code: number) => void): Command {
     .option('--airplay', 'an AirPlay receiver, with the default code 3939')
     .option('--pin <NNNN>', 'a receiver that shows this PIN')
     .option('--password <TEXT>', 'a receiver with this password')
+    .option('--mfi', 'with an authentication coprocessor whose certificate is self-made')
+    .option('--mfi-root <FILE>', 'write the certificate of its authority there')
     .option('--state <DIR>', 'keep identity and pairings in this folder')
     .option('--fault <NAME>', 'with this fault')
     .option('--seed <N>', 'draw everything random from this')

@@ -39,6 +39,7 @@ export interface RunFlags {
   readonly evidence?: string;
   readonly startLine?: string;
   readonly declares?: readonly string[];
+  readonly mfiRoot?: string;
 }
 
 /** Reports are written at most this often while a run goes on (real milliseconds), and once at its end. */
@@ -107,6 +108,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     ...(code !== undefined && { code }),
     ...(startLine !== undefined && { startLine }),
     declares: featuresOf(flags.declares ?? []),
+    ...(flags.mfiRoot !== undefined && { mfiRoot: flags.mfiRoot }),
     ...(timeout !== undefined && { timeout }),
     ...(seed !== undefined && { seed }),
     ...(attempts !== undefined && { attempts }),
@@ -279,6 +281,7 @@ function commandLine(target: string, flags: RunFlags): string {
   if (flags.timeout !== undefined) words.push('--timeout', String(flags.timeout));
   if (flags.startLine !== undefined) words.push('--start-line', flags.startLine);
   for (const feature of flags.declares ?? []) words.push('--declares', feature);
+  if (flags.mfiRoot !== undefined) words.push('--mfi-root', `'${flags.mfiRoot}'`);
   if (flags.strict) words.push('--strict');
   if (flags.attempts !== undefined) words.push('--attempts', String(flags.attempts));
   for (const hook of ['launch', 'reset', 'restart'] as const)

@@ -35,6 +35,7 @@ import {
 } from '../protocol/index.js';
 import { type Edit, applyEdit } from './edits.js';
 import type { Finding } from './finding.js';
+import { type Authentication, readAuthentication } from './mfi.js';
 
 /** What M2 holds, as far as it could be read. */
 export interface SetupM2 {
@@ -45,6 +46,8 @@ export interface SetupM2 {
 
 export interface SetupM4 {
   readonly proof: Bytes | undefined;
+  /** EncryptedData, where there is some: the answer to PairSetupWithAuth. */
+  readonly authentication: Authentication | undefined;
   readonly findings: readonly Finding[];
 }
 
@@ -155,7 +158,9 @@ export class PairSetupController {
     if (proof === undefined) findings.push({ requirement: 'PS-M3-01', what: 'M4 has no Proof', fatal: true });
     else if (!isAccessoryProof(proof, this.session))
       findings.push({ requirement: 'PS-M3-03', what: 'the Proof of M4 is not H(A | M1 | K)', fatal: true });
-    return { proof, findings };
+    const sealed = m4.joined(TlvType.EncryptedData);
+    const authentication = sealed && readAuthentication(sealed, this.session.K);
+    return { proof, authentication, findings };
   }
 
   /** M5, by the rule or with the departures asked for (seed 002 §2.7). */

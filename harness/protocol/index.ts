@@ -8,6 +8,7 @@ export * from './identity.js';
 export * from './key-schedule.js';
 export { memoiseArithmetic } from './memo.js';
 export * from './messages.js';
+export * from './mfi.js';
 export * from './modpow.js';
 export * from './random.js';
 export * from './setup-code.js';

@@ -22,8 +22,15 @@ export function setupM3(A: Bytes, proof: Bytes): TlvItem[] {
   return [tlv(TlvType.State, 3), tlv(TlvType.PublicKey, A), tlv(TlvType.Proof, proof)];
 }
 
-export function setupM4(proof: Bytes): TlvItem[] {
-  return [tlv(TlvType.State, 4), tlv(TlvType.Proof, proof)];
+/** Proof 64 bytes; EncryptedData where an authentication coprocessor signs (seed 001). */
+export function setupM4(proof: Bytes, authentication?: Bytes): TlvItem[] {
+  const items = [tlv(TlvType.State, 4), tlv(TlvType.Proof, proof)];
+  return authentication === undefined ? items : [...items, tlv(TlvType.EncryptedData, authentication)];
+}
+
+/** Sub-TLV of M4: signature 128 or 64 bytes, certificate DER (seed 001). */
+export function authenticationItems(signature: Bytes, certificate: Bytes): TlvItem[] {
+  return [tlv(TlvType.Signature, signature), tlv(TlvType.Certificate, certificate)];
 }
 
 /** M5 and M6 of Pair Setup, M3 of Pair Verify: a State and what was sealed. */

@@ -1,4 +1,4 @@
-import type { SetupM2, SetupM4, SetupM6, VerifyM2 } from '../controller/index.js';
+import type { Authentication, SetupM2, SetupM4, SetupM6, VerifyM2 } from '../controller/index.js';
 import { type Bytes, InputError, type Random, type ReceivedFrame } from '../protocol/index.js';
 import {
   type Bench,
@@ -132,6 +132,8 @@ export type CheckBody = (context: CheckContext) => Promise<void>;
 export interface TopicPayload {
   readonly 'setup-m2': { readonly reply: Outcome & Reply; readonly m2: SetupM2 };
   readonly 'setup-m4': { readonly reply: Outcome & Reply; readonly m4: SetupM4 };
+  /** M4 of a PairSetupWithAuth that was answered as such. */
+  readonly authentication: { readonly reply: Outcome & Reply; readonly authentication: Authentication };
   readonly 'setup-m6': { readonly reply: Outcome & Reply; readonly m6: SetupM6 };
   readonly 'verify-m2': { readonly reply: Outcome & Reply; readonly m2: VerifyM2 };
   readonly 'verify-m4': { readonly reply: Outcome & Reply };

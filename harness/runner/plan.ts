@@ -69,6 +69,7 @@ export const producers: Readonly<Record<Topic, readonly string[]>> = {
   'setup-m2': ['PS-M1-01'],
   'setup-m4': ['PS-M3-01'],
   'setup-m6': ['PS-M5-01'],
+  authentication: ['PS-M1-11'],
   'verify-m2': ['PV-M1-01'],
   'verify-m4': ['PV-M3-01'],
   frame: ['PV-M3-01'],

@@ -104,7 +104,7 @@ export async function matrixRow(
     fault === undefined || options.full
       ? suite
       : benign
-        ? suite.filter((entry) => isShort(entry))
+        ? suite.filter((entry) => isShort(entry) && (fault.concerns?.test(entry.id) ?? true))
         : suite.filter(({ requirement }) => breaks.includes(requirement.id));
   const results = selected.length === 0 ? [] : await runTwin(suite, selected, fault, options);
   const odd = results

@@ -86,6 +86,9 @@ export class WatchState {
         failure: undefined,
       };
     if (this.first === undefined) {
+      const absent = bench.absent.get(this.watch.topic);
+      if (absent !== undefined)
+        return { ...base, status: 'skip', reason: 'not-applicable', message: absent, failure: undefined };
       if (this.watch.topic === 'error-reply' && bench.profile.statusRefuses)
         return {
           ...base,

@@ -15,6 +15,7 @@ import {
   setupM1,
   text,
 } from '../protocol/index.js';
+import type { X509Certificate } from 'node:crypto';
 import { readPairings } from '../controller/index.js';
 import { type Clock, type Dialer, type Patience, Trace, Unreachable } from '../wire/index.js';
 import { Controller } from './controller.js';
@@ -40,6 +41,8 @@ export interface BenchOptions {
   readonly random: Random;
   readonly patience: Patience;
   readonly profile?: Profile;
+  /** Who may have issued the certificate of an authentication coprocessor; not judged when left out. */
+  readonly mfiRoots?: readonly X509Certificate[];
   /** What the user says the accessory can do, beyond what it announces. */
   readonly declares?: readonly Feature[];
   /** Text of the Host header. */
@@ -87,6 +90,7 @@ export type Topic =
   | 'setup-m2'
   | 'setup-m4'
   | 'setup-m6'
+  | 'authentication'
   | 'verify-m2'
   | 'verify-m4'
   | 'pairings'
@@ -166,6 +170,8 @@ export class Bench {
   transientNames: KeyNames | undefined;
   /** Why there is no transient Pair Setup, once that is known. */
   noTransient: string | undefined;
+  /** Topics no message will come of, and why. */
+  readonly absent = new Map<Topic, string>();
   /** What the guesses came to, while the accessory is locked by them. */
   lockout: Lockout | undefined;
   /** A check has run that may leave the accessory locked: only a factory reset makes it what it was. */

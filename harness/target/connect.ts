@@ -1,9 +1,11 @@
+import { X509Certificate } from 'node:crypto';
 import {
   Accessory,
   type AccessoryOptions,
   type Dress,
   hapDress,
   healthyIn,
+  mfiChip,
   deliver,
   embed,
   findFault,
@@ -52,6 +54,8 @@ export interface ConnectOptions {
   readonly declares?: readonly Feature[];
   /** Start line of AirPlay requests. */
   readonly startLine?: Profile['startLine'];
+  /** Who may have issued the certificate of a coprocessor. */
+  readonly mfiRoots?: readonly X509Certificate[];
 }
 
 /** A bench for an address. @throws InputError when an embedded fault does not exist. */
@@ -70,6 +74,7 @@ export function benchFor(address: Address, options: ConnectOptions): Bench {
       announcements: new NetworkAnnouncements(address.host, address.port, protocol),
       ...(options.codeGiven !== undefined && { codeGiven: options.codeGiven }),
       ...(options.declares && { declares: options.declares }),
+      ...(options.mfiRoots && { mfiRoots: options.mfiRoots }),
       ...(options.hooks && { hooks: options.hooks }),
       ...(options.memory && { memory: options.memory }),
       ...(options.pace !== undefined && { pace: options.pace }),
@@ -191,6 +196,7 @@ export function embeddedBench(
   return new Bench({
     dialer: host,
     profile: profileOf(dress, options.startLine),
+    ...(dress.mfi && { mfiRoots: options.mfiRoots ?? [new X509Certificate(mfiChip(dress.mfi).root)] }),
     code,
     random,
     patience,

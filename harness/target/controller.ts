@@ -223,6 +223,19 @@ export class Controller {
     return { why };
   }
 
+  /** A transient Pair Setup brought to M2. @throws NotApplicable where M1 is refused, and none was declared. */
+  async transientM2(options: SetupOptions = {}): Promise<PairSetup> {
+    const setup = await this.setup({ flags: PairingFlag.Transient, ...options });
+    const outcome = await setup.sendM1(undefined, this.stepWait);
+    if (success('setup-m2').matches(outcome)) {
+      setup.answerM2();
+      return setup;
+    }
+    const why = `M1 with the flag Transient was answered by ${describeOutcome(outcome)}`;
+    if (await this.bench.declares('transient')) throw new StepFailed('TRANSIENT-02', why);
+    throw new NotApplicable(`transient Pair Setup was never declared: ${why}`);
+  }
+
   /** A session behind a transient M4. @throws NotApplicable where none was declared and none comes about. */
   async transient(options: SetupOptions = {}): Promise<TransientSetup> {
     const found = await this.tryTransient(options);
@@ -364,6 +377,7 @@ export class Controller {
 export class PairSetup {
   readonly machine: PairSetupController;
   m2: SetupM2 | undefined;
+  m4: SetupM4 | undefined;
   /** M2 came with Flags. */
   grantsSplit = false;
   private lastM5: Bytes = new Uint8Array(0);
@@ -529,7 +543,13 @@ export class PairSetup {
   /** Reads M4 of a right M3 and tells the watches. */
   readM4(outcome: Outcome & Reply): SetupM4 {
     const m4 = this.machine.readM4(outcome.tlv!);
+    this.m4 = m4;
     this.controller.bench.emit('setup-m4', { reply: outcome, m4 });
+    const { authentication } = m4;
+    if (authentication !== undefined && this.asked.method === Method.PairSetupWithAuth) {
+      if (authentication.items !== undefined) this.link.opened('sub-TLV of M4', authentication.items.items);
+      this.controller.bench.emit('authentication', { reply: outcome, authentication });
+    }
     return m4;
   }
 

@@ -56,6 +56,8 @@ export interface Profile {
   readonly transientKeys: readonly KeyNames[];
   /** What the TXT record says of the features. */
   readonly declares: Readonly<Record<Feature, (txt: Txt) => boolean>>;
+  /** The form of an accessory's identifier. */
+  readonly identifier: RegExp;
   /** Fewest bytes of a Salt: some drop the zero bytes it begins with. */
   readonly leastSalt: number;
   /** A paired accessory serves Pair Setup all the same. */
@@ -94,6 +96,7 @@ export const hapProfile: Profile = {
     transient: (txt) => featureBit(txt, FeatureFlag.Software),
     mfi: (txt) => featureBit(txt, FeatureFlag.Coprocessor),
   },
+  identifier: /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/,
   leastSalt: Length.salt,
   servesPaired: false,
   flagsWithAuth: 'ignored',
@@ -137,6 +140,8 @@ export function airplayProfile(startLine: Profile['startLine'] = 'RTSP/1.0'): Pr
     hello: { method: 'OPTIONS', path: '*' },
     transientKeys: [controlNames, splitNames],
     declares: { transient: declaresTransient, mfi: (txt) => airplayBit(txt, AirPlayFeature.MfiPairSetup) },
+    // A MAC address with or without colons, a UUID, sixteen digits: it is opaque.
+    identifier: /^[^]{1,64}$/,
     leastSalt: Length.salt - 1,
     servesPaired: true,
     flagsWithAuth: 'granted',

@@ -184,7 +184,7 @@ export default chapter('transient.setup', ({ check }) => [
       forbid: [success('setup-m4')],
     },
     async ({ controller, expect, violate }) => {
-      const setup = await controller.pairSetup({ flags: transient, code: 'wrong' });
+      const setup = await controller.transientM2({ code: 'wrong' });
       expect(await setup.sendM3()).to.be.allowed();
       if (!(await setup.link.stillOpen(50))) return;
       // Whoever guesses wrong must not even learn that there would be a session.

@@ -11,7 +11,7 @@ import type { CheckResult } from '../../harness/runner/index.js';
 import { Bench, benchFor, embeddedBench, parseAddress, success } from '../../harness/target/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
-import { casesOf, everyday, execute, newRun, runCases, word } from '../runner/bench.js';
+import { casesOf, everyday, execute, isUndeclared, newRun, runCases, word } from '../runner/bench.js';
 import { CODE, reference, slow } from './tools.js';
 
 const code = parseSetupCode(CODE);
@@ -25,8 +25,8 @@ function twin(seed: string, options: Parameters<typeof embeddedBench>[1]): Bench
 /** Ids and words of what did not pass. */
 const notPassed = (results: readonly CheckResult[]): readonly string[] =>
   results
-    // What locks the accessory is not part of these runs, nor what is about receivers of AirPlay.
-    .filter(({ status, reason }) => status !== 'pass' && reason !== 'blocked' && reason !== 'not-applicable')
+    // What locks the accessory is not part of these runs.
+    .filter((result) => result.status !== 'pass' && result.reason !== 'blocked' && !isUndeclared(result))
     .map((result) => `${result.id} ${word(result)}: ${result.message}`);
 
 describe('care: price and patience', function () {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const bin = fileURLToPath(new URL('../../../bin/hapspec.js', import.meta.url));
+export const bin = fileURLToPath(new URL('../../../bin/hapspec.js', import.meta.url));
 
 export interface Ended {
   readonly code: number | null;

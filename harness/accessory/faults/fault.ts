@@ -10,6 +10,8 @@ export interface Fault {
   readonly story: string;
   /** Row of the field-bug table, when one like it was seen in the wild. */
   readonly fieldBug?: number;
+  /** Of a benign variant: ids of what it could touch; everything unless given. */
+  readonly concerns?: RegExp;
   /** What the accessory is that makes it; a HAP accessory unless given. */
   readonly dress?: Dress;
   readonly change: (healthy: Behaviour) => Partial<Behaviour>;

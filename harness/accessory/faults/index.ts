@@ -4,6 +4,7 @@ import { airplayFaults } from './airplay.js';
 import { announcementFaults } from './announcement.js';
 import { httpFaults } from './http.js';
 import { identityFaults } from './identity.js';
+import { mfiFaults } from './mfi.js';
 import { pairSetupFaults } from './pair-setup.js';
 import { pairVerifyFaults } from './pair-verify.js';
 import { pairingsFaults } from './pairings.js';
@@ -37,6 +38,7 @@ export const faults: readonly Fault[] = unique([
   ...securityFaults,
   ...announcementFaults,
   ...airplayFaults,
+  ...mfiFaults,
 ]);
 
 /** A fault or a benign variant. @throws InputError when there is none of that name. */

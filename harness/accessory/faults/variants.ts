@@ -7,10 +7,12 @@ import {
   errorReply,
   srpConventions,
   text,
+  tlv,
   utf8,
 } from '../../protocol/index.js';
 import { type Behaviour, type Reply, pieces } from '../behaviour.js';
-import { airplayDress } from '../dress.js';
+import { airplayDress, mfiDress } from '../dress.js';
+import { mfiChip } from '../mfi-chip.js';
 import type { Fault } from './fault.js';
 import { fails } from './items.js';
 
@@ -18,6 +20,19 @@ import { fails } from './items.js';
 function benign(name: string, story: string, change: Fault['change']): Fault {
   return { name, breaks: [], story, change };
 }
+
+/** A receiver of AirPlay that is right in another way. */
+function receiver(
+  name: string,
+  story: string,
+  change: Fault['change'],
+  about: Pick<Fault, 'dress' | 'concerns'> = {},
+): Fault {
+  return { ...benign(name, story, change), dress: airplayDress, ...about };
+}
+
+/** What the ways to begin Pair Setup may touch. */
+const setup = /^(PS-M[1356]|PV-M[13]|TRANSIENT|SPLIT|AIRPLAY|MFI)/;
 
 const dueState: Readonly<Record<string, number>> = {
   'setup-m2': 2,
@@ -167,31 +182,71 @@ export const variants: readonly Fault[] = [
   benign('split-needs-transient', 'a split Pair Setup without a verifier is refused (SPLIT-03)', () => ({
     refusesSplit: ({ transient }) => (transient ? undefined : TlvError.Authentication),
   })),
-  {
-    ...benign('airplay-one-byte-flags', 'a receiver that reads Flags of one byte and no others', (ok) => ({
+  receiver('airplay-receiver', 'an AirPlay receiver with the default code (seed 001)', () => ({})),
+  receiver(
+    'airplay-one-byte-flags',
+    'a receiver that reads Flags of one byte and no others',
+    (ok) => ({
       setupMode: ({ method, flags }) =>
         ok.setupMode({ method, flags: flags?.length === 1 ? flags : undefined }),
-    })),
-    dress: airplayDress,
+    }),
+    { concerns: setup },
+  ),
+  receiver(
+    'airplay-minimal-integers',
+    'a receiver that drops the leading zero bytes of B and of the Salt, which begins with one',
+    () => ({ drawSalt: (random) => random.bytes(Length.salt - 1) }),
+    { concerns: setup },
+  ),
+  receiver(
+    'airplay-470',
+    'a receiver that refuses by HTTP 470 and an empty body',
+    (ok) => ({
+      status: (reply) => (reply.status === 400 || fails(reply) ? 470 : ok.status(reply)),
+      sendsBody: (_reply, status) => status === 200,
+    }),
+    { concerns: /^(PS|PV-M[13]|PAIRINGS-0|TRANSIENT|AIRPLAY)/ },
+  ),
+  receiver('airplay-pin', 'a receiver that shows a PIN, and takes no transient Pair Setup', () => ({}), {
+    dress: { kind: 'airplay', secret: 'pin' },
+    concerns: setup,
+  }),
+  receiver(
+    'airplay-mfi-encrypted-data-first',
+    'a receiver with an authentication coprocessor, EncryptedData first in M4 and M6',
+    (ok) => ({
+      beforeSending: (reply) =>
+        [...ok.beforeSending(reply)].sort(
+          (a, b) => Number(b.type === TlvType.EncryptedData) - Number(a.type === TlvType.EncryptedData),
+        ),
+    }),
+    { dress: { kind: 'airplay', mfi: 'rsa' }, concerns: setup },
+  ),
+  {
+    ...benign(
+      'mfi-accessory',
+      'an accessory with the RSA coprocessor, its certificate in PKCS#7',
+      () => ({}),
+    ),
+    dress: mfiDress,
+    concerns: setup,
   },
   {
     ...benign(
-      'airplay-minimal-integers',
-      'a receiver that drops the leading zero bytes of B and of the Salt, which begins with one',
-      () => ({ drawSalt: (random) => random.bytes(Length.salt - 1) }),
+      'mfi-p256-bare-certificate',
+      'an accessory with the P-256 coprocessor, its certificate as it is and before the signature',
+      (ok) => ({
+        authentication(exchange) {
+          const items = ok.authentication(exchange);
+          const signature = items?.find(({ type }) => type === TlvType.Signature);
+          if (signature === undefined) return undefined;
+          const more = tlv(0x7f, Uint8Array.of(1, 2, 3));
+          return [tlv(TlvType.Certificate, mfiChip('ecdsa').certificate), signature, more];
+        },
+      }),
     ),
-    dress: airplayDress,
-  },
-  {
-    ...benign('airplay-470', 'a receiver that refuses by HTTP 470 and an empty body', (ok) => ({
-      status: (reply) => (reply.status === 400 || fails(reply) ? 470 : ok.status(reply)),
-      sendsBody: (_reply, status) => status === 200,
-    })),
-    dress: airplayDress,
-  },
-  {
-    ...benign('airplay-receiver', 'an AirPlay receiver with the default code (seed 001)', () => ({})),
-    dress: airplayDress,
+    dress: { kind: 'hap', mfi: 'ecdsa' },
+    concerns: /^(PS-M1-1|MFI|TRANSIENT-0[18])/,
   },
   benign(
     'announces-more',
