@@ -3,6 +3,7 @@ import { type Bytes, InputError, type Random, type ReceivedFrame } from '../prot
 import {
   type Bench,
   type Controller,
+  type Feature,
   type Matcher,
   type Outcome,
   type PairingState,
@@ -87,6 +88,8 @@ export interface CheckSpec extends Alternatives {
     /** Waiting that is part of the stimulus: seconds a healthy accessory takes of the run's time, from 20 on. */
     readonly seconds?: number;
   };
+  /** Asks nothing of an accessory that does not declare this: then it costs nothing either. */
+  readonly about?: Feature;
   /** Violations of these make the check meaningless (it is skipped then). Steps of flows add theirs by themselves. */
   readonly needs?: readonly string[];
   /** The stimulus may stop the accessory: it is asked for a sign of life afterwards. */

@@ -7,6 +7,8 @@ export interface Capabilities {
   readonly restart: boolean;
   /** The user allows checks that can lock the accessory or change its identity. */
   readonly destructive: boolean;
+  /** What the user says the accessory can do. What it announces is not known yet, and its price comes on top. */
+  readonly declares?: readonly string[];
   /** Name of the profile; what makes no sense under it is left out. */
   readonly profile?: string;
   /** In memory, where only arithmetic takes time: what takes seconds of it is left out. */
@@ -105,6 +107,11 @@ function value(check: Check, place: number): number {
   return 10 * Math.min(place, 2) + rank;
 }
 
+/** What a check asks of the accessory: nothing when it is about something the user has not named. */
+function costsOf({ about, costs = {} }: CheckSpec, can: Capabilities): NonNullable<CheckSpec['costs']> {
+  return about === undefined || can.declares?.includes(about) === true ? costs : {};
+}
+
 /** Pair Verifies that a check costs beside its own: one M1 asks whether a risky stimulus did harm. */
 function signsOfLife({ risky, costs }: CheckSpec): number {
   return risky && (costs?.m2 ?? 0) < 2 ? 1 : 0;
@@ -162,7 +169,7 @@ export function makePlan(
     }
     // With a reset hook a full ledger is emptied on the way, and the whole suite is wanted.
     if (can.reset) continue;
-    const price = { attempts: 0, m2: 0, m4: 0, verifies: 0, seconds: 0, ...check.spec.costs };
+    const price = { attempts: 0, m2: 0, m4: 0, verifies: 0, seconds: 0, ...costsOf(check.spec, can) };
     price.verifies += signsOfLife(check.spec);
     // The plain flow is bought whatever it leaves.
     const short = check.spec.sanity
@@ -188,16 +195,17 @@ export function makePlan(
     const out = leftOut.get(entry.id);
     return { entry, reported: selected.includes(entry), ...(out && { leftOut: out }) };
   });
-  return { entries, estimate: estimate(entries) };
+  return { entries, estimate: estimate(entries, can) };
 }
 
-function estimate(entries: readonly PlanEntry[]): Estimate {
+function estimate(entries: readonly PlanEntry[], can: Capabilities): Estimate {
   const total = { m2: 1, m4: 0, m6: 0, verifies: 0, attempts: 0, seconds: 0 };
   let paired = false;
   let locked = false;
   for (const { entry, leftOut } of entries) {
     if (entry.kind === 'watch' || leftOut !== undefined) continue;
-    const { costs = {}, from, leaves } = entry.spec;
+    const { from, leaves } = entry.spec;
+    const costs = costsOf(entry.spec, can);
     total.verifies += signsOfLife(entry.spec);
     // The way from one state to the other: a whole Pair Setup, or a session that removes its own pairing.
     if (from === 'paired' && !paired) for (const key of ['m2', 'm4', 'm6'] as const) total[key]++;

@@ -74,6 +74,7 @@ export class Run {
         restart: hooks?.restart !== undefined,
         destructive: options.destructive ?? false,
         profile: bench.profile.name,
+        ...(bench.options.declares && { declares: bench.options.declares }),
         quick: bench.clock.virtual && !(options.destructive ?? false),
       },
       {

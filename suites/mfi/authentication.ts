@@ -37,6 +37,7 @@ export default chapter('mfi.authentication', ({ check, watch }) => [
     'PS-M1-11',
     {
       from: 'unpaired',
+      about: 'mfi',
       needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1 },
       allow: [success('setup-m2'), success('setup-m4')],
@@ -69,20 +70,24 @@ export default chapter('mfi.authentication', ({ check, watch }) => [
     }),
   ),
 
-  check('MFI-05', { from: 'unpaired', needs: ['PS-M3-01'], costs: { m2: 2, m4: 2 } }, async (context) => {
-    const { expect, notApplicable } = context;
-    const first = (await authenticated(context)).m4?.authentication;
-    await context.bench.closeLinks();
-    const second = (await authenticated(context)).m4?.authentication;
-    const { signature, certificate } = second ?? notApplicable('M4 carries no EncryptedData');
-    if (first?.signature === undefined || signature === undefined || certificate === undefined)
-      return notApplicable('there are no two signatures to compare');
-    expect(hex(signature), 'the Signature of a second session').to.not.equal(hex(first.signature));
-    const replayed = mfiSignatureHolds(certificate.publicKey, first.challenge, signature);
-    expect(replayed, 'the Signature of a second session holds over the challenge of the first').to.equal(
-      false,
-    );
-  }),
+  check(
+    'MFI-05',
+    { from: 'unpaired', about: 'mfi', needs: ['PS-M3-01'], costs: { m2: 2, m4: 2 } },
+    async (context) => {
+      const { expect, notApplicable } = context;
+      const first = (await authenticated(context)).m4?.authentication;
+      await context.bench.closeLinks();
+      const second = (await authenticated(context)).m4?.authentication;
+      const { signature, certificate } = second ?? notApplicable('M4 carries no EncryptedData');
+      if (first?.signature === undefined || signature === undefined || certificate === undefined)
+        return notApplicable('there are no two signatures to compare');
+      expect(hex(signature), 'the Signature of a second session').to.not.equal(hex(first.signature));
+      const replayed = mfiSignatureHolds(certificate.publicKey, first.challenge, signature);
+      expect(replayed, 'the Signature of a second session holds over the challenge of the first').to.equal(
+        false,
+      );
+    },
+  ),
 
   watch('MFI-07', 'authentication', ({ authentication }, { expect, observe, bench }) => {
     const { certificate } = authentication;
@@ -101,6 +106,7 @@ export default chapter('mfi.authentication', ({ check, watch }) => [
     'MFI-06',
     {
       from: 'unpaired',
+      about: 'mfi',
       needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1 },
     },
@@ -116,6 +122,7 @@ export default chapter('mfi.authentication', ({ check, watch }) => [
     'MFI-08',
     {
       from: 'unpaired',
+      about: 'mfi',
       leaves: 'paired',
       needs: ['PS-M5-01', 'PV-M3-01'],
       costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
@@ -135,6 +142,7 @@ export default chapter('mfi.authentication', ({ check, watch }) => [
     'MFI-09',
     {
       from: 'unpaired',
+      about: 'mfi',
       needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1 },
       allow: [anyReply()],
