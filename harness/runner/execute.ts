@@ -220,7 +220,8 @@ async function reachable(bench: Bench): Promise<boolean> {
       bench.options.patience.answer,
     );
     await bench.closeLinks();
-    return kind !== 'silence' || (await signOfLife(bench));
+    // An accessory that is going down may still take a connection, and reset it.
+    return kind === 'reply' || (await signOfLife(bench));
   } catch (error) {
     if (error instanceof Unreachable) return false;
     throw error;

@@ -178,6 +178,7 @@ export default chapter('transient.setup', ({ check }) => [
     'TRANSIENT-04',
     {
       from: 'unpaired',
+      needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1, attempts: 1 },
       allow: [tlvError(4, 'Authentication')],
       tolerate: [anyRefusal()],

@@ -106,6 +106,9 @@ describe('cli: configuration', () => {
       expectations: './known.json',
       evidence: 'evidence',
       pace: 250,
+      startLine: 'rtsp',
+      declares: ['transient'],
+      mfiRoot: 'root.pem',
     };
 
     it('are all the keys there are; paths are meant from the file, commands are left alone', async () => {
@@ -117,6 +120,7 @@ describe('cli: configuration', () => {
         state: join(root, 'state'),
         expectations: join(root, 'a', 'known.json'),
         evidence: join(root, 'a', 'evidence'),
+        mfiRoot: join(root, 'a', 'root.pem'),
       });
     });
 

@@ -71,7 +71,7 @@ describe('cli: discovery, in a network namespace', function () {
     const [head, row, ...rest] = stdout.trimEnd().split('\n');
     expect(head).to.match(/^NAME +KIND +ADDRESS +ID +STATUS +CATEGORY +FEATURES$/);
     expect(row).to.match(
-      /^Lamp One +hap +127\.0\.0\.1:\d+ +([0-9A-F]{2}:){5}[0-9A-F]{2} +not paired +lightbulb +-$/,
+      /^Lamp One +hap +127\.0\.0\.1:\d+ +([0-9A-F]{2}:){5}[0-9A-F]{2} +not paired +lightbulb +software authentication$/,
     );
     const [service, ...others] = JSON.parse(rest.join('\n')) as Record<string, unknown>[];
     expect(others).to.deep.equal([]);

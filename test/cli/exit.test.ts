@@ -50,7 +50,7 @@ function planned(only: readonly string[]): string[] {
 /** Input, exit code, first line on stderr. `{folder}` and `{port}` stand for what differs from run to run. */
 type Row = readonly [input: readonly string[], code: number, stderr: string];
 
-const forms = 'expected HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, or embedded[:FAULT]';
+const forms = 'expected HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, airplay://HOST:PORT, or embedded[:FAULT]';
 
 const usage: readonly Row[] = [
   [[], 2, 'Usage: hapspec [options] [command]'],
