@@ -96,7 +96,8 @@ export async function runCheck(
   const alive =
     (check.spec.risky ?? false) || thrown === 'unreachable'
       ? await signOfLife(bench)
-      : thrown !== undefined && bodyEvents.some(({ kind }) => brokenOff.has(kind))
+      : (thrown !== undefined || keeper.tolerated.length > 0) &&
+          bodyEvents.some(({ kind }) => brokenOff.has(kind))
         ? await reachable(bench)
         : undefined;
   const facts = {
@@ -204,7 +205,7 @@ export async function signOfLife(bench: Bench): Promise<boolean> {
   }
 }
 
-/** How an accessory that goes down is met, and one that refuses. */
+/** How an accessory that goes down is met, and one that refuses, which many a check tolerates. */
 const brokenOff: ReadonlySet<TraceEvent['kind']> = new Set(['close', 'reset', 'silence']);
 
 /**
