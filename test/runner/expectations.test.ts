@@ -126,7 +126,7 @@ describe('runner: known deviations', () => {
       [
         'one like no other',
         { expectations: [{ ...good, colour: 1 }] },
-        ': expectations[0]: unknown key "colour". Known are id, status, reason, expires, message.',
+        ': expectations[0]: unknown key "colour". Known are id, status, reason, expires, message, mayPass.',
       ],
       [
         'no id',
@@ -327,6 +327,12 @@ describe('runner: known deviations', () => {
       expect(on('2027-07-01T00:00:00Z', 'pass')['expectations/PV-M3-01']).to.contain(
         'until 2027-06-30: remove the entry',
       );
+    });
+
+    it('what may pass is not stale when it does, and is when it fails instead', () => {
+      const lenient = known(entry('PV-M3-01', 'warn', { mayPass: true }));
+      expect(judged(lenient, [result('PV-M3-01', 'pass')])).to.deep.equal({ 'PV-M3-01': 'pass : ' });
+      expect(Object.keys(judged(lenient, [result('PV-M3-01', 'fail')]))).to.include('expectations/PV-M3-01');
     });
 
     it('a watch that passes does not make an entry stale unless all checks ran', () => {
