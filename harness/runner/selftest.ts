@@ -96,7 +96,7 @@ function isShort(entry: Case): boolean {
 export async function matrixRow(
   suite: readonly Case[],
   fault: Fault | undefined,
-  options: { readonly seed: number; readonly full: boolean },
+  options: { readonly seed: number; readonly full: boolean; readonly latency?: Latency },
 ): Promise<Row> {
   const breaks = fault?.breaks ?? [];
   const benign = fault !== undefined && breaks.length === 0;
