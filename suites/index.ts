@@ -19,6 +19,7 @@ import authentication from './mfi/authentication.js';
 import split from './transient/split.js';
 import transient from './transient/setup.js';
 import exclusions from './excluded.json' with { type: 'json' };
+import bugs from './field-bugs.json' with { type: 'json' };
 import profiles from './profiles.json' with { type: 'json' };
 import requirements from './requirements.json' with { type: 'json' };
 import srp from './security/srp.js';
@@ -32,6 +33,8 @@ import encoding from './tlv8/encoding.js';
 export const catalogue = loadCatalogue(requirements);
 /** Requirements no check is meant for, each with its reason. */
 export const excluded: ReadonlyMap<string, string> = new Map(Object.entries(exclusions));
+/** Bugs seen in the field: the faults that reproduce each, or why none can. */
+export const fieldBugs: readonly { readonly row: number; readonly faults?: readonly string[] }[] = bugs.rows;
 export const suite = loadCases(
   [
     encoding,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { suite } from '../../suites/index.js';
+import { fieldBugs, suite } from '../../suites/index.js';
 import { faults, variants } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
 import { writeAtomically } from '../report/index.js';
@@ -75,6 +75,11 @@ export async function selftestCommand(flags: SelftestFlags): Promise<number> {
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   console.log(
     `${graded.checks} checks, ${graded.faults} faults, ${graded.kills} kills${flags.full ? ' in the whole matrix' : ''}; ${seconds} s, seed ${seed}`,
+  );
+  const caught = (name: string): boolean => !graded.survivors.some((line) => line.startsWith(`${name}: `));
+  const shown = fieldBugs.filter((row) => row.faults !== undefined);
+  console.log(
+    `bugs of the field: ${shown.filter((row) => row.faults!.every(caught)).length} of ${shown.length} that an accessory shows on the wire are caught; ${fieldBugs.length - shown.length} others have a reason`,
   );
   if (!graded.passed) {
     const { healthyReds, survivors, unkilled } = graded;

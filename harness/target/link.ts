@@ -276,7 +276,7 @@ export class Link {
       if (event.kind === 'data') {
         this.trace.record(this.number, { kind: 'received', bytes: event.bytes });
         const plain = this.unseal(event.bytes);
-        if (this.reader.pending.length === 0 && !this.reader.inBody) this.readingPlain = false;
+        if (this.reader.idle) this.readingPlain = false;
         if (plain === 'plaintext') {
           this.readingPlain = true;
           this.reader.feed(event.bytes);

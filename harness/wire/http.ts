@@ -101,6 +101,11 @@ export class HttpReader {
     return this.head !== undefined;
   }
 
+  /** Nothing of a message has come since the last complete one. */
+  get idle(): boolean {
+    return this.size === 0 && this.head === undefined;
+  }
+
   feed(bytes: Bytes): void {
     this.parts.push(bytes);
     this.size += bytes.length;
