@@ -8,6 +8,7 @@ import {
   type SetupCode,
   TlvType,
   concat,
+  join,
   counterNonce,
   equal,
   hex,
@@ -784,7 +785,7 @@ export class Accessory {
       return concat(
         this.seal(secured, first!),
         ...waiting.map((event) => this.seal(secured, event, true)),
-        this.seal(secured, concat(...rest)),
+        this.seal(secured, join(rest)),
       );
     }
     secured.held = [];
@@ -809,7 +810,7 @@ export class Accessory {
       this.framesSent++;
       return behaviour.sealFrame({ keys, counter, plaintext });
     });
-    return frames.length === 1 ? frames[0]! : concat(...frames);
+    return frames.length === 1 ? frames[0]! : join(frames);
   }
 
   /** Tells the connections that are to hear of it what a request has changed. */

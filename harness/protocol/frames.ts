@@ -1,5 +1,5 @@
 import { counterNonce, open, seal } from './aead.js';
-import { type Bytes, concat } from './bytes.js';
+import { type Bytes, concat, join } from './bytes.js';
 import { Length } from './constants.js';
 
 /**
@@ -65,6 +65,9 @@ export function frameOpener(key: Bytes): FrameOpener {
 /** Incremental decoder of one direction: feed what arrives, take the complete frames. Never throws. */
 export class FrameDecoder {
   private buffer: Bytes = new Uint8Array(0);
+  /** What came behind `buffer`, not joined to it before a frame can be complete: a peer may send byte by byte. */
+  private more: Bytes[] = [];
+  private size = 0;
 
   constructor(
     private readonly open: FrameOpener,
@@ -73,27 +76,34 @@ export class FrameDecoder {
 
   /** Bytes of a frame that is not complete yet. */
   get pending(): Bytes {
+    if (this.more.length > 0) this.buffer = join([this.buffer].concat(this.more.splice(0)));
     return this.buffer;
   }
 
   /** The length the frame in progress declares, or undefined before both length bytes are there. */
   get declared(): number | undefined {
-    return this.buffer.length < 2 ? undefined : this.buffer[0]! | (this.buffer[1]! << 8);
+    if (this.size < 2) return undefined;
+    const start = this.buffer.length < 2 ? this.pending : this.buffer;
+    return start[0]! | (start[1]! << 8);
   }
 
   /** Forgets the frame in progress; the next byte begins another one. */
   forget(): void {
     this.buffer = new Uint8Array(0);
+    this.more = [];
+    this.size = 0;
   }
 
   feed(data: Bytes): ReceivedFrame[] {
-    this.buffer = this.buffer.length === 0 ? data : concat(this.buffer, data);
+    this.more.push(data);
+    this.size += data.length;
     const frames: ReceivedFrame[] = [];
     for (let length = this.declared; length !== undefined; length = this.declared) {
       const size = 2 + length + Length.tag;
-      if (this.buffer.length < size) break;
-      const wire = this.buffer.subarray(0, size);
+      if (this.size < size) break;
+      const wire = this.pending.subarray(0, size);
       this.buffer = this.buffer.subarray(size);
+      this.size -= size;
       frames.push({
         length,
         counter: this.counter,

@@ -1,4 +1,4 @@
-import { type Bytes, InputError, abytes, aint, concat, hex, utf8 } from './bytes.js';
+import { type Bytes, InputError, abytes, aint, hex, join, utf8 } from './bytes.js';
 import { TlvType, methodName, tlvErrorName, tlvTypeName } from './constants.js';
 
 /** One value with its type, before encoding or after merging. */
@@ -53,7 +53,7 @@ export class TlvMessage {
     const parts: Bytes[] = [];
     for (let i = start; i < this.fragments.length && this.fragments[i]!.type === type; i++)
       parts.push(this.fragments[i]!.value);
-    return concat(...parts);
+    return join(parts);
   }
 
   /** State as a number when present with exactly one byte. */
@@ -134,7 +134,7 @@ function merge(fragments: readonly TlvFragment[]): TlvItem[] {
     const parts = [fragments[i]!.value];
     while (fragments[i]!.value.length === MAX_FRAGMENT && fragments[i + 1]?.type === type)
       parts.push(fragments[++i]!.value);
-    items.push({ type, value: parts.length === 1 ? parts[0]! : concat(...parts) });
+    items.push({ type, value: parts.length === 1 ? parts[0]! : join(parts) });
   }
   return items;
 }
@@ -156,7 +156,7 @@ export function encodeTlv(items: readonly TlvItem[], fragment = MAX_FRAGMENT): B
       at += fragment;
     } while (at < value.length);
   }
-  return concat(...parts);
+  return join(parts);
 }
 
 /** An item; a number becomes one byte, a text UTF-8. */

@@ -5,7 +5,7 @@ import {
   type TlvItem,
   type TlvMessage,
   TlvType,
-  concat,
+  join,
   decodeTlv,
   encodeTlv,
   text,
@@ -147,7 +147,7 @@ export class Link {
     this.reader.bodiless = request.method === 'HEAD';
     if (this.secure !== undefined)
       this.trace.record(this.number, { kind: 'opened', bytes, line: 'plaintext of the frames sent' });
-    this.send(this.secure === undefined ? bytes : concat(...this.secure.seal(bytes)));
+    this.send(this.secure === undefined ? bytes : join(this.secure.seal(bytes)));
     return this.outcome(wait);
   }
 
@@ -205,7 +205,7 @@ export class Link {
     const { clock } = this.connection;
     const { session } = this;
     const start = clock.now();
-    this.connection.write(concat(...Array.from({ length: times }, () => session.seal(request)).flat()));
+    this.connection.write(join(Array.from({ length: times }, () => session.seal(request)).flat()));
     let last: Outcome | undefined;
     for (let replies = 0; replies < times || last === undefined;) {
       const event = await this.connection.next(start + wait);
@@ -216,7 +216,7 @@ export class Link {
       const what = bad && `a frame that does not open with counter ${bad.counter}`;
       if (this.granted) this.observer.secured?.(event.bytes, what);
       if (what !== undefined) return { kind: 'garbage', what, elapsed };
-      this.reader.feed(concat(...frames.map(({ plaintext }) => plaintext!)));
+      this.reader.feed(join(frames.map(({ plaintext }) => plaintext!)));
       let progress = this.reader.next();
       for (; progress.kind === 'message'; progress = this.reader.next()) {
         const { message } = progress;
@@ -332,7 +332,7 @@ export class Link {
         line: `frame ${frame.counter} received, ${frame.length} bytes`,
       });
     }
-    return concat(...parts);
+    return join(parts);
   }
 
   private reply(http: HttpMessage, sealed: boolean, elapsed: number): Outcome {

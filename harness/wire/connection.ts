@@ -1,4 +1,4 @@
-import { type Bytes, concat } from '../protocol/index.js';
+import { type Bytes, join } from '../protocol/index.js';
 import type { Clock } from './clock.js';
 import { limits } from './limits.js';
 
@@ -95,7 +95,7 @@ export abstract class BufferedConnection implements Connection {
       });
     this.wake = undefined;
     if (this.chunks.length > 0) {
-      const bytes = this.chunks.length === 1 ? this.chunks[0]! : concat(...this.chunks);
+      const bytes = this.chunks.length === 1 ? this.chunks[0]! : join(this.chunks);
       this.chunks = [];
       this.size = 0;
       this.throttle(false);

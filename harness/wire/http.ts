@@ -1,4 +1,4 @@
-import { type Bytes, concat, text, utf8 } from '../protocol/index.js';
+import { type Bytes, concat, join, text, utf8 } from '../protocol/index.js';
 import { limits } from './limits.js';
 
 /** How the end of a body was told. */
@@ -92,7 +92,7 @@ export class HttpReader {
 
   /** Bytes received and not yet part of a message. */
   get pending(): Bytes {
-    if (this.parts.length > 1) this.parts = [concat(...this.parts)];
+    if (this.parts.length > 1) this.parts = [join(this.parts)];
     return this.parts[0] ?? new Uint8Array(0);
   }
 
@@ -224,7 +224,7 @@ export class HttpReader {
       if (next - from > limits.head || (next < 0 && data.length - from > limits.head))
         return invalid('endless trailers');
       if (next < 0) return { kind: 'partial' };
-      if (text(data.subarray(at, next)).trim() === '') return this.take(concat(...body), next + 1);
+      if (text(data.subarray(at, next)).trim() === '') return this.take(join(body), next + 1);
       at = next + 1;
     }
   }

@@ -186,7 +186,9 @@ describe(`fuzzing: parsers of what others send (${RUNS} inputs each)`, function 
           parse(input);
         } catch (error) {
           if (!(error instanceof InputError)) throw error;
-          if (input.trim().length > 6) expect(error.message).to.not.include(input.trim());
+          // What comes behind the scheme may be the code.
+          const secret = input.trim().replace(/^X-HM:\/\//i, '');
+          if (secret.length > 6) expect(error.message).to.not.include(secret);
         }
     });
   });
