@@ -30,9 +30,9 @@ export function exchangesFor(attempts: number): Budget['exchanges'] {
   return { m2: 3 * attempts, m4: 2 * attempts, verifies: 12 * attempts };
 }
 
-/** The waiting that goes with a number of failed attempts: with the usual 30, a minute and a half. */
+/** The waiting that goes with a number of failed attempts: with the usual 30, half a minute. */
 export function secondsFor(attempts: number): number {
-  return 3 * attempts;
+  return attempts;
 }
 
 /** One entry of the plan, in the order of execution. */
