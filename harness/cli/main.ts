@@ -1,23 +1,22 @@
 import './last-resort.js';
 import { Command, CommanderError } from 'commander';
 import { InputError } from '../protocol/index.js';
-import { type AccessoryFlags, accessoryCommand } from './accessory.js';
+import type { AccessoryFlags } from './accessory.js';
 import { loadConfig, mergeConfig } from './config.js';
-import { type DiscoverFlags, discoverCommand } from './discover.js';
-import { type ListFlags, explainCommand, listCommand } from './list.js';
-import { type PairingFlags, pairCommand, pairingsCommand, unpairCommand } from './pairings.js';
-import { type RunFlags, runCommand } from './run.js';
-import { type SelftestFlags, selftestCommand } from './selftest.js';
-import {
-  type ExportFlags,
-  type GenerateFlags,
-  vectorsExportCommand,
-  vectorsFromEvidenceCommand,
-  vectorsGenerateCommand,
-  vectorsLintCommand,
-  vectorsVerifyCommand,
-} from './vectors.js';
+import type { DiscoverFlags } from './discover.js';
+import type { ListFlags } from './list.js';
+import type { PairingFlags } from './pairings.js';
+import type { RunFlags } from './run.js';
+import type { SelftestFlags } from './selftest.js';
+import type { ExportFlags, GenerateFlags } from './vectors.js';
 import { version } from '../version.js';
+
+// A command loads what it needs when it is called: `unpair` has no use for the suite.
+const accessory = () => import('./accessory.js');
+const discover = () => import('./discover.js');
+const lists = () => import('./list.js');
+const pairings = () => import('./pairings.js');
+const vectorsOf = () => import('./vectors.js');
 
 const collect = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
 
@@ -75,7 +74,7 @@ function program(exit: (code: number) => void): Command {
           ...flags,
           target: argument,
         });
-        exit(await runCommand(target, merged));
+        exit(await (await import('./run.js')).runCommand(target, merged));
       },
     );
 
@@ -85,13 +84,13 @@ function program(exit: (code: number) => void): Command {
     .option('--only <PATTERN>', 'only checks with such an id, * allowed (repeatable)', collect)
     .option('--skip <PATTERN>', 'leave out checks with such an id (repeatable)', collect)
     .option('--coverage', 'every requirement of the catalogue: its checks, or why it has none')
-    .action((flags: ListFlags) => console.log(listCommand(flags)));
+    .action(async (flags: ListFlags) => console.log((await lists()).listCommand(flags)));
 
   hapspec
     .command('explain')
     .description('show a requirement with its checks and the faults that break it, or a fault')
     .argument('<ID>', 'requirement, check or fault')
-    .action((id: string) => console.log(explainCommand(id)));
+    .action(async (id: string) => console.log((await lists()).explainCommand(id)));
 
   hapspec
     .command('accessory')
@@ -111,7 +110,7 @@ function program(exit: (code: number) => void): Command {
     .option('--advertise', 'announce it by mDNS')
     .option('--name <NAME>', 'name it is announced under', 'hapspec')
     .option('--list-faults', 'show all faults')
-    .action(async (flags: AccessoryFlags) => exit(await accessoryCommand(flags)));
+    .action(async (flags: AccessoryFlags) => exit(await (await accessory()).accessoryCommand(flags)));
 
   hapspec
     .command('discover')
@@ -119,7 +118,7 @@ function program(exit: (code: number) => void): Command {
     .option('--timeout <MS>', 'how long to listen (default 3000)')
     .option('--kind <KIND>', 'only hap or airplay')
     .option('--json', 'as JSON')
-    .action(async (flags: DiscoverFlags) => exit(await discoverCommand(flags)));
+    .action(async (flags: DiscoverFlags) => exit(await (await discover()).discoverCommand(flags)));
 
   hapspec
     .command('selftest')
@@ -127,7 +126,9 @@ function program(exit: (code: number) => void): Command {
     .option('--full', 'the whole matrix: every check against every fault')
     .option('--seed <N>', 'what everything random derives from', '1')
     .option('--update <FILE>', 'put the summary between its two marks in this file (with --full)')
-    .action(async (flags: SelftestFlags) => exit(await selftestCommand(flags)));
+    .action(async (flags: SelftestFlags) =>
+      exit(await (await import('./selftest.js')).selftestCommand(flags)),
+    );
 
   const vectors = hapspec
     .command('vectors')
@@ -137,31 +138,35 @@ function program(exit: (code: number) => void): Command {
     .description('write every file of vectors and its schema; the same seed writes the same bytes')
     .option('--seed <N>', 'what everything random derives from', '1')
     .option('--out <DIR>', 'folder to write into', 'vectors')
-    .action((flags: GenerateFlags) => exit(vectorsGenerateCommand(flags)));
+    .action(async (flags: GenerateFlags) => exit((await vectorsOf()).vectorsGenerateCommand(flags)));
   const files = 'files of vectors (default: those that came with hapspec)';
   vectors
     .command('verify')
     .description('recompute every claim with a second implementation')
     .argument('[FILE...]', files)
-    .action((paths: string[]) => exit(vectorsVerifyCommand(paths)));
+    .action(async (paths: string[]) => exit((await vectorsOf()).vectorsVerifyCommand(paths)));
   vectors
     .command('lint')
     .description('check heads, ids, counts, order and flags only')
     .argument('[FILE...]', files)
-    .action((paths: string[]) => exit(vectorsLintCommand(paths)));
+    .action(async (paths: string[]) => exit((await vectorsOf()).vectorsLintCommand(paths)));
   vectors
     .command('export')
     .description('write vectors for firmware: a C99 header')
     .argument('[FILE...]', files)
     .option('--format <FORMAT>', 'c', 'c')
     .option('--out <FILE>', 'write there (default: standard output)')
-    .action((paths: string[], flags: ExportFlags) => exit(vectorsExportCommand(paths, flags)));
+    .action(async (paths: string[], flags: ExportFlags) =>
+      exit((await vectorsOf()).vectorsExportCommand(paths, flags)),
+    );
   vectors
     .command('from-evidence')
     .description('make vectors of a recorded exchange: a file of --evidence, or a replay file')
     .argument('<FILE>', 'JSON lines of --evidence, or JSON with "exchanges"')
     .option('--out <FILE>', 'write there (default: standard output)')
-    .action((path: string, flags: { out?: string }) => exit(vectorsFromEvidenceCommand(path, flags)));
+    .action(async (path: string, flags: { out?: string }) =>
+      exit((await vectorsOf()).vectorsFromEvidenceCommand(path, flags)),
+    );
 
   const keyed = (name: string, about: string): Command =>
     hapspec
@@ -172,13 +177,18 @@ function program(exit: (code: number) => void): Command {
       .option('--timeout <MS>', 'how long a required answer may take (default 10000)');
   keyed('pair', 'pair with an accessory and keep the pairing')
     .option('--code <XXX-XX-XXX>', 'setup code (env HAPSPEC_CODE)')
-    .action(async (target: string, flags: PairingFlags) => exit(await pairCommand(target, flags)));
+    .action(async (target: string, flags: PairingFlags) =>
+      exit(await (await pairings()).pairCommand(target, flags)),
+    );
   keyed('unpair', 'remove every pairing this harness has left in an accessory').action(
-    async (target: string, flags: PairingFlags) => exit(await unpairCommand(target, flags)),
+    async (target: string, flags: PairingFlags) =>
+      exit(await (await pairings()).unpairCommand(target, flags)),
   );
   keyed('pairings', 'list the pairings of an accessory paired by "hapspec pair"')
     .option('--json', 'as JSON')
-    .action(async (target: string, flags: PairingFlags) => exit(await pairingsCommand(target, flags)));
+    .action(async (target: string, flags: PairingFlags) =>
+      exit(await (await pairings()).pairingsCommand(target, flags)),
+    );
 
   return hapspec;
 }
