@@ -45,6 +45,8 @@ const SESSIONS = 8;
 const MOST_SESSIONS = 16;
 /** More often than most accessories have sockets. */
 const REPETITIONS = 10;
+/** No accessory known ends a session that was idle for less (ms). */
+const IDLE = 20_000;
 /** How long an event may take (ms). */
 const EVENT_WAIT = 5_000;
 
@@ -329,6 +331,7 @@ export default chapter('session.sessions', ({ check, watch }) => [
       for (let round = 1; round <= 3; round++)
         for (const [index, session] of sessions.entries())
           expect(await session.get('/accessories'), `session ${index + 1}, request ${round}`).to.be.allowed();
+      const used = bench.clock.now();
       sessions.push(...(await sessionsOf(controller, MOST_SESSIONS - SESSIONS)));
       observe(
         'sessions at once',
@@ -337,9 +340,12 @@ export default chapter('session.sessions', ({ check, watch }) => [
       const alive: Session[] = [];
       for (const session of sessions)
         if (answered(200).matches(await session.get('/accessories'))) alive.push(session);
-      // The oldest may have made room for those beyond the eighth, one for one.
-      expect(alive.length, 'sessions that still work').to.be.at.least(SESSIONS);
-      await alive.at(-1)!.link.close();
+      // The oldest may have made room for those beyond the eighth, one for one; and one that was idle for long while a
+      // slow board verified the others may have ended for that (SESS-24).
+      if (bench.clock.now() - used < IDLE)
+        expect(alive.length, 'sessions that still work').to.be.at.least(SESSIONS);
+      else observe('sessions that still work, the first ones idle for long', String(alive.length));
+      await alive.at(-1)?.link.close();
       const deadline = bench.clock.now() + 5_000;
       let fresh = await controller.trySession();
       while (fresh === undefined && bench.clock.now() < deadline) {

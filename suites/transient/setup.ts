@@ -209,7 +209,9 @@ export default chapter('transient.setup', ({ check }) => [
       const setup = await controller.setup({ flags: transient });
       const refusal = await setup.sendToM4();
       if (refusal !== undefined) context.notApplicable(refusal);
-      const outcome = await setup.sendM5();
+      // Where it is not known that frames follow, M6 may be due, and that takes its time.
+      const wait = bench.transientNames === undefined ? controller.stepWait : controller.judgedWait;
+      const outcome = await setup.sendM5({}, undefined, wait);
       if (setup.accepted(outcome)) {
         // A regular setup after all; then no frame may be answered where M5 would be.
         await controller.bench.unpair();
