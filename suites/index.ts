@@ -28,6 +28,7 @@ import sessions from './session/sessions.js';
 import traffic from './session/traffic.js';
 import encoding from './tlv8/encoding.js';
 import encodings from './properties/encodings.js';
+import flows from './properties/flows.js';
 import refusals from './properties/refusals.js';
 
 /** The catalogue and the chapters in the order of the protocol. Loading stops on any contradiction between them. */
@@ -62,6 +63,7 @@ export const suite = loadCases(
     announcement,
     encodings,
     refusals,
+    flows,
     receiver,
   ],
   catalogue,

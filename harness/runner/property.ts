@@ -32,6 +32,8 @@ export interface PropertySpec extends Omit<CheckSpec, 'costs' | 'once' | 'proper
 
 /** What one run of a property works with. */
 export interface Trial extends CheckContext {
+  /** False while a counterexample is confirmed, made smaller or replayed. */
+  readonly searching: boolean;
   /** Failed attempts this run may cause. */
   readonly guesses: number;
   /** A controller with randomness of that name; in memory the accessory draws accordingly. */
@@ -68,15 +70,27 @@ function times(each: Costs, runs: number): Costs {
   return Object.fromEntries(Object.entries(each).map(([what, count]) => [what, Math.ceil(count * runs)]));
 }
 
-/** The cases with every property run so often, and priced accordingly. `asked`: the user wants it whatever it costs. */
-export function withRuns(cases: readonly Case[], runs: number, asked: boolean): readonly Case[] {
+/**
+ * The cases with every property run so often, and priced accordingly.
+ * @param how.asked - the user wants it whatever it costs
+ * @param how.bounded - the accessory counts failed attempts: a property causes no more of them than it always does
+ */
+export function withRuns(
+  cases: readonly Case[],
+  runs: number,
+  how: { readonly asked?: boolean; readonly bounded?: boolean } = {},
+): readonly Case[] {
   return cases.map((entry) => {
     if (entry.kind === 'watch' || entry.spec.property === undefined) return entry;
     const { each } = entry.spec.property;
-    // A device's counter of guesses is bounded, however long the hunt.
-    const attempts = Math.min(Math.ceil((each.attempts ?? 0) * runs), entry.spec.costs?.attempts ?? 0);
-    const costs = { ...times(each, runs), ...(attempts > 0 && { attempts }) };
-    return { ...entry, spec: { ...entry.spec, costs, property: { runs, each, asked } } };
+    const costs = times(each, runs);
+    const usual = entry.spec.costs?.attempts ?? 0;
+    const attempts = how.bounded === true ? Math.min(costs.attempts ?? 0, usual) : (costs.attempts ?? 0);
+    const { asked = false } = how;
+    return {
+      ...entry,
+      spec: { ...entry.spec, costs: { ...costs, attempts }, property: { runs, each, asked } },
+    };
   });
 }
 
@@ -114,6 +128,7 @@ interface Setting {
   readonly guesses: number;
   /** The watches have not seen its messages yet. */
   readonly heard: boolean;
+  readonly searching: boolean;
 }
 
 class Hunter<T> {
@@ -205,7 +220,13 @@ class Hunter<T> {
       trial: `trial ${place}`,
       guesses: Math.min(MOST_GUESSES, left),
       heard: !this.virtual || (this.done < POOL && bench.onHeard !== undefined),
+      searching: true,
     };
+  }
+
+  /** The same trial again: in memory its messages are the same, and nothing to those who look for repetitions. */
+  private repeated(setting: Setting): Setting {
+    return { ...setting, heard: setting.heard && !this.virtual, searching: false };
   }
 
   /** `fc.check` that stops at the first value `holds` says no to; errors of the generator come out as they are. */
@@ -251,6 +272,7 @@ class Hunter<T> {
           controller: fresh('controller'),
           random: bench.options.random.fork(`${name} body`),
           guesses: setting.guesses,
+          searching: setting.searching,
           fresh,
           step: (connection, line) => bench.trace.record(connection, { kind: 'note', line }),
           lesser: (what) => {
@@ -265,6 +287,7 @@ class Hunter<T> {
       return { kind: 'held' };
     } catch (error) {
       await bench.closeLinks();
+      if (fc.PreconditionFailure.isFailure(error)) throw error;
       if (!isVerdict(error)) return { kind: 'apart', error };
       const events = bench.trace.since(start);
       await this.recover();
@@ -296,7 +319,7 @@ class Hunter<T> {
     let ending: Replayed | undefined;
     await this.check({ seed, path, replayPath }, 1, async (value) => {
       if (ending !== undefined) return false;
-      const own = await this.trial(value, { ...setting, heard: setting.heard && !this.virtual });
+      const own = await this.trial(value, this.repeated(setting));
       ending = { ...own, ...wordsOf(value) };
       return own.kind === 'held';
     });
@@ -345,7 +368,7 @@ class Hunter<T> {
         // Counted out, or stopped: what is left is taken as good, and the search ends with what it has.
         if (left <= 0 || this.stopped) return true;
         left--;
-        const ending = await this.trial(value, { ...setting, heard: setting.heard && !this.virtual });
+        const ending = await this.trial(value, this.repeated(setting));
         // A transport that breaks says nothing about this value, and would lead to nonsense that is small.
         if (ending.kind === 'apart') left = 0;
         if (ending.kind !== 'failed') return true;
@@ -389,7 +412,7 @@ class Hunter<T> {
   private async replay(file: Replay): Promise<void> {
     const { say = () => undefined } = this.hunted;
     const { bench, observe, expect } = this.context;
-    const setting: Setting = { trial: file.trial, guesses: file.guesses, heard: true };
+    const setting: Setting = { trial: file.trial, guesses: file.guesses, heard: true, searching: false };
     const mark = bench.trace.mark();
     const ending = await this.once(
       { seed: file.seed, path: file.path, replayPath: file.replayPath },
