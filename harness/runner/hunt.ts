@@ -150,7 +150,7 @@ export function readReplay(content: string, path: string): Replay {
     trial: text('trial'),
     guesses: count('guesses'),
     stimulus: stimulus as readonly string[],
-    message: String(file['message'] ?? ''),
+    message: text('message'),
     exchanges: list('exchanges') as readonly ReplayExchange[],
   };
 }

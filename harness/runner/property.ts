@@ -71,25 +71,26 @@ function times(each: Costs, runs: number): Costs {
 }
 
 /**
- * The cases with every property run so often, and priced accordingly.
+ * The cases with every property run so often, or as often as it says itself, and priced accordingly.
  * @param how.asked - the user wants it whatever it costs
  * @param how.bounded - the accessory counts failed attempts: a property causes no more of them than it always does
  */
 export function withRuns(
   cases: readonly Case[],
-  runs: number,
+  runs: number | undefined,
   how: { readonly asked?: boolean; readonly bounded?: boolean } = {},
 ): readonly Case[] {
   return cases.map((entry) => {
     if (entry.kind === 'watch' || entry.spec.property === undefined) return entry;
     const { each } = entry.spec.property;
-    const costs = times(each, runs);
+    const count = runs ?? entry.spec.property.runs;
+    const costs = times(each, count);
     const usual = entry.spec.costs?.attempts ?? 0;
     const attempts = how.bounded === true ? Math.min(costs.attempts ?? 0, usual) : (costs.attempts ?? 0);
     const { asked = false } = how;
     return {
       ...entry,
-      spec: { ...entry.spec, costs: { ...costs, attempts }, property: { runs, each, asked } },
+      spec: { ...entry.spec, costs: { ...costs, attempts }, property: { runs: count, each, asked } },
     };
   });
 }
