@@ -176,12 +176,21 @@ export function malformedTlv(items: readonly TlvItem[]): fc.Arbitrary<Spelling> 
  */
 export function editedTlv(items: readonly TlvItem[]): fc.Arbitrary<Spelling> {
   const plain = hex(encodeTlv(items));
+  // What the protocol knows is where a parser has something to get wrong.
+  const type = fc.oneof(
+    { weight: 2, arbitrary: fc.constantFrom(...items.map((item) => item.type), ...known) },
+    { weight: 1, arbitrary: fc.nat(255) },
+  );
+  const value = fc.oneof(
+    { weight: 1, arbitrary: fc.uint8Array({ maxLength: 40, size: 'max' }) },
+    { weight: 1, arbitrary: fc.integer({ min: 0, max: 6 }).map((byte) => Uint8Array.of(byte)) },
+  );
   const change = fc.record({
     what: fc.constantFrom('drop', 'double', 'move', 'type', 'cut', 'extend', 'draw', 'add'),
     at: fc.nat(31),
     to: fc.nat(31),
-    type: fc.nat(255),
-    value: fc.uint8Array({ maxLength: 40, size: 'max' }),
+    type,
+    value,
   });
   return fc
     .array(change, { minLength: 1, maxLength: 3 })

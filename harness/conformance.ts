@@ -255,7 +255,7 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
     hunt: {
       strict,
       ...(options.time !== undefined && { time: aint(options.time, 'time', 1, 7 * 24 * 3_600_000) }),
-      ...(replay && { replay }),
+      ...(replay && { replay, again: `--replay '${options.replay!}'` }),
       ...(options.say && { say: options.say }),
       keep: (found) => {
         const folder = options.evidence ?? join(options.state ?? DEFAULT_STATE, 'replays');

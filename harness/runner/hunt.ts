@@ -47,6 +47,8 @@ export interface Hunt {
   readonly strict?: boolean;
   /** Runs this counterexample and nothing else. */
   readonly replay?: Replay;
+  /** Options of the command that replays it. */
+  readonly again?: string;
   /** Keeps a counterexample, and says with which options it is run again. */
   readonly keep?: (found: Replay) => string;
   /** Told what a replay does, line by line. */

@@ -312,6 +312,7 @@ class Hunter<T> {
     await bench.closeLinks();
     bench.options.reseed?.(`${this.id} reset`);
     await bench.options.hooks?.reset?.();
+    await bench.options.hooks?.restart?.();
     bench.forgotten();
   }
 
@@ -432,7 +433,7 @@ class Hunter<T> {
     this.done = 1;
     if (ending.kind === 'failed') {
       say(`it still fails: ${messageOf(ending.error)}`);
-      throw new Falsified(ending.error, `replay: ${stimulus.join('; ')}`, events, undefined);
+      throw new Falsified(ending.error, `replay: ${stimulus.join('; ')}`, events, this.hunted.again);
     }
     say('it holds now');
     observe('runs', '1');

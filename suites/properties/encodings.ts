@@ -14,6 +14,7 @@ import {
   frameSizes,
   property,
   requestSpellings,
+  setupM1,
   setupM3,
   silence,
   success,
@@ -22,6 +23,7 @@ import {
 } from '../../harness/suite.js';
 
 const verifyM2 = success('verify-m2');
+const setupM2 = success('setup-m2');
 const m4 = success('setup-m4');
 
 /** What Pair Verify M1 says here; whoever only asks for M2 needs no secret to it. */
@@ -63,6 +65,17 @@ export default chapter('properties.encodings', () => [
       step(link.number, words);
       expect(await link.postBytes(bench.profile.paths.verify, bytes, controller.judgedWait)).to.be.allowed();
       bench.spent.verifies++;
+    },
+  ),
+
+  property(
+    'TLV-02/any-setup-m1',
+    { from: 'unpaired', each: { m2: 1 }, allow: [setupM2], forbid: [silence()] },
+    () => equivalentEncodings(setupM1()),
+    async ({ controller, expect, step }, { bytes, words }) => {
+      const setup = await controller.setup();
+      step(setup.link.number, words);
+      expect(await setup.sendM1Bytes(bytes)).to.be.allowed();
     },
   ),
 

@@ -10,6 +10,7 @@ import {
   type Session,
   type Trial,
   Permission,
+  TlvType,
   answered,
   anyRefusal,
   anyReply,
@@ -134,6 +135,8 @@ export class Flow {
   readonly wires: Wire[] = Array.from({ length: SLOTS }, () => ({ who: 0, exchange: 0 }));
   private exchanges = 0;
   private steps = 0;
+  /** A Pair Setup has begun. */
+  private begun = false;
   private recorded: { m3?: Recorded; m5?: Recorded; v3?: Recorded } = {};
   /** Controllers whose M5 or Add was refused: none of them may be stored. */
   private readonly refused = new Set<number>();
@@ -200,6 +203,7 @@ export class Flow {
   /** Compares an outcome with what the model says of its success. @returns whether it was one. */
   private judge(outcome: Outcome, step: Matcher, sure: Sure, requirement: string, what: string): boolean {
     const { expect } = this.trial;
+    this.wellFormed(outcome, what);
     const came = step.matches(outcome);
     expect(outcome.kind, what).to.be.a('string');
     if (sure === 'no' && (step.resembles ?? step.matches).call(step, outcome))
@@ -212,6 +216,30 @@ export class Flow {
         `${what} was neither answered by success nor refused: ${describeOutcome(outcome)}`,
       );
     return came;
+  }
+
+  /** What every reply with TLV8 in it keeps to, whatever it says (TLV-05, TLV-06, PS-ERR-01, PS-ERR-05). */
+  private wellFormed(outcome: Outcome, what: string): void {
+    if (outcome.kind !== 'reply' || outcome.tlv === undefined) return;
+    const { tlv } = outcome;
+    const wrong = (requirement: string, why: string): never =>
+      this.violate(requirement, `the reply to ${what}: ${why}: ${describeOutcome(outcome)}`);
+    if (tlv.defect !== undefined) wrong('TLV-05', tlv.defect);
+    for (const [i, { type, value }] of tlv.fragments.entries())
+      if (tlv.fragments[i + 1]?.type === type && value.length < 255)
+        wrong('TLV-05', 'a short fragment before the last');
+    for (const type of [TlvType.State, TlvType.Error]) {
+      const values = tlv.all(type);
+      if (values.length > 1 || values.some(({ length }) => length !== 1))
+        wrong('TLV-06', 'State or Error is not one item of one byte');
+    }
+    if (!tlv.has(TlvType.State)) wrong('TLV-06', 'no State');
+    if (tlv.error !== undefined && (tlv.error < 1 || tlv.error > 7))
+      wrong('PS-ERR-05', 'an Error that is not defined');
+    const more = tlv.items.some(
+      ({ type }) => type !== TlvType.State && type !== TlvType.Error && type !== 0x08,
+    );
+    if (tlv.error !== undefined && more) wrong('PS-ERR-01', 'an error with other items beside it');
   }
 
   async open(model: Model, at: number): Promise<void> {
@@ -243,6 +271,7 @@ export class Flow {
     const came = this.judge(outcome, m2, sure, paired ? 'PS-M1-13' : 'PS-M1-01', 'Pair Setup M1');
     slot.clean = false;
     slot.v3 = weaker(slot.v3);
+    this.begun ||= came;
     if (came) {
       const { salt, B, findings } = setup.m2!;
       const fatal = findings.find((finding) => finding.fatal);
@@ -619,6 +648,12 @@ export class Flow {
     }
     if (leaves === 'paired') return;
     bench.unpaired();
+    // Whatever was broken off: Pair Setup is served again.
+    if (model.left.m2 > 0 && this.begun) {
+      const setup = await this.fresh().setup();
+      this.judge(await setup.sendM1(), m2, 'yes', 'PS-STATE-14', 'Pair Setup M1 at the end');
+      await bench.closeLinks();
+    }
     for (const identity of this.identities) bench.forget(identity);
   }
 }
