@@ -129,7 +129,11 @@ function program(exit: (code: number) => void): Command {
     .description('grade the suite: every check against the faults of the reference accessory')
     .option('--full', 'the whole matrix: every check against every fault')
     .option('--seed <N>', 'what everything random derives from', '1')
-    .option('--update <FILE>', 'put the summary between its two marks in this file (with --full)')
+    .option('--properties', 'which property finds each fault, and after how many runs')
+    .option(
+      '--update <FILE>',
+      'put the summary between its two marks in this file (with --full), or write the table of --properties there',
+    )
     .action(async (flags: SelftestFlags) => exit(await selftestCommand(flags)));
 
   const vectors = hapspec

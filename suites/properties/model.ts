@@ -725,6 +725,11 @@ function keepsAnAdmin(model: Readonly<Model>, target: number): boolean {
   return admins.some(([who]) => who !== target);
 }
 
+/** A controller that is paired: that one, if it is. */
+function memberOr(model: Readonly<Model>, who: number): number {
+  return model.members.has(who) ? who : ([...model.members.keys()][0] ?? who);
+}
+
 /** What a controller would do next on a connection. */
 function next(model: Readonly<Model>, at: number): 'm1' | 'm3' | 'm5' | 'v1' | 'v3' | 'request' {
   const { session, m3, ripe, v3, stuck } = slotOf(model, at);
@@ -760,7 +765,7 @@ const advance = fc.tuple(slot, controller).map(
         if (step === 'm1') await flow.m1(model, at, who);
         else if (step === 'm3') await flow.m3(model, at, 'right', at);
         else if (step === 'm5') await flow.m5(model, at, 'right');
-        else if (step === 'v1') await flow.v1(model, at, who);
+        else if (step === 'v1') await flow.v1(model, at, memberOr(model, who));
         else if (step === 'v3') await flow.v3(model, at, 'right');
         else await flow.request(model, at);
       },
