@@ -117,7 +117,10 @@ export default defineConfig(
         'error',
         {
           patterns: [
-            { regex: '^(?!(\\.\\./)+harness/suite\\.js$)', message: 'Suites import only harness/suite.js.' },
+            {
+              regex: '^(?!(\\.\\./)+harness/suite\\.js$|\\./model\\.js$)',
+              message: 'Suites import only harness/suite.js, flows their model too.',
+            },
           ],
         },
       ],

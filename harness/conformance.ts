@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite } from '../suites/index.js';
 import {
   AIRPLAY_CODE,
@@ -11,15 +12,18 @@ import {
   readTrustAnchors,
   seededRandom,
 } from './protocol/index.js';
-import { codeForms, redactReport, redactor, writeEvidence } from './report/index.js';
+import { codeForms, redactReport, redactor, writeEvidence, writeReplay } from './report/index.js';
 import {
   type Case,
   type CheckResult,
   type Level,
+  type Replay,
   Run,
   type RunReport,
   loadExpectations,
+  readReplay,
   select,
+  withRuns,
 } from './runner/index.js';
 import {
   type AccessoryState,
@@ -74,6 +78,14 @@ export interface ConformanceOptions {
   readonly mfiRoot?: string;
   /** Folder for the wire record of each check. */
   readonly evidence?: string;
+  /** Runs of every property; as each says unless given. */
+  readonly runs?: number;
+  /** Milliseconds properties go on for, in rounds of their runs; they share it. */
+  readonly time?: number;
+  /** File of a counterexample: it alone is run. */
+  readonly replay?: string;
+  /** Told what a replay does, line by line. */
+  readonly say?: (line: string) => void;
   /** The command line for the report, without secrets. */
   readonly command?: string;
 }
@@ -92,6 +104,9 @@ export interface Prepared {
   /** The report without setup code and keys. */
   redacted<T extends RunReport | CheckResult>(report: T): T;
 }
+
+/** Runs of each property against an embedded accessory. */
+const RUNS_IN_MEMORY = 25;
 
 /** Where keys, ledgers and locks are kept unless told otherwise. */
 export const DEFAULT_STATE = '.hapspec';
@@ -126,6 +141,39 @@ function trustAnchors(path: string): ReturnType<typeof readTrustAnchors> {
   return readTrustAnchors(content);
 }
 
+/** The suite with its properties run as often as the user wants, and more often in memory, where that costs nothing. */
+function propertiesAsAsked(
+  cases: readonly Case[],
+  address: Address,
+  { runs, time }: ConformanceOptions,
+): readonly Case[] {
+  const embedded = address.kind === 'embedded';
+  const asked = runs !== undefined || time !== undefined;
+  if (!asked && !embedded) return cases;
+  const count =
+    runs === undefined ? (embedded ? RUNS_IN_MEMORY : undefined) : aint(runs, 'runs', 1, 1_000_000);
+  return withRuns(cases, count, { asked, bounded: !embedded });
+}
+
+/** Reads a replay file. @throws InputError also for options that choose checks, and for a check that is no property. */
+function replayOf(path: string, { only = [], skip = [], runs, time, seed }: ConformanceOptions): Replay {
+  const other = { '--only': only.length > 0, '--skip': skip.length > 0 };
+  const more = { '--runs': runs !== undefined, '--time': time !== undefined, '--seed': seed !== undefined };
+  for (const [option, given] of Object.entries({ ...other, ...more }))
+    if (given) throw new InputError(`--replay ${path}: the file says what is run: leave ${option} out`);
+  let content: string;
+  try {
+    content = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new InputError(`--replay: cannot read ${path}: ${(error as Error).message}`, { cause: error });
+  }
+  const replay = readReplay(content, path);
+  const found = suite.find(({ id }) => id === replay.check);
+  if (found?.kind !== 'check' || found.spec.property === undefined)
+    throw new InputError(`--replay ${path}: ${replay.check} is no property of this suite`);
+  return replay;
+}
+
 /** Pair Setup beyond M2 needs the code, and so does everything that starts paired. */
 function needsCode(entry: Case): boolean {
   if (entry.requirement.needs.includes('setup-code')) return true;
@@ -155,8 +203,14 @@ function codeOf(
 export function prepareRun(target: string, options: ConformanceOptions = {}): Prepared {
   const address = parseAddress(target);
   const { only = [], skip = [], levels = [], strict = false } = options;
-  const selected = select(suite, { only, skip, levels });
-  const seed = String(aint(options.seed ?? randomInt(1, 2 ** 32), 'seed', 0, Number.MAX_SAFE_INTEGER));
+  const replay = options.replay === undefined ? undefined : replayOf(options.replay, options);
+  const cases = propertiesAsAsked(suite, address, options);
+  const selected =
+    replay === undefined
+      ? select(cases, { only, skip, levels })
+      : cases.filter((entry) => entry.id === replay.check);
+  const given = replay === undefined ? options.seed : Number(replay.runSeed);
+  const seed = String(aint(given ?? randomInt(1, 2 ** 32), 'seed', 0, Number.MAX_SAFE_INTEGER));
   const timeout = aint(options.timeout ?? defaultPatience.answer, 'timeout', 100, 600_000);
   const code = codeOf(options.code, selected, address);
   const random = seededRandom(seed);
@@ -179,6 +233,10 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
     pace: aint(options.pace ?? 0, 'pace', 0, 60_000),
     ...(state && { memory: withKept(state, kept) }),
   });
+  if (replay !== undefined && replay.profile !== bench.profile.name)
+    throw new InputError(
+      `--replay ${options.replay!}: it was found under the profile ${replay.profile}, and ${target} has ${bench.profile.name}`,
+    );
   const codes = [
     // The default code of receivers is no secret, and its four digits stand in many a number.
     ...(code === undefined || code.dashed === AIRPLAY_CODE ? [] : codeForms(code.dashed)),
@@ -192,8 +250,18 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
     command: options.command ?? `hapspec run ${target} --seed ${seed}`,
     strict,
     bench,
-    suite,
+    suite: cases,
     selected,
+    hunt: {
+      strict,
+      ...(options.time !== undefined && { time: aint(options.time, 'time', 1, 7 * 24 * 3_600_000) }),
+      ...(replay && { replay, again: `--replay '${options.replay!}'` }),
+      ...(options.say && { say: options.say }),
+      keep: (found) => {
+        const folder = options.evidence ?? join(options.state ?? DEFAULT_STATE, 'replays');
+        return `--replay '${writeReplay(folder, found, redactor([...codes, ...bench.keys]))}'`;
+      },
+    },
     ...(options.attempts !== undefined && { attempts: aint(options.attempts, 'attempts', 0, 95) }),
     ...(options.destructive !== undefined && { destructive: options.destructive }),
     ...(options.expectations !== undefined && { expectations: loadExpectations(options.expectations) }),

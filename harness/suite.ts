@@ -41,6 +41,8 @@ export {
   deriveKey,
   disallowedCodes,
   equal,
+  flipBit,
+  decodeTlv,
   fromHex,
   fromInteger,
   hex,
@@ -121,3 +123,6 @@ export {
   loadCases,
   reject,
 } from './runner/check.js';
+export { type Trial, property } from './runner/property.js';
+export { default as fc } from 'fast-check';
+export * from './arbitraries.js';

@@ -28,6 +28,9 @@ import frames from './session/frames.js';
 import sessions from './session/sessions.js';
 import traffic from './session/traffic.js';
 import encoding from './tlv8/encoding.js';
+import encodings from './properties/encodings.js';
+import flows from './properties/flows.js';
+import refusals from './properties/refusals.js';
 
 /** The catalogue and the chapters in the order of the protocol. Loading stops on any contradiction between them. */
 export const catalogue = loadCatalogue(requirements);
@@ -61,6 +64,9 @@ export const suite = loadCases(
     persistence,
     attacks,
     announcement,
+    encodings,
+    refusals,
+    flows,
     receiver,
   ],
   catalogue,

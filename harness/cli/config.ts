@@ -29,6 +29,8 @@ export const configKeys = {
   startLine: 'string',
   declares: 'list',
   mfiRoot: 'string',
+  runs: 'number',
+  time: 'string',
 } as const satisfies Record<string, 'string' | 'number' | 'boolean' | 'list'>;
 
 export type ConfigKey = keyof typeof configKeys;

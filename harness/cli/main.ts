@@ -61,6 +61,9 @@ function program(exit: (code: number) => void): Command {
     .option('--restart <CMD>', 'shell command that power-cycles the accessory')
     .option('--attempts <N>', 'failed attempts the run may spend between resets (default 30)')
     .option('--destructive', 'allow checks that can lock the accessory; they need --reset too')
+    .option('--runs <N>', 'runs of each property (default 10, in memory 25)')
+    .option('--time <D>', 'how long the properties go on, e.g. 90s, 10m, 2h; they share it')
+    .option('--replay <FILE>', 'run the counterexample in this file alone, step by step')
     .option('--pace <MS>', 'pause between connections')
     .option('--expectations <FILE>', 'known deviations; stale, unknown and expired entries are red')
     .option('--write-expectations', 'write what deviates in this run to that file')
@@ -125,7 +128,11 @@ function program(exit: (code: number) => void): Command {
     .description('grade the suite: every check against the faults of the reference accessory')
     .option('--full', 'the whole matrix: every check against every fault')
     .option('--seed <N>', 'what everything random derives from', '1')
-    .option('--update <FILE>', 'put the summary between its two marks in this file (with --full)')
+    .option('--properties', 'which property finds each fault, and after how many runs')
+    .option(
+      '--update <FILE>',
+      'put the summary between its two marks in this file, or write the table of --properties there',
+    )
     .action(async (flags: SelftestFlags) =>
       exit(await (await import('./selftest.js')).selftestCommand(flags)),
     );

@@ -40,6 +40,9 @@ export interface RunFlags {
   readonly startLine?: string;
   readonly declares?: readonly string[];
   readonly mfiRoot?: string;
+  readonly runs?: string | number;
+  readonly time?: string | number;
+  readonly replay?: string;
 }
 
 /** Reports are written at most this often while a run goes on (real milliseconds), and once at its end. */
@@ -49,6 +52,17 @@ function number(text: string | number | undefined, option: string): number | und
   if (text === undefined || typeof text === 'number') return text;
   if (!/^\d{1,15}$/.test(text)) throw new InputError(`${option}: expected a whole number, got "${text}"`);
   return Number(text);
+}
+
+const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+
+/** Milliseconds of `90s`, `10m`, `2h`. */
+function duration(words: string | number | undefined, option: string): number | undefined {
+  if (words === undefined) return undefined;
+  const parts = /^(\d{1,9})(ms|s|m|h)$/.exec(String(words));
+  if (parts === null)
+    throw new InputError(`${option}: expected a duration such as 90s, 10m or 2h, got "${words}"`);
+  return Number(parts[1]) * units[parts[2] as keyof typeof units];
 }
 
 function levelsOf(words: readonly string[]): Level[] {
@@ -95,6 +109,8 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   const seed = number(flags.seed, '--seed');
   const attempts = number(flags.attempts, '--attempts');
   const pace = number(flags.pace, '--pace');
+  const runs = number(flags.runs, '--runs');
+  const time = duration(flags.time, '--time');
   if (flags.writeExpectations && flags.expectations === undefined)
     throw new InputError('--write-expectations: say where: --expectations FILE');
   // A file that is to be written from this run may not be there yet, or not be complete.
@@ -120,6 +136,9 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     ...(flags.restart !== undefined && { restart: flags.restart }),
     ...(flags.destructive !== undefined && { destructive: flags.destructive }),
     ...(flags.evidence !== undefined && { evidence: flags.evidence }),
+    ...(runs !== undefined && { runs }),
+    ...(time !== undefined && { time }),
+    ...(flags.replay !== undefined && { replay: flags.replay, say: (line) => console.log(line) }),
     ...(flags.only !== undefined && { only: flags.only }),
     ...(flags.skip !== undefined && { skip: flags.skip }),
     levels: levelsOf(flags.level ?? []),
@@ -287,6 +306,9 @@ function commandLine(target: string, flags: RunFlags): string {
   for (const hook of ['launch', 'reset', 'restart'] as const)
     if (flags[hook] !== undefined) words.push(`--${hook}`, `'${flags[hook]}'`);
   if (flags.destructive) words.push('--destructive');
+  if (flags.runs !== undefined) words.push('--runs', String(flags.runs));
+  if (flags.time !== undefined) words.push('--time', String(flags.time));
+  if (flags.replay !== undefined) words.push('--replay', `'${flags.replay}'`);
   if (flags.seed !== undefined) words.push('--seed', String(flags.seed));
   return words.join(' ');
 }

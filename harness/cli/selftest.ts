@@ -5,29 +5,35 @@ import { fieldBugs, suite } from '../../suites/index.js';
 import { faults, variants } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
 import { writeAtomically } from '../report/index.js';
-import { type Grade, type Row, grade } from '../runner/index.js';
+import { type Find, type Grade, type Row, grade, isHunted, medianOf } from '../runner/index.js';
+import type { Work } from './selftest-worker.js';
 
 export interface SelftestFlags {
   readonly full?: boolean;
   readonly seed?: string;
   readonly update?: string;
+  readonly properties?: boolean;
 }
 
-/** Rows of the matrix from workers, as many as there are cores. */
-async function rowsOf(seed: number, full: boolean): Promise<readonly Row[]> {
-  const names: (string | null)[] = [null, ...[...variants, ...faults].map(({ name }) => name)];
+/** Rows of the matrix. */
+function rowsOf(seed: number, full: boolean): Promise<readonly Row[]> {
+  return byWorkers<Row>({ names: [null, ...[...variants, ...faults].map(({ name }) => name)], seed, full });
+}
+
+/** What workers make of each name, as many of them as there are cores. */
+async function byWorkers<T>({ names, ...work }: Work): Promise<readonly T[]> {
   const count = Math.max(1, Math.min(availableParallelism(), 8));
   // Dealt like cards, so that slow neighbours in the list do not meet in one worker.
   const hands = Array.from({ length: count }, (_, hand) => names.filter((_name, i) => i % count === hand));
   const rows = await Promise.all(
     hands.map(
       (hand) =>
-        new Promise<Row[]>((resolve, reject) => {
-          const made: Row[] = [];
+        new Promise<T[]>((resolve, reject) => {
+          const made: T[] = [];
           const worker = new Worker(new URL('./selftest-worker.js', import.meta.url), {
-            workerData: { names: hand, seed, full },
+            workerData: { names: hand, ...work } satisfies Work,
           });
-          worker.on('message', (row: Row) => made.push(row));
+          worker.on('message', (row: T) => made.push(row));
           worker.once('error', reject);
           worker.once('exit', (code) =>
             code === 0 && made.length === hand.length
@@ -63,11 +69,56 @@ function update(path: string, text: string): void {
   writeAtomically(path, `${file.slice(0, start)}${START}\n${text}\n${file.slice(end)}`);
 }
 
+/** Runs within which a property has to find a fault, seeds that the median is of, and the share that has to be found. */
+const MOST = 500;
+const SEEDS = 10;
+const SHARE = 0.8;
+
+/** Which property finds each fault, as it is kept in a file. */
+export function huntTable(finds: readonly Find[]): string {
+  const found = finds.filter(({ runs }) => medianOf(runs) <= MOST);
+  const rows = [...finds]
+    .sort((a, b) => medianOf(a.runs) - medianOf(b.runs) || a.fault.localeCompare(b.fault))
+    .map(({ fault, breaks, property, runs }) => {
+      const median = medianOf(runs);
+      const count = Number.isFinite(median) ? String(median) : 'not found';
+      return `| ${fault} | ${breaks.join(', ')} | ${property ?? ''} | ${count} |`;
+    });
+  return [
+    '# Faults found by properties',
+    '',
+    `Written by \`hapspec selftest --properties --update FILE\`. Of ${finds.length} faults of the state machines, of TLV8 and of frames, properties find ${found.length} (${Math.round((100 * found.length) / finds.length)} %) within ${MOST} runs: the property that does it first, and after how many runs, median of ${SEEDS} seeds.`,
+    '',
+    '| fault | breaks | property | runs |',
+    '| --- | --- | --- | --- |',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+async function propertiesCommand(seed: number, path: string | undefined): Promise<number> {
+  const start = performance.now();
+  const names = faults.filter(isHunted).map(({ name }) => name);
+  const finds = await byWorkers<Find>({ names, seed, full: false, hunt: { most: MOST, seeds: SEEDS } });
+  const found = finds.filter(({ runs }) => medianOf(runs) <= MOST);
+  if (path === undefined) console.log(huntTable(finds));
+  else writeAtomically(path, huntTable(finds));
+  const share = found.length / finds.length;
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(
+    `properties find ${found.length} of ${finds.length} faults within ${MOST} runs; ${seconds} s, seed ${seed}`,
+  );
+  if (share >= SHARE) return 0;
+  console.log(`selftest failed: less than ${100 * SHARE} %`);
+  return 1;
+}
+
 /** `hapspec selftest`: the kill matrix; exit 1 when a fault survives, a check is never killed, or the healthy twin is red. */
 export async function selftestCommand(flags: SelftestFlags): Promise<number> {
   const seed = flags.seed ?? '1';
   if (!/^\d{1,15}$/.test(seed)) throw new InputError(`--seed: expected a whole number, got "${seed}"`);
   const start = performance.now();
+  if (flags.properties === true) return propertiesCommand(Number(seed), flags.update);
   const graded = grade(suite, await rowsOf(Number(seed), flags.full ?? false));
   for (const red of graded.healthyReds) console.log(`healthy twin: ${red}`);
   for (const survivor of graded.survivors) console.log(`nobody catches ${survivor}`);

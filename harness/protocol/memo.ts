@@ -9,6 +9,11 @@ export function memoiseArithmetic(on: boolean): void {
   results = on ? (results ?? new Map()) : undefined;
 }
 
+/** True while results are remembered. */
+export function memoising(): boolean {
+  return results !== undefined;
+}
+
 /** The result of `compute`, remembered under `key` while memoising is on. `key` names everything the result depends on. */
 export function remembered<T>(key: () => string, compute: () => T): T {
   if (results === undefined) return compute();

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { type TlvItem, hex, tlvTypeName } from '../protocol/index.js';
+import type { Replay } from '../runner/hunt.js';
 import type { TraceEvent } from '../wire/index.js';
 import { writeAtomically } from './files.js';
 
@@ -8,11 +9,11 @@ import { writeAtomically } from './files.js';
 export const EVIDENCE_SCHEMA = 1;
 
 /** A file name that any system takes; a hash keeps ids apart that differ only in what is replaced. */
-function fileName(id: string): string {
+function fileName(id: string, ending = '.jsonl'): string {
   const plain = id.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 100);
   return plain === id
-    ? `${plain}.jsonl`
-    : `${plain}-${createHash('sha256').update(id).digest('hex').slice(0, 6)}.jsonl`;
+    ? `${plain}${ending}`
+    : `${plain}-${createHash('sha256').update(id).digest('hex').slice(0, 6)}${ending}`;
 }
 
 function decoded(items: readonly TlvItem[]): unknown[] {
@@ -74,5 +75,16 @@ export function writeEvidence(
     ...events.map(lineOf),
   ];
   writeAtomically(path, lines.map((line) => redact(JSON.stringify(line))).join('\n') + '\n');
+  return path;
+}
+
+/**
+ * Writes a counterexample of a property for `--replay`; a later one of the same property takes its place.
+ * @returns the path of the file.
+ * @throws InputError when the folder cannot be written.
+ */
+export function writeReplay(folder: string, found: Replay, redact: (text: string) => string): string {
+  const path = join(folder, fileName(found.check, '.replay.json'));
+  writeAtomically(path, redact(JSON.stringify(found, null, 2)) + '\n');
   return path;
 }

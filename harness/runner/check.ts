@@ -17,6 +17,7 @@ import {
   tlvError,
 } from '../target/index.js';
 import { type Catalogue, type Requirement, requirementId } from './catalogue.js';
+import type { Hunt } from './hunt.js';
 import type { Expect } from './judge.js';
 import { glob } from './selection.js';
 
@@ -107,6 +108,12 @@ export interface CheckSpec extends Alternatives {
   readonly grid?: Cell;
   /** Whatever it finds is a warning at most. */
   readonly warnsOnly?: boolean;
+  /** A property: how often it runs, what one run costs, and whether the user wants it whatever it costs. */
+  readonly property?: {
+    readonly runs: number;
+    readonly each: NonNullable<CheckSpec['costs']>;
+    readonly asked?: boolean;
+  };
   /** Part of the plain flow: runs first, in order; what builds on it is skipped when it fails. */
   readonly sanity?: boolean;
 }
@@ -119,6 +126,11 @@ export interface CheckContext {
   /** Randomness of this check. */
   readonly random: Random;
   readonly bench: Bench;
+  readonly spec: CheckSpec;
+  /** Seed of the run. */
+  readonly seed: string;
+  /** How properties are run. */
+  readonly hunt: Hunt;
   /** Records how the accessory behaves where real ones differ. */
   observe(name: string, value: string): void;
   /** A lesser finding: the check ends as warn at best. */

@@ -3,6 +3,7 @@ import type { Random } from '../protocol/index.js';
 import { type Bench, Blocked, HookFailed, type Matcher, NotApplicable, StepFailed } from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
 import type { Case, Check, CheckContext } from './check.js';
+import { Falsified, type Hunt, Inconclusive } from './hunt.js';
 import { Judge, NotAllowed, wordsOf } from './judge.js';
 import type { CheckResult, Failure } from './result.js';
 import { type Thrown, verdict } from './status.js';
@@ -16,6 +17,8 @@ export interface RunEnvironment {
   readonly target: string;
   readonly seed: string;
   readonly random: Random;
+  /** How properties are run; as each says when left out. */
+  readonly hunt?: Hunt;
 }
 
 /** How long a judged outcome may take: as long as the most patient outcome the check accepts needs. */
@@ -54,6 +57,7 @@ export async function runCheck(
   let thrown: Thrown;
   let seen = '';
   let allowed: readonly string[] = wordsOf(check.spec);
+  let found: Falsified | undefined;
   try {
     for (const requirement of [...foundations[check.spec.from], ...needsOf(check)]) {
       const broken = bench.broken.get(requirement);
@@ -72,6 +76,9 @@ export async function runCheck(
       // Not the controller's stream: a check's own draws must differ from the identity it sends.
       random: environment.random.fork(`${check.id} body`),
       bench,
+      spec: check.spec,
+      seed: environment.seed,
+      hunt: environment.hunt ?? {},
       observe: (name, value) => (observations[name] = value),
       warn: (what) => keeper.tolerated.push(what),
       violate: (what) => {
@@ -82,7 +89,9 @@ export async function runCheck(
       },
     };
     await check.body(context);
-  } catch (error) {
+  } catch (raised) {
+    found = raised instanceof Falsified ? raised : undefined;
+    const error: unknown = found?.verdict ?? raised;
     thrown = kindOf(error, bench, check);
     if (error instanceof StepFailed && error.requirement === 'PAIRINGS-01') bench.listDoubtful = true;
     seen = error instanceof NotAllowed ? error.seen : messageOf(error);
@@ -90,8 +99,9 @@ export async function runCheck(
     // What a plain assertion wants stands in the requirement, not among the outcomes.
     else if (thrown === 'assertion') allowed = [];
     if (error instanceof StepFailed && thrown !== 'setup') seen = `needs ${error.requirement}: ${error.what}`;
+    if (found !== undefined) seen += ` (${found.about})`;
   }
-  const bodyEvents = bench.trace.since(mark);
+  const bodyEvents = found?.events ?? bench.trace.since(mark);
   await bench.closeLinks();
   const alive =
     (check.spec.risky ?? false) || thrown === 'unreachable'
@@ -112,7 +122,7 @@ export async function runCheck(
     seen = [seen, 'the accessory no longer answers after this'].filter(Boolean).join('; ');
   if (status === 'error' && reason === 'harness' && thrown === undefined)
     seen = 'the check came to its end without asserting anything';
-  if (status === 'warn' && thrown === undefined) seen = keeper.tolerated.join('; ');
+  if (status === 'warn' && thrown === undefined) seen = [...new Set(keeper.tolerated)].join('; ');
   // What a forbidden stimulus left behind has to be found out before the next check relies on a state.
   if (reason === 'forbidden') {
     bench.misbehaved = true;
@@ -134,7 +144,8 @@ export async function runCheck(
             environment,
             allowed,
             seen,
-            facts.alive === false ? bench.trace.since(mark) : bodyEvents,
+            facts.alive === false && found === undefined ? bench.trace.since(mark) : bodyEvents,
+            found?.again,
           ),
     observations,
     ...(alive === false && { died: true }),
@@ -158,6 +169,7 @@ function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
   }
   if (error instanceof Unreachable) return 'unreachable';
   if (error instanceof EditWithoutEffect) return 'harness';
+  if (error instanceof Inconclusive) return error.reason;
   if (error instanceof Error && error.name === 'AssertionError') return 'assertion';
   return 'harness';
 }
@@ -170,7 +182,8 @@ export function messageOf(error: unknown): string {
     error instanceof StepFailed ||
     error instanceof Blocked ||
     error instanceof Unreachable ||
-    error instanceof HookFailed;
+    error instanceof HookFailed ||
+    error instanceof Inconclusive;
   if (
     known ||
     error instanceof Violation ||
@@ -292,6 +305,8 @@ export function failure(
   allowed: readonly string[],
   seen: string,
   events: readonly TraceEvent[],
+  /** Options that run the stimulus again; the check alone unless given. */
+  again = `--only '${entry.id}' --seed ${environment.seed}`,
 ): Failure {
   const { requirement } = entry;
   const code = environment.target.startsWith('embedded') ? '' : ' --code "$HAPSPEC_CODE"';
@@ -300,6 +315,6 @@ export function failure(
     allowed: allowed.length > 0 ? allowed : [requirement.expected],
     seen,
     exchange: exchangeLines(events),
-    reproduce: `npx hapspec run ${environment.target}${code} --only '${entry.id}' --seed ${environment.seed}`,
+    reproduce: `npx hapspec run ${environment.target}${code} ${again}`,
   };
 }

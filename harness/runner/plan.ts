@@ -104,6 +104,8 @@ function value(check: Check, place: number): number {
   if (check.spec.sanity) return 0;
   const { level, silent_security } = check.requirement;
   const rank = (level === 'MUST' ? 2 : level === 'SHOULD' ? 4 : 6) - (silent_security ? 1 : 0);
+  // Many runs of what single checks have looked at already: bought last.
+  if (check.spec.property !== undefined) return 30 + rank;
   return 10 * Math.min(place, 2) + rank;
 }
 
@@ -160,7 +162,8 @@ export function makePlan(
       continue;
     }
     const { m2 = 0, seconds = 0 } = check.spec.costs ?? {};
-    if (can.quick && (m2 >= 100 || seconds >= 300)) {
+    const { property } = check.spec;
+    if (can.quick && property === undefined && (m2 >= 100 || seconds >= 300)) {
       leftOut.set(check.id, {
         reason: 'not-bought',
         message: 'it takes seconds of arithmetic in memory: --destructive would buy it',
@@ -175,7 +178,11 @@ export function makePlan(
     const short = check.spec.sanity
       ? undefined
       : (Object.keys(left) as (keyof typeof left)[]).find(
-          (what) => price[what] > left[what] && price[what] > 0,
+          (what) =>
+            price[what] > left[what] &&
+            price[what] > 0 &&
+            // Whoever asks for so many runs knows what they take; an accessory that locks itself is another matter.
+            !(property?.asked === true && what !== 'attempts'),
         );
     if (short !== undefined) {
       const words = {

@@ -95,6 +95,20 @@ export class Run {
     };
   }
 
+  /** The options, with what ends a property early; the time for properties is shared among them. */
+  private get environment(): RunEnvironment {
+    const { hunt = {} } = this.options;
+    const properties = this.plan.filter(
+      ({ entry, leftOut }) =>
+        entry.kind === 'check' && entry.spec.property !== undefined && leftOut === undefined,
+    ).length;
+    const time = hunt.time === undefined ? undefined : hunt.time / Math.max(1, properties);
+    return {
+      ...this.options,
+      hunt: { ...hunt, stopped: () => this.over, ...(time !== undefined && { time }) },
+    };
+  }
+
   /** First contact; takes back what an earlier run left. @throws Unreachable */
   async survey(): Promise<void> {
     const { bench, kept = () => [] } = this.options;
@@ -161,7 +175,7 @@ export class Run {
     }
     const blocked = await this.afford(check);
     if (blocked !== undefined) return blocked;
-    let result = await runCheck(check, this.options.bench, this.options);
+    let result = await runCheck(check, this.options.bench, this.environment);
     if (result.died) result = await this.afterDeath(check, result);
     // What is known to fail is not worth another look.
     else if (this.excused(result).status === 'fail') result = await this.confirm(check, result);
@@ -174,6 +188,8 @@ export class Run {
   private async afford(check: Check): Promise<CheckResult | undefined> {
     const { bench } = this.options;
     const cost = check.spec.costs?.attempts ?? 0;
+    // In memory a property puts the accessory back by itself, as often as it takes.
+    if (check.spec.property?.asked === true && bench.clock.virtual) return undefined;
     if (cost === 0 || bench.attemptsSpent + cost <= this.limit) return undefined;
     try {
       await bench.factoryReset();
@@ -210,7 +226,7 @@ export class Run {
     while (runs.length < 3 && fails() < 2 && contradictions() < 2 && !this.over) {
       if (cost > 0 && bench.attemptsSpent + cost > this.limit) break;
       bench.broken.delete(check.id);
-      const again = await runCheck(check, bench, this.options);
+      const again = await runCheck(check, bench, this.environment);
       if (again.died) return this.afterDeath(check, first);
       runs.push(again);
     }
@@ -229,7 +245,7 @@ export class Run {
       return { ...first, status: 'error', reason: 'unreachable', message };
     }
     bench.broken.delete(check.id);
-    const again = await runCheck(check, bench, this.options);
+    const again = await runCheck(check, bench, this.environment);
     if (again.died) {
       if (!(await this.revive())) this.down = `it stopped answering after ${check.id}`;
       const message = `the accessory stops answering after this, each time: ${first.message}`;

@@ -3,6 +3,8 @@ import { memoiseArithmetic, seededRandom } from '../protocol/index.js';
 import { embeddedBench, embeddedCode } from '../target/index.js';
 import { defaultPatience } from '../wire/index.js';
 import type { Case } from './check.js';
+import type { Hunt } from './hunt.js';
+import { withRuns } from './property.js';
 import type { CheckResult } from './result.js';
 import { Run } from './run.js';
 
@@ -47,7 +49,7 @@ export async function runTwin(
   suite: readonly Case[],
   selected: readonly Case[],
   fault: Fault | undefined,
-  options: { readonly seed: number; readonly latency?: Latency },
+  options: { readonly seed: number; readonly latency?: Latency; readonly hunt?: Hunt },
 ): Promise<readonly CheckResult[]> {
   memoiseArithmetic(true);
   const random = seededRandom(options.seed);
@@ -71,6 +73,8 @@ export async function runTwin(
     bench,
     suite,
     selected,
+    // A counterexample is enough: nobody reads it.
+    hunt: { shrinking: 0, ...options.hunt },
   });
   await run.survey();
   for (const entry of run.plan) await run.runEntry(entry);
@@ -150,4 +154,70 @@ export function grade(suite: readonly Case[], rows: readonly Row[]): Grade {
     unkilled,
     passed: healthyReds.length === 0 && survivors.length === 0 && unkilled.length === 0,
   };
+}
+
+/** Which property finds a fault, and after how many runs. */
+export interface Find {
+  readonly fault: string;
+  readonly breaks: readonly string[];
+  /** Undefined when no property did. */
+  readonly property: string | undefined;
+  /** Runs it took, a seed each, ascending; Infinity where it did not within the limit. */
+  readonly runs: readonly number[];
+}
+
+/** Faults of the state machines, of TLV8 and of frames, by what they break. */
+export function isHunted({ breaks }: Pick<Fault, 'breaks'>): boolean {
+  return breaks.some((id) => /^(TLV|PS-STATE|PV-STATE|SESS)-/.test(id));
+}
+
+/** How often properties run against a fault, less first: most are found at once. */
+const ROUNDS = [10, 50];
+
+/**
+ * Which property finds a fault within `most` runs: that with the fewest runs under the first seed, and how many it takes
+ * under each of the others. The last round is for flows, and for the properties of what the fault breaks.
+ */
+export async function findFaultBy(
+  suite: readonly Case[],
+  fault: Fault,
+  options: { readonly seeds: readonly number[]; readonly most: number },
+): Promise<Find> {
+  const properties = suite.filter((entry) => entry.kind === 'check' && entry.spec.property !== undefined);
+  const areas = new Set(fault.breaks.map(areaOf));
+  const near = properties.filter(
+    ({ id, requirement }) => id.endsWith('/flows') || areas.has(areaOf(requirement.id)),
+  );
+  const [first = 1, ...others] = options.seeds;
+  const runs = async (
+    selected: readonly Case[],
+    seed: number,
+    most: number,
+  ): Promise<Map<string, number>> => {
+    const found = new Map<string, number>();
+    const ran: NonNullable<Hunt['ran']> = (id, count, failed) => void (failed && found.set(id, count));
+    const own = withRuns(selected, most, { asked: true });
+    await runTwin(own, own, fault, { seed, hunt: { ran, strict: true } });
+    return found;
+  };
+  for (const most of [...ROUNDS, options.most]) {
+    const found = await runs(most === options.most ? near : properties, first, most);
+    const [property, count] = [...found].sort((a, b) => a[1] - b[1])[0] ?? [];
+    if (property === undefined || count === undefined) continue;
+    const chosen = properties.filter(({ id }) => id === property);
+    const counts = [count];
+    for (const seed of others)
+      counts.push((await runs(chosen, seed, options.most)).get(property) ?? Infinity);
+    return { fault: fault.name, breaks: fault.breaks, property, runs: counts.sort((a, b) => a - b) };
+  }
+  return { fault: fault.name, breaks: fault.breaks, property: undefined, runs: [] };
+}
+
+function areaOf(id: string): string {
+  return id.replace(/-\d+.*$/, '');
+}
+
+/** The middle of ascending numbers; of an even count the higher one, which is no better than it is. */
+export function medianOf(ascending: readonly number[]): number {
+  return ascending[ascending.length >> 1] ?? Infinity;
 }

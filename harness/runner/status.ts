@@ -11,6 +11,9 @@ export type Thrown =
   | 'setup'
   | 'unreachable'
   | 'harness'
+  /** A property that failed and did not again, or did not come to its end. */
+  | 'flaky'
+  | 'not-run'
   | undefined;
 
 /** All a verdict depends on. */
@@ -41,6 +44,9 @@ export function verdict(facts: Facts): Verdict {
       return alive === false && thrown !== 'harness'
         ? { status: 'fail', reason: 'forbidden' }
         : { status: 'error', reason: thrown };
+    case 'flaky':
+    case 'not-run':
+      return { status: 'error', reason: thrown };
     case 'not-applicable':
     case 'blocked':
     case 'dependency':

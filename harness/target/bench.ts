@@ -460,6 +460,15 @@ export class Bench {
     this.admin = undefined;
   }
 
+  /** The accessory was put into its factory state from outside: nothing of ours is in it. */
+  forgotten(): void {
+    for (const identity of [...this.sentIdentities]) this.forget(identity);
+    this.localAttempts = 0;
+    this.options.memory?.wasReset();
+    this.broken.delete(UNPAIRING);
+    this.unpaired();
+  }
+
   /**
    * Brings the accessory into a state. `keyless`: the check can do with an accessory somebody else has paired.
    * @throws Blocked when it is paired by someone else or no code is known; StepFailed when a step does not work.
@@ -562,7 +571,8 @@ export class Bench {
     if (this.state === 'unknown') await this.settle();
   }
 
-  private forget(identity: Identity): void {
+  /** The identity is known to be in the accessory no more, or never to have been. */
+  forget(identity: Identity): void {
     const at = this.sentIdentities.indexOf(identity);
     if (at >= 0) this.sentIdentities.splice(at, 1);
     this.options.memory?.forget(identity);

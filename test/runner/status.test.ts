@@ -32,6 +32,8 @@ const living: Readonly<Record<Exclude<Ending, 'end'>, Row>> = {
   setup: same('error setup'),
   unreachable: same('error unreachable'),
   harness: same('error harness'),
+  flaky: same('error flaky'),
+  'not-run': same('error not-run'),
 };
 /** A body that came to its end. */
 const plain: Row = ['pass', 'pass', 'pass observed'];
@@ -49,6 +51,8 @@ const dead: Readonly<Record<Ending, string>> = {
   setup: 'fail forbidden',
   unreachable: 'fail forbidden',
   harness: 'error harness',
+  flaky: 'error flaky',
+  'not-run': 'error not-run',
   end: 'fail forbidden',
 };
 

@@ -148,7 +148,10 @@ const isRemove = (reply: Reply): boolean => reply.step === 'pairings-remove';
 const lists: readonly Fault[] = [
   fault(
     'list-without-separators',
-    { breaks: ['PAIRINGS-02'], story: 'entries of the list follow each other with nothing between' },
+    {
+      breaks: ['PAIRINGS-02', 'PAIRINGS-24'],
+      story: 'entries of the list follow each other with nothing between',
+    },
     listing((items) => withoutItem(items, TlvType.Separator)),
   ),
   fault(

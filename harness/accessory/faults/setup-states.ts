@@ -78,7 +78,7 @@ const contention: readonly Fault[] = [
   fault(
     'second-m1-spoils-both',
     {
-      breaks: ['PS-STATE-08'],
+      breaks: ['PS-STATE-08', 'PS-STATE-15'],
       fieldBug: 49,
       story: 'the state is reset before it is asked whether a setup is in progress',
     },

@@ -1,0 +1,145 @@
+import {
+  type Bytes,
+  type TlvItem,
+  answered,
+  anyRefusal,
+  chapter,
+  concat,
+  cutAt,
+  cutPoints,
+  decodeTlv,
+  encodeTlv,
+  equivalentEncodings,
+  fc,
+  frameSizes,
+  property,
+  requestSpellings,
+  setupM1,
+  setupM3,
+  silence,
+  success,
+  utf8,
+  verifyM1,
+} from '../../harness/suite.js';
+
+const verifyM2 = success('verify-m2');
+const setupM2 = success('setup-m2');
+const m4 = success('setup-m4');
+
+/** What Pair Verify M1 says here; whoever only asks for M2 needs no secret to it. */
+const curveKey = utf8('thirty-two bytes of a public key');
+const m1 = verifyM1(curveKey);
+const m1Body = encodeTlv(m1);
+/** A message of the size and items of M3; its values are filled in when they are known. */
+const m3Shape = setupM3(new Uint8Array(384), new Uint8Array(64));
+const request = {
+  startLine: 'POST /pair-verify HTTP/1.1',
+  headers: [
+    ['Host', 'accessory.local'],
+    ['Content-Type', 'application/pairing+tlv8'],
+  ] as const,
+  body: m1Body,
+};
+/** Bytes of a request with its headers on a plain connection, at the least. */
+const LEAST = 120;
+/** Plaintext bytes of a request that needs two frames. */
+const LONG = 1561;
+/** Milliseconds between segments. */
+const GAP = 1;
+
+/** `shape` with the values of `items`, by their types. */
+function filled(shape: Bytes, items: readonly TlvItem[]): Bytes {
+  const values = new Map(items.map(({ type, value }) => [type, value]));
+  return encodeTlv(
+    decodeTlv(shape).items.map(({ type, value }) => ({ type, value: values.get(type) ?? value })),
+  );
+}
+
+export default chapter('properties.encodings', () => [
+  property(
+    'TLV-02/any-verify-m1',
+    { from: 'paired', keyless: true, each: { verifies: 1 }, allow: [verifyM2], forbid: [silence()] },
+    () => equivalentEncodings(m1),
+    async ({ controller, bench, expect, step }, { bytes, words }) => {
+      const link = await controller.open();
+      step(link.number, words);
+      expect(await link.postBytes(bench.profile.paths.verify, bytes, controller.judgedWait)).to.be.allowed();
+      bench.spent.verifies++;
+    },
+  ),
+
+  property(
+    'TLV-02/any-setup-m1',
+    { from: 'unpaired', each: { m2: 1 }, allow: [setupM2], forbid: [silence()] },
+    () => equivalentEncodings(setupM1()),
+    async ({ controller, expect, step }, { bytes, words }) => {
+      const setup = await controller.setup();
+      step(setup.link.number, words);
+      expect(await setup.sendM1Bytes(bytes)).to.be.allowed();
+    },
+  ),
+
+  property(
+    'TLV-04/any-m3',
+    {
+      from: 'unpaired',
+      needs: ['PS-M3-01'],
+      each: { m2: 1, m4: 1 },
+      runs: 5,
+      allow: [m4],
+      forbid: [silence()],
+    },
+    () => equivalentEncodings(m3Shape, { unknown: 2 }),
+    async ({ controller, expect, step }, { bytes, words }) => {
+      const setup = await controller.pairSetup();
+      step(setup.link.number, words);
+      expect(await setup.sendM3Bytes(filled(bytes, setup.machine.m3()))).to.be.allowed();
+    },
+  ),
+
+  property(
+    'HTTP-02/any-spelling',
+    { from: 'paired', keyless: true, each: { verifies: 1 }, allow: [verifyM2], forbid: [anyRefusal()] },
+    () => requestSpellings(request),
+    async ({ controller, bench, expect, step }, { bytes, words }) => {
+      const link = await controller.open();
+      step(link.number, words);
+      link.send(bytes);
+      bench.spent.verifies++;
+      expect(await link.outcome(controller.judgedWait)).to.be.allowed();
+    },
+  ),
+
+  property(
+    'HTTP-07/any-segmentation',
+    { from: 'paired', keyless: true, each: { verifies: 1 }, allow: [verifyM2] },
+    () => cutPoints(LEAST),
+    async ({ controller, bench, expect, step }, points) => {
+      const link = await controller.open();
+      const { paths, mediaType } = bench.profile;
+      const headers = [['Content-Type', mediaType]] as const;
+      const bytes = link.encode({ method: 'POST', path: paths.verify, headers, body: m1Body });
+      step(link.number, `Pair Verify M1 in ${points.length + 1} segments, cut at ${points.join(', ')}`);
+      for (const part of cutAt(bytes, points)) {
+        link.send(part);
+        await bench.clock.sleep(GAP);
+      }
+      bench.spent.verifies++;
+      expect(await link.outcome(controller.judgedWait)).to.be.allowed();
+    },
+  ),
+
+  property(
+    'SESS-06/any-split',
+    { from: 'paired', needs: ['PV-M3-01'], each: { verifies: 1 }, allow: [answered(200)] },
+    () => fc.record({ sizes: frameSizes(LONG), cuts: cutPoints(LONG) }),
+    async ({ controller, expect, bench }, { sizes, cuts }) => {
+      const session = await controller.session();
+      const plain = session.padded(LONG);
+      const ends = sizes.map((_, i) => sizes.slice(0, i + 1).reduce((sum, size) => sum + size, 0));
+      const frames = concat(...session.sealParts(cutAt(plain, ends.slice(0, -1))));
+      const line = `GET ${bench.profile.resource} in frames of ${sizes.join(', ')} bytes, in ${cuts.length + 1} segments`;
+      expect(await session.sendSegments(cutAt(frames, cuts), GAP, line)).to.be.allowed();
+    },
+  ),
+]);

@@ -1,0 +1,88 @@
+import { type Trial, Permission, chapter, fc, property } from '../../harness/suite.js';
+import {
+  CONTROLLERS,
+  Flow,
+  type Model,
+  type Step,
+  administrationSteps,
+  newModel,
+  setupSteps,
+} from './model.js';
+
+/** Commands of a flow at most, and at least when it is looked for: shorter ones are what checks are for. */
+const MOST = 12;
+const LEAST = 4;
+
+/** Flows of these steps; what has failed may shrink to a single one. */
+function flows(
+  steps: fc.Arbitrary<Step>[],
+): (replayPath?: string) => fc.Arbitrary<Iterable<fc.AsyncCommand<Model, Flow>>> {
+  return (replayPath) =>
+    fc.commands<Model, Flow, false>(steps, {
+      maxCommands: MOST,
+      size: 'max',
+      ...(replayPath !== undefined && { replayPath }),
+    });
+}
+
+async function run(
+  flow: Flow,
+  model: Model,
+  steps: Iterable<fc.AsyncCommand<Model, Flow>>,
+  leaves: 'unpaired' | 'paired',
+): Promise<void> {
+  await fc.asyncModelRun(() => ({ model, real: flow }), steps);
+  await flow.end(model, leaves);
+}
+
+/** What one flow may ask of the accessory. */
+const each = { m2: 3, m4: 3, m6: 2, verifies: 8, attempts: 1 };
+
+function restartsOf({ bench }: Trial): number {
+  return bench.options.hooks?.restart === undefined ? 0 : 1;
+}
+
+export default chapter('properties.flows', () => [
+  property(
+    'PS-STATE-15/flows',
+    { from: 'unpaired', needs: ['PS-M1-01', 'PS-M3-01', 'PS-M5-01'], risky: true, each },
+    flows(setupSteps),
+    async (trial, steps) => {
+      if (trial.searching) fc.pre([...steps].length >= LEAST);
+      const { guesses, expect } = trial;
+      const identities = Array.from({ length: CONTROLLERS }, (_, who) =>
+        trial.fresh(`controller ${who}`).newIdentity(),
+      );
+      const left = { m2: 3, m4: 3, m6: 2, verifies: 4, guesses, restarts: restartsOf(trial) };
+      const model = newModel({ left, mayUnpair: true });
+      await run(new Flow(trial, identities), model, steps, 'unpaired');
+      expect(model.members.size).to.be.at.least(0);
+    },
+  ),
+
+  property(
+    'PAIRINGS-24/flows',
+    {
+      from: 'paired',
+      needs: ['PV-M3-01', 'PAIRINGS-01'],
+      risky: true,
+      each: { verifies: 10 },
+    },
+    flows(administrationSteps),
+    async (trial, steps) => {
+      if (trial.searching) fc.pre([...steps].length >= LEAST);
+      const { bench, expect } = trial;
+      const others = Array.from({ length: CONTROLLERS - 1 }, (_, who) =>
+        trial.fresh(`controller ${who}`).newIdentity(),
+      );
+      const left = { m2: 2, m4: 0, m6: 0, verifies: 6, guesses: 0, restarts: restartsOf(trial) };
+      const model = newModel({ left, mayUnpair: false, members: [[0, Permission.Admin]] });
+      const flow = new Flow(trial, [bench.admin!, ...others]);
+      // Somebody has to be in before anybody can be let in.
+      await flow.v1(model, 0, 0);
+      await flow.v3(model, 0, 'right');
+      await run(flow, model, steps, 'paired');
+      expect(model.members.size).to.be.at.least(0);
+    },
+  ),
+]);

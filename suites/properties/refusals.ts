@@ -1,0 +1,311 @@
+import {
+  type Bytes,
+  type Link,
+  type Outcome,
+  type PairVerify,
+  type TlvItem,
+  type Trial,
+  TlvType,
+  answered,
+  anyRefusal,
+  anyReply,
+  badRequest,
+  bitOf,
+  chapter,
+  clientError,
+  closed,
+  concat,
+  decodeTlv,
+  editedTlv,
+  encodeTlv,
+  equal,
+  flipBit,
+  malformedRequests,
+  malformedTlv,
+  otherError,
+  property,
+  reject,
+  replace,
+  sealedMessage,
+  setupM1,
+  silence,
+  success,
+  tlvError,
+  utf8,
+  verifyM1,
+} from '../../harness/suite.js';
+
+const verifyM2 = success('verify-m2');
+const verifyM4 = success('verify-m4');
+const setupM2 = success('setup-m2');
+
+/** What Pair Verify M1 says here; nobody needs the secret to it. */
+const curveKey = utf8('thirty-two bytes of a public key');
+const m1 = verifyM1(curveKey);
+/** EncryptedData of M3 of a controller with a UUID: its sub-TLV and a tag. */
+const SEALED = 2 + 36 + 2 + 64 + 16;
+/** A message of the size and items of Pair Verify M3. */
+const m3Shape = sealedMessage(3, new Uint8Array(SEALED));
+/** Where the sealed bytes stand in it. */
+const SEALED_AT = encodeTlv(m3Shape).length - SEALED;
+/** Bytes of the sub-TLV of M5 with its tag. */
+const SEALED_M5 = 2 + 36 + 2 + 32 + 2 + 64 + 16;
+/** Frames with a request in them are longer. */
+const FRAME = 60;
+
+/** Ways to say no to what is no message, and the reading of a parser that drops a broken end (TLV-09). */
+const refusal = {
+  allow: [tlvError(2), tlvError(4), badRequest(), clientError(), anyRefusal()],
+  forbid: [silence()],
+};
+
+/** As a parser reads it that shortens a last item to what is there (TLV-09 judges that). */
+function shortened(bytes: Bytes): Bytes {
+  const { fragments, defect } = decodeTlv(bytes);
+  const last = fragments.at(-1);
+  const end = last === undefined ? 0 : last.offset + 2 + last.value.length;
+  const rest = bytes.subarray(end);
+  if (defect === undefined || rest.length < 2) return bytes.subarray(0, end);
+  return concat(
+    bytes.subarray(0, end),
+    rest.subarray(0, 1),
+    Uint8Array.of(rest.length - 2),
+    rest.subarray(2),
+  );
+}
+
+/** True when an item of these bytes says this State, in one byte or little-endian. */
+function says(bytes: Bytes, state: number): boolean {
+  return decodeTlv(bytes)
+    .all(TlvType.State)
+    .some((value) => value[0] === state && value.subarray(1).every((byte) => byte === 0));
+}
+
+function holds(bytes: Bytes, type: number, value: Bytes): boolean {
+  const message = decodeTlv(bytes);
+  const first = message.joined(type);
+  return message.all(type).some((one) => equal(one, value)) || (first !== undefined && equal(first, value));
+}
+
+/** Another connection in the middle of Pair Verify, which nothing on the first one may disturb. */
+async function bystander({ controller }: Trial): Promise<PairVerify> {
+  return controller.pairVerify();
+}
+
+/** It goes on, and comes to a session that works. */
+async function undisturbed({ bench, expect }: Trial, verify: PairVerify): Promise<void> {
+  expect(await verify.sendM3(), 'M3 on another connection').to.be.allowed({ allow: [verifyM4] });
+  const session = verify.secure();
+  expect(await session.get(bench.profile.resource), 'a request on another connection').to.be.allowed({
+    allow: [answered(200)],
+  });
+}
+
+/** A message whose success would be wrong unless `mayPass`. */
+function judged({ expect }: Trial, outcome: Outcome, right: typeof verifyM2, mayPass: boolean): void {
+  expect(outcome).to.be.allowed(
+    mayPass
+      ? { ...refusal, allow: [right, ...refusal.allow] }
+      : { ...refusal, forbid: [right, ...refusal.forbid] },
+  );
+}
+
+/** The connection after a refusal, or a new one when it has ended. */
+async function stillUsable({ controller }: Trial, link: Link): Promise<Link> {
+  return (await link.stillOpen(20)) ? link : controller.open();
+}
+
+/** M1 is answered as ever. */
+async function alive(trial: Trial, link: Link): Promise<void> {
+  const verify = await trial.controller.verify({ link: await stillUsable(trial, link) });
+  trial.expect(await verify.sendM1(), 'Pair Verify M1 afterwards').to.be.allowed({ allow: [verifyM2] });
+}
+
+function sealedOf(items: readonly TlvItem[]): Bytes {
+  return items.find(({ type }) => type === TlvType.EncryptedData)!.value;
+}
+
+export default chapter('properties.refusals', () => [
+  property(
+    'PS-M3-04/any-proof-bit',
+    {
+      from: 'unpaired',
+      needs: ['PS-M3-01'],
+      each: { m2: 1, m4: 1, attempts: 1 },
+      runs: 4,
+      ...reject('setup-m4'),
+    },
+    () => bitOf(512),
+    async ({ controller, expect, step }, bit) => {
+      const setup = await controller.pairSetup();
+      step(setup.link.number, `bit ${bit} of the Proof flipped`);
+      expect(await setup.sendM3(replace('Proof', (proof) => flipBit(proof, bit)))).to.be.allowed();
+    },
+  ),
+
+  property(
+    'PS-M5-06/any-bit',
+    {
+      from: 'unpaired',
+      needs: ['PS-M5-01'],
+      each: { m2: 1, m4: 1, m6: 1, verifies: 1 },
+      runs: 4,
+      ...reject('setup-m6'),
+    },
+    () => bitOf(8 * SEALED_M5),
+    async ({ controller, expect, step }, bit) => {
+      const setup = await controller.pairSetup();
+      await setup.m3();
+      step(setup.link.number, `bit ${bit} of EncryptedData flipped`);
+      const edit = replace('EncryptedData', (sealed) => flipBit(sealed, bit));
+      expect(await setup.sendM5({}, edit)).to.be.allowed();
+      expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
+    },
+  ),
+
+  property(
+    'PV-M3-04/any-bit',
+    { from: 'paired', each: { verifies: 1 }, ...reject('verify-m4') },
+    () => bitOf(8 * SEALED),
+    async ({ controller, expect, step }, bit) => {
+      const verify = await controller.pairVerify();
+      step(verify.link.number, `bit ${bit} of EncryptedData flipped`);
+      const edit = replace('EncryptedData', (sealed) => flipBit(sealed, bit));
+      expect(await verify.sendM3({}, edit)).to.be.allowed();
+    },
+  ),
+
+  property(
+    'SESS-11/any-bit',
+    { from: 'paired', needs: ['PV-M3-01'], risky: true, each: { verifies: 2 }, forbid: [anyReply()] },
+    () => bitOf(8 * FRAME),
+    async (trial, bit) => {
+      const { controller, bench, expect } = trial;
+      const session = await controller.session();
+      const other = await bystander(trial);
+      const frame = concat(...session.seal({ method: 'GET', path: bench.profile.resource }));
+      const line = `GET ${bench.profile.resource} in a frame with bit ${bit} flipped`;
+      // A longer length lets the accessory wait for the rest; a shorter one or another byte shows at once.
+      const waits = bit < 16;
+      expect(await session.sendRaw(flipBit(frame, bit), line)).to.be.allowed({
+        allow: waits ? [closed(), silence()] : [closed()],
+        forbid: [anyReply()],
+      });
+      await undisturbed(trial, other);
+    },
+  ),
+
+  property(
+    'TLV-14/any-malformed-verify-m1',
+    { from: 'paired', keyless: true, risky: true, each: { verifies: 2 } },
+    () => malformedTlv(m1),
+    async (trial, { bytes, words }) => {
+      const { controller, step } = trial;
+      const link = await controller.open();
+      step(link.number, words);
+      const outcome = await controller.postToVerify(link, bytes);
+      const read = shortened(bytes);
+      judged(trial, outcome, verifyM2, says(read, 1) && holds(read, TlvType.PublicKey, curveKey));
+      await alive(trial, link);
+    },
+  ),
+  property(
+    'TLV-14/any-edited-verify-m1',
+    { from: 'paired', keyless: true, risky: true, each: { verifies: 2 } },
+    () => editedTlv(m1),
+    async (trial, { bytes, words }) => {
+      const { controller, step } = trial;
+      const link = await controller.open();
+      step(link.number, words);
+      const outcome = await controller.postToVerify(link, bytes);
+      // Any 32 bytes are a key.
+      const keyed = decodeTlv(bytes)
+        .all(TlvType.PublicKey)
+        .some((key) => key.length === 32);
+      judged(trial, outcome, verifyM2, says(bytes, 1) && keyed);
+      await alive(trial, link);
+    },
+  ),
+  property(
+    'TLV-14/any-malformed-verify-m3',
+    { from: 'paired', risky: true, each: { verifies: 2 } },
+    () => malformedTlv(m3Shape),
+    async (trial, { bytes, words }) => {
+      const { controller, step } = trial;
+      const verify = await controller.pairVerify();
+      const sealed = sealedOf(verify.machine.m3());
+      // Whatever is broken keeps its place: the bytes that are sealed go where they would stand.
+      const body = bytes.map((byte, i) => sealed[i - SEALED_AT] ?? byte);
+      step(verify.link.number, words);
+      const outcome = await verify.sendM3Bytes(body);
+      const read = shortened(body);
+      judged(trial, outcome, verifyM4, says(read, 3) && holds(read, TlvType.EncryptedData, sealed));
+      if (!verifyM4.matches(outcome)) await alive(trial, verify.link);
+    },
+  ),
+  property(
+    'TLV-14/any-edited-verify-m3',
+    { from: 'paired', risky: true, each: { verifies: 2 } },
+    () => editedTlv(m3Shape),
+    async (trial, { bytes }) => {
+      const { controller, step } = trial;
+      const verify = await controller.pairVerify();
+      const sealed = sealedOf(verify.machine.m3());
+      const items = decodeTlv(bytes).items.map(({ type, value }) => ({
+        type,
+        value: type === TlvType.EncryptedData && value.length === SEALED ? sealed : value,
+      }));
+      const body = encodeTlv(items);
+      step(verify.link.number, decodeTlv(body).toString());
+      const outcome = await verify.sendM3Bytes(body);
+      judged(trial, outcome, verifyM4, says(body, 3) && holds(body, TlvType.EncryptedData, sealed));
+      if (!verifyM4.matches(outcome)) await alive(trial, verify.link);
+    },
+  ),
+  property(
+    'TLV-14/any-edited-setup-m1',
+    { from: 'unpaired', risky: true, each: { m2: 2 }, runs: 5 },
+    () => editedTlv(setupM1()),
+    async (trial, { bytes, words }) => {
+      const { controller, expect, step } = trial;
+      const setup = await controller.setup();
+      step(setup.link.number, words);
+      const outcome = await setup.sendM1Bytes(bytes);
+      judged(trial, outcome, setupM2, says(bytes, 1));
+      if (setupM2.matches(outcome)) return;
+      const link = await stillUsable(trial, setup.link);
+      const again = await controller.setup({ link });
+      expect(await again.sendM1(), 'M1 afterwards').to.be.allowed({ allow: [setupM2] });
+    },
+  ),
+
+  property(
+    'HTTP-09/any-malformed',
+    { from: 'paired', risky: true, each: { verifies: 2 } },
+    () =>
+      malformedRequests({
+        startLine: 'POST /pair-verify HTTP/1.1',
+        headers: [
+          ['Host', 'accessory.local'],
+          ['Content-Type', 'application/pairing+tlv8'],
+        ],
+        body: encodeTlv(m1),
+      }),
+    async (trial, { bytes, words }) => {
+      const { controller, bench, expect, step } = trial;
+      const other = await bystander(trial);
+      const link = await controller.open();
+      step(link.number, words);
+      link.send(bytes);
+      bench.spent.verifies++;
+      const outcome = await link.outcome(controller.judgedWait);
+      // Lengths that contradict each other are how one request is smuggled inside another (RFC 9112 §11.2).
+      const contradiction = words.startsWith('Content-Length');
+      expect(outcome).to.be.allowed({
+        allow: [tlvError(2), otherError(2), clientError(), anyRefusal(), closed(), silence()],
+        ...(contradiction ? { forbid: [verifyM2] } : { tolerate: [verifyM2] }),
+      });
+      await undisturbed(trial, other);
+    },
+  ),
+]);
