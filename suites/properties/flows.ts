@@ -49,14 +49,13 @@ export default chapter('properties.flows', () => [
     flows(setupSteps),
     async (trial, steps) => {
       if (trial.searching) fc.pre([...steps].length >= LEAST);
-      const { guesses, expect } = trial;
+      const { guesses } = trial;
       const identities = Array.from({ length: CONTROLLERS }, (_, who) =>
         trial.fresh(`controller ${who}`).newIdentity(),
       );
       const left = { m2: 3, m4: 3, m6: 2, verifies: 4, guesses, restarts: restartsOf(trial) };
       const model = newModel({ left, mayUnpair: true });
       await run(new Flow(trial, identities), model, steps, 'unpaired');
-      expect(model.members.size).to.be.at.least(0);
     },
   ),
 
@@ -71,7 +70,7 @@ export default chapter('properties.flows', () => [
     flows(administrationSteps),
     async (trial, steps) => {
       if (trial.searching) fc.pre([...steps].length >= LEAST);
-      const { bench, expect } = trial;
+      const { bench } = trial;
       const others = Array.from({ length: CONTROLLERS - 1 }, (_, who) =>
         trial.fresh(`controller ${who}`).newIdentity(),
       );
@@ -82,7 +81,6 @@ export default chapter('properties.flows', () => [
       await flow.v1(model, 0, 0);
       await flow.v3(model, 0, 'right');
       await run(flow, model, steps, 'paired');
-      expect(model.members.size).to.be.at.least(0);
     },
   ),
 ]);
