@@ -192,7 +192,7 @@ export function makePlan(
         verifies: 'Pair Verifies',
         seconds: 'seconds of waiting',
       }[short];
-      const message = `it costs ${price[short]} of ${Math.max(0, left[short])} ${words} left: a higher --attempts or --reset CMD would buy it`;
+      const message = `it costs ${price[short]} of ${Math.max(0, left[short])} ${words} left: ${property === undefined ? '' : '--runs N, '}a higher --attempts or --reset CMD would buy it`;
       leftOut.set(check.id, { reason: 'not-bought', message });
     } else
       for (const what of ['attempts', 'm2', 'm4', 'verifies', 'seconds'] as const) left[what] -= price[what];

@@ -42,8 +42,8 @@ const request = {
 };
 /** Bytes of a request with its headers on a plain connection, at the least. */
 const LEAST = 120;
-/** Plaintext bytes of a request that needs two frames. */
-const LONG = 1561;
+/** Plaintext bytes of requests: two frames, full frames, and one byte more. */
+const LONG = [1561, 1024, 2048, 1025] as const;
 /** Milliseconds between segments. */
 const GAP = 1;
 
@@ -132,10 +132,15 @@ export default chapter('properties.encodings', () => [
   property(
     'SESS-06/any-split',
     { from: 'paired', needs: ['PV-M3-01'], each: { verifies: 1 }, allow: [answered(200)] },
-    () => fc.record({ sizes: frameSizes(LONG), cuts: cutPoints(LONG) }),
-    async ({ controller, expect, bench }, { sizes, cuts }) => {
+    () =>
+      fc
+        .constantFrom(...LONG)
+        .chain((size) =>
+          fc.record({ size: fc.constant(size), sizes: frameSizes(size), cuts: cutPoints(size) }),
+        ),
+    async ({ controller, expect, bench }, { size, sizes, cuts }) => {
       const session = await controller.session();
-      const plain = session.padded(LONG);
+      const plain = session.padded(size);
       const ends = sizes.map((_, i) => sizes.slice(0, i + 1).reduce((sum, size) => sum + size, 0));
       const frames = concat(...session.sealParts(cutAt(plain, ends.slice(0, -1))));
       const line = `GET ${bench.profile.resource} in frames of ${sizes.join(', ')} bytes, in ${cuts.length + 1} segments`;

@@ -3,15 +3,21 @@ import {
   type Controller,
   type Identity,
   type Link,
+  type M5Options,
   type Matcher,
   type Outcome,
   type PairSetup,
   type PairVerify,
   type Session,
+  type TlvItem,
   type Trial,
   Permission,
   TlvType,
   answered,
+  deriveKey,
+  labelNonce,
+  seal,
+  tlv,
   anyRefusal,
   anyReply,
   closed,
@@ -376,11 +382,13 @@ export class Flow {
       who = this.recorded.m5.who;
       if (this.recorded.m5.exchange === wire.exchange && !paired) sure = weaker(slot.m5);
     }
-    const secret = own === undefined ? { secret: this.trial.random.bytes(64) } : {};
+    // Before M4 there is no K: what an accessory may hold in its place is tried.
+    const guess = own === undefined || (slot.m5 === 'no' && how === 'with a wrong signature');
+    const secret = guess ? this.guessedSecret() : {};
     if (body === undefined) {
-      const signature = how === 'with a wrong signature' && { sub: flip('Signature', 3) };
+      const signature = how === 'with a wrong signature' && !guess && { sub: flip('Signature', 3) };
       const items = setup.machine.m5({ ...secret, ...signature });
-      const broken = how === 'with a bit flipped' || how === 'replayed';
+      const broken = (how === 'with a bit flipped' || how === 'replayed') && !guess;
       body = encodeTlv(broken ? flip('EncryptedData', 40)(items) : items);
     }
     model.left.m6--;
@@ -436,7 +444,7 @@ export class Flow {
     if (how === 'replayed' && this.recorded.v3 !== undefined) {
       body = this.recorded.v3.bytes;
       if (this.recorded.v3.exchange === wire.exchange && model.members.has(who)) sure = weaker(slot.v3);
-    } else if (own === undefined) body = encodeTlv(sealedMessage(3, this.trial.random.bytes(120)));
+    } else if (own === undefined) body = encodeTlv(this.guessedM3(who));
     else {
       const signature = how === 'with a wrong signature' && { sub: flip('Signature', 3) };
       const items = own.machine.m3({ ...signature });
@@ -464,6 +472,26 @@ export class Flow {
     wire.session = own!.secure();
     Object.assign(slot, { m3: 'no', m5: 'no', holds: 'no', v3: 'no', session: { who, sure: 'yes' } });
     slot.at = this.now;
+  }
+
+  /** What may stand for K, and for the key derived from it, where nothing was agreed on. */
+  private guessedSecret(): M5Options {
+    const { random } = this.trial;
+    const key = new Uint8Array(32);
+    const secret = [new Uint8Array(0), new Uint8Array(64), random.bytes(64)][random.below(3)]!;
+    return random.below(2) === 0 ? { secret } : { secret, key };
+  }
+
+  /** A Pair Verify M3 under a key that nobody agreed on. */
+  private guessedM3(who: number): TlvItem[] {
+    const { random } = this.trial;
+    const zero = new Uint8Array(32);
+    const keys = [
+      zero,
+      ...[zero, new Uint8Array(0), random.bytes(32)].map((s) => deriveKey('Pair-Verify-Encrypt', s)),
+    ];
+    const sub = [tlv(TlvType.Identifier, this.identities[who]!.id), tlv(TlvType.Signature, random.bytes(64))];
+    return sealedMessage(3, seal(keys[random.below(4)]!, labelNonce('PV-Msg03'), encodeTlv(sub)));
   }
 
   /** A request that only a session may make. */

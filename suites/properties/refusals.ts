@@ -19,6 +19,7 @@ import {
   editedTlv,
   encodeTlv,
   equal,
+  fc,
   flipBit,
   malformedRequests,
   malformedTlv,
@@ -26,6 +27,7 @@ import {
   property,
   reject,
   replace,
+  sealFrame,
   sealedMessage,
   setupM1,
   silence,
@@ -53,6 +55,17 @@ const SEALED_M5 = 2 + 36 + 2 + 32 + 2 + 64 + 16;
 /** Frames with a request in them are longer. */
 const FRAME = 60;
 
+/** What may be wrong with a frame that is one. */
+const wrongFrames = [
+  'of the counter before',
+  'of the first counter',
+  'of a later counter',
+  'of another high word',
+  'without AAD',
+  'under the key of the other direction',
+  'under the key of another session',
+] as const;
+
 /** Ways to say no to what is no message, and the reading of a parser that drops a broken end (TLV-09). */
 const refusal = {
   allow: [tlvError(2), tlvError(4), badRequest(), clientError(), anyRefusal()],
@@ -74,11 +87,9 @@ function shortened(bytes: Bytes): Bytes {
   );
 }
 
-/** True when an item of these bytes says this State, in one byte or little-endian. */
+/** True when an item of these bytes says this State; how wide one may be is for TLV-11 to ask. */
 function says(bytes: Bytes, state: number): boolean {
-  return decodeTlv(bytes)
-    .all(TlvType.State)
-    .some((value) => value[0] === state && value.subarray(1).every((byte) => byte === 0));
+  return decodeTlv(bytes).fragments.some(({ type, value }) => type === TlvType.State && value[0] === state);
 }
 
 function holds(bytes: Bytes, type: number, value: Bytes): boolean {
@@ -192,6 +203,54 @@ export default chapter('properties.refusals', () => [
         forbid: [anyReply()],
       });
       await undisturbed(trial, other);
+    },
+  ),
+
+  property(
+    'SESS-12/any-wrong-frame',
+    {
+      from: 'paired',
+      needs: ['PV-M3-01'],
+      risky: true,
+      each: { verifies: 2 },
+      runs: 20,
+      forbid: [anyReply()],
+    },
+    () =>
+      fc.record({
+        wrong: fc.constantFrom(...wrongFrames),
+        requests: fc.integer({ min: 1, max: 3 }),
+        by: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 70_000 })),
+      }),
+    async (trial, { wrong, requests, by }) => {
+      const { controller, bench, expect } = trial;
+      const other = await controller.session();
+      const session = await controller.session();
+      // An accessory may keep one session of a controller, the newest (PV-STATE-05).
+      const both = await other.link.stillOpen(20);
+      const request = { method: 'GET', path: bench.profile.resource };
+      for (let i = 0; i < requests; i++)
+        expect(await session.request(request), 'a request before').to.be.allowed({ allow: [answered(200)] });
+      const { keys, encoder } = session.link.session;
+      const plain = session.link.encode(request);
+      const counter = {
+        'of the counter before': encoder.counter - 1n,
+        'of the first counter': 0n,
+        'of a later counter': encoder.counter + BigInt(by),
+        'of another high word': encoder.counter + 2n ** 32n,
+      }[wrong as string];
+      const key = {
+        'under the key of the other direction': keys.toController,
+        'under the key of another session': other.link.session.keys.toAccessory,
+      }[wrong as string];
+      const aad = wrong === 'without AAD' ? { aad: new Uint8Array(0) } : {};
+      const frame = sealFrame(key ?? keys.toAccessory, counter ?? encoder.counter, plain, aad);
+      expect(await session.sendRaw(frame, `GET ${request.path} in a frame ${wrong}`)).to.be.allowed({
+        allow: [closed()],
+        forbid: [anyReply()],
+      });
+      if (both)
+        expect(await other.request(request), 'another session').to.be.allowed({ allow: [answered(200)] });
     },
   ),
 

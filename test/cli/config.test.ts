@@ -109,6 +109,8 @@ describe('cli: configuration', () => {
       startLine: 'rtsp',
       declares: ['transient'],
       mfiRoot: 'root.pem',
+      runs: 300,
+      time: '10m',
     };
 
     it('are all the keys there are; paths are meant from the file, commands are left alone', async () => {
