@@ -12,6 +12,7 @@ import {
   equivalentEncodings,
   fc,
   frameSizes,
+  listPairings,
   property,
   requestSpellings,
   setupM1,
@@ -145,6 +146,41 @@ export default chapter('properties.encodings', () => [
       const frames = concat(...session.sealParts(cutAt(plain, ends.slice(0, -1))));
       const line = `GET ${bench.profile.resource} in frames of ${sizes.join(', ')} bytes, in ${cuts.length + 1} segments`;
       expect(await session.sendSegments(cutAt(frames, cuts), GAP, line)).to.be.allowed();
+      const longest = Math.max(...session.link.lastFrames.map(({ length }) => length));
+      expect(longest, 'bytes of the longest frame of the reply (SESS-05)').to.be.at.most(1024);
+    },
+  ),
+
+  property(
+    'SESS-06/any-split-list',
+    {
+      from: 'paired',
+      needs: ['PV-M3-01', 'PAIRINGS-01'],
+      each: { verifies: 1 },
+      allow: [success('pairings-list')],
+    },
+    () => cutPoints(LEAST, 3),
+    async ({ controller, expect, bench }, cuts) => {
+      const session = await controller.session();
+      const { paths, mediaType } = bench.profile;
+      const headers = [['Content-Type', mediaType]] as const;
+      const plain = session.link.encode({
+        method: 'POST',
+        path: paths.pairings,
+        headers,
+        body: encodeTlv(listPairings()),
+      });
+      // The places are counted from the end, where the body is.
+      const places = cuts.map((cut) => plain.length - cut).filter((place) => place > 0);
+      const frames = concat(
+        ...session.sealParts(
+          cutAt(
+            plain,
+            places.toSorted((a, b) => a - b),
+          ),
+        ),
+      );
+      expect(await session.sendRaw(frames, `List in ${places.length + 1} frames`)).to.be.allowed();
     },
   ),
 ]);

@@ -66,6 +66,8 @@ interface Slot {
   verifier: number;
   /** Controller of the session, and whether it is served. */
   session: { readonly who: number; sure: Sure } | undefined;
+  /** A message was refused that Pair Verify need not get over; a refused M1 and a request are none of these. */
+  rude: boolean;
   /** M5 is due on it, also when it has to be refused by now. */
   ripe: boolean;
   /** A message of its Pair Setup was refused: only M1 leads on. */
@@ -84,6 +86,7 @@ function closedSlot(): Slot {
     v3: 'no',
     verifier: 0,
     session: undefined,
+    rude: false,
     ripe: false,
     stuck: false,
     at: 0,
@@ -174,7 +177,7 @@ export class Flow {
       delete wire.setup;
       delete wire.verify;
       delete wire.session;
-    } else if (this.now - slot.at > PATIENT) this.doubt(slot);
+    } else if (this.now - slot.at > PATIENT) this.doubt(slot, true);
     slot.at = this.now;
     this.steps++;
     this.trial.step(wire.link.number, `step ${this.steps}: ${words}`);
@@ -187,7 +190,8 @@ export class Flow {
   }
 
   /** What was sure is so no more. */
-  private doubt(slot: Slot): void {
+  private doubt(slot: Slot, rude = false): void {
+    slot.rude ||= rude;
     for (const key of ['m3', 'm5', 'holds', 'v3'] as const) slot[key] = weaker(slot[key]);
     if (slot.session !== undefined) slot.session.sure = weaker(slot.session.sure);
   }
@@ -274,6 +278,7 @@ export class Flow {
     const outcome = await setup.sendM1(undefined, setup.controller.stepWait, alone && !paired);
     const came = this.judge(outcome, m2, sure, paired ? 'PS-M1-13' : 'PS-M1-01', 'Pair Setup M1');
     slot.clean = false;
+    slot.rude ||= !paired;
     slot.v3 = weaker(slot.v3);
     this.begun ||= came;
     if (came) {
@@ -297,6 +302,7 @@ export class Flow {
   private spoil(slot: Slot): void {
     this.doubtSetup(slot);
     slot.clean = false;
+    slot.rude = true;
     slot.stuck = true;
   }
 
@@ -421,6 +427,9 @@ export class Flow {
     const outcome = await verify.sendM1(undefined, verify.controller.stepWait);
     const sure = paired && slot.clean && slot.v3 === 'no' ? 'yes' : 'maybe';
     const came = this.judge(outcome, v2, sure, 'PV-M1-01', 'Pair Verify M1');
+    if (!came && paired && !slot.rude && slot.v3 === 'no')
+      this.trial.lesser(`PV-STATE-07: Pair Verify M1 behind what was refused: ${describeOutcome(outcome)}`);
+    slot.rude ||= !came;
     this.doubtSetup(slot);
     if (came) {
       const fatal = verify.m2?.findings.find((finding) => finding.fatal);
@@ -459,7 +468,10 @@ export class Flow {
     if (how === 'right' && own !== undefined)
       this.recorded.v3 = { exchange: wire.exchange, who, bytes: body };
     if (!came) {
+      if (sure === 'maybe' && how === 'right' && !slot.rude)
+        this.trial.lesser(`PV-STATE-07: Pair Verify M3 behind a request: ${describeOutcome(outcome)}`);
       slot.v3 = weaker(slot.v3);
+      slot.rude = true;
       slot.clean = false;
       this.doubtSetup(slot);
       return this.settle(model, at, outcome);
@@ -761,11 +773,11 @@ function memberOr(model: Readonly<Model>, who: number): number {
 
 /** What a controller would do next on a connection. */
 function next(model: Readonly<Model>, at: number): 'm1' | 'm3' | 'm5' | 'v1' | 'v3' | 'request' {
-  const { session, m3, ripe, v3, stuck } = slotOf(model, at);
+  const { session, m3, ripe, v3, stuck, rude } = slotOf(model, at);
   if (session !== undefined) return 'request';
   if (ripe && !stuck) return 'm5';
   if (m3 !== 'no' && !stuck) return 'm3';
-  if (v3 === 'yes') return 'v3';
+  if (v3 === 'yes' || (v3 === 'maybe' && !rude)) return 'v3';
   return model.members.size > 0 ? 'v1' : 'm1';
 }
 

@@ -21,6 +21,7 @@ import {
   equal,
   fc,
   flipBit,
+  listPairings,
   malformedRequests,
   malformedTlv,
   otherError,
@@ -64,6 +65,7 @@ const wrongFrames = [
   'without AAD',
   'under the key of the other direction',
   'under the key of another session',
+  'that is none: plaintext',
 ] as const;
 
 /** Ways to say no to what is no message, and the reading of a parser that drops a broken end (TLV-09). */
@@ -244,9 +246,12 @@ export default chapter('properties.refusals', () => [
         'under the key of another session': other.link.session.keys.toAccessory,
       }[wrong as string];
       const aad = wrong === 'without AAD' ? { aad: new Uint8Array(0) } : {};
-      const frame = sealFrame(key ?? keys.toAccessory, counter ?? encoder.counter, plain, aad);
-      expect(await session.sendRaw(frame, `GET ${request.path} in a frame ${wrong}`)).to.be.allowed({
-        allow: [closed()],
+      const sealed = sealFrame(key ?? keys.toAccessory, counter ?? encoder.counter, plain, aad);
+      const bare = wrong === 'that is none: plaintext';
+      const line = `GET ${request.path} in a frame ${wrong}`;
+      expect(await session.sendRaw(bare ? plain : sealed, line)).to.be.allowed({
+        // What looks like the length of a long frame may be waited for.
+        allow: bare ? [closed(), silence()] : [closed()],
         forbid: [anyReply()],
       });
       if (both)
@@ -335,6 +340,25 @@ export default chapter('properties.refusals', () => [
       const link = await stillUsable(trial, setup.link);
       const again = await controller.setup({ link });
       expect(await again.sendM1(), 'M1 afterwards').to.be.allowed({ allow: [setupM2] });
+    },
+  ),
+
+  property(
+    'TLV-14/any-edited-list',
+    { from: 'paired', needs: ['PV-M3-01', 'PAIRINGS-01'], risky: true, each: { verifies: 1 } },
+    () => editedTlv(listPairings()),
+    async ({ controller, bench, expect, step }, { bytes, words }) => {
+      const session = await controller.session();
+      step(session.link.number, words);
+      const outcome = await session.sendPairingsBytes(bytes, controller.judgedWait);
+      // Whatever it still means: it is answered, and adds or removes nobody.
+      expect(outcome).to.be.allowed({
+        allow: [success('pairings-list'), success('pairings-remove'), anyRefusal()],
+      });
+      if (!(await session.link.stillOpen(20))) return;
+      const list = await session.list();
+      expect(list.entries.length, 'pairings afterwards').to.equal(1);
+      expect(list.entries[0]!.id, 'who is paired').to.deep.equal(bench.admin!.id);
     },
   ),
 
