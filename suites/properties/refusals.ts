@@ -140,7 +140,7 @@ function sealedOf(items: readonly TlvItem[]): Bytes {
 
 export default chapter('properties.refusals', () => [
   property(
-    'PS-M3-04/any-proof-bit',
+    'PS-M3-07/any-bit',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],

@@ -204,7 +204,7 @@ describe('care: hooks, budget and owners', function () {
       for (const { status, message } of left) {
         expect(status).to.equal('skip');
         expect(message).to.match(
-          /^it costs \d+ of \d+ (?:failed attempts|M2s|M4s|Pair Verifies|seconds of waiting) left: a higher --attempts or --reset CMD/,
+          /^it costs \d+ of \d+ (?:failed attempts|M2s|M4s|Pair Verifies|seconds of waiting) left: (?:--runs N, )?a higher --attempts or --reset CMD/,
         );
       }
       expect(poor.report.price.attempts).to.be.at.most(5);

@@ -459,7 +459,7 @@ async function secretsOf(target: string, seed: string, only: readonly string[]):
 }
 
 describe('hapspec: secrets', function () {
-  this.timeout(20_000);
+  this.timeout(60_000);
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'hapspec-exit-'));
     memoiseArithmetic(true);
