@@ -15,7 +15,7 @@ import { casesOf, everyday, execute, isUndeclared, newRun, runCases, word } from
 import { CODE, reference, slow } from './tools.js';
 
 const code = parseSetupCode(CODE);
-const SEEDS = slow ? 50 : 2;
+const SEEDS = slow ? 50 : 1;
 
 /** The healthy twin in virtual time, on a board or behind a network. */
 function twin(seed: string, options: Parameters<typeof embeddedBench>[1]): Bench {
