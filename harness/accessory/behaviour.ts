@@ -418,6 +418,8 @@ export interface OpenedFrame {
 export interface ArrivedRequest {
   readonly message: HttpMessage;
   readonly secured: boolean;
+  /** The controller of the session is no longer paired. */
+  readonly departed: boolean;
   /** Other connections that are open, and those of them on which a request has begun and not ended. */
   readonly others: number;
   readonly halfOpen: number;
@@ -755,8 +757,10 @@ export interface Behaviour {
   /** The serial number in the attribute database. */
   serialNumber(code: SetupCode): string;
 
-  /** Who the request is served for; undefined answers 470. */
+  /** Who the request is served for; undefined refuses it. */
   servesAs(request: AccessRequest): Requester | undefined;
+  /** The HTTP status of a request that is served for nobody: 470, or what web frameworks have for it. */
+  readonly unauthorisedStatus: number;
   closesAfter(response: SentResponse): boolean;
   /** The counter that goes into the nonce of a frame. */
   frameCounter(place: FramePlace): bigint;
@@ -993,6 +997,7 @@ export const healthy: Behaviour = {
   extraHeaders: () => [],
   serialNumber: () => 'HAPSPEC-0001',
   servesAs: ({ verified }) => verified,
+  unauthorisedStatus: 470,
   closesAfter: ({ closeRequested }) => closeRequested,
   frameCounter: ({ count }) => count,
   cutFrames: (message) => pieces(message, Length.frame),

@@ -544,10 +544,15 @@ export class Accessory {
   private admit(session: Session, message: HttpMessage): 'serve' | 'silence' | 'close' | number {
     const others = [...this.sessions.values()].filter((other) => other !== session);
     const halfOpen = others.filter(({ plain }) => plain.inBody || plain.pending.length > 0);
-    const secured = session.secured !== undefined;
+    const { secured } = session;
+    const departed =
+      secured !== undefined &&
+      secured.requester.transient !== true &&
+      this.device.find(secured.requester.id) === undefined;
     return this.device.behaviour.admits({
       message,
-      secured,
+      secured: secured !== undefined,
+      departed,
       others: others.length,
       halfOpen: halfOpen.length,
     });
@@ -584,7 +589,10 @@ export class Accessory {
     const methods = protectedPaths.get(path);
     if (methods === undefined) return { status: 404 };
     if (this.requester(session, method, path) === undefined)
-      return { ...json(470, { status: HapStatus.InsufficientAuthorization }), contentType: JSON_TYPE };
+      return {
+        ...json(this.device.behaviour.unauthorisedStatus, { status: HapStatus.InsufficientAuthorization }),
+        contentType: JSON_TYPE,
+      };
     if (!methods.includes(method)) return { status: 405 };
     const subscriptions = session.secured?.subscriptions ?? new Map<number, boolean>();
     if (path === '/accessories') return { ...this.database.accessories(), contentType: JSON_TYPE };
@@ -628,7 +636,7 @@ export class Accessory {
       return response && verified ? { ...response, verified } : response;
     }
     const requester = this.requester(session, request.method, path);
-    if (requester === undefined) return { status: 470 };
+    if (requester === undefined) return { status: this.device.behaviour.unauthorisedStatus };
     if (only !== undefined && message.get(TlvType.Method)?.[0] !== only) return { status: 400 };
     return this.finish(handlePairings(this.device, message, requester));
   }

@@ -2,7 +2,9 @@ import { InputError } from '../protocol/index.js';
 import { type Prepared, prepareRun } from '../conformance.js';
 import { consoleReporter, json, junit, writeAtomically } from '../report/index.js';
 import {
+  type Estimate,
   type Level,
+  QUICK,
   type Run,
   type RunObserver,
   type RunReport,
@@ -223,12 +225,20 @@ function planText(run: Run): string {
       'left out:',
       ...out.map(({ entry, leftOut }) => `  ${entry.id}: ${leftOut!.reason}: ${leftOut!.message}`),
     );
-  const { m2, m4, m6, verifies, attempts, seconds } = run.estimate;
-  lines.push(
-    '',
-    `price: ${m2} M2, ${m4} M4, ${m6} M6, ${verifies} verifies, ${attempts} failed attempts${seconds > 0 ? `, ${seconds} s of waiting` : ''}, on an accessory that conforms`,
+  lines.push('', `price: ${priceText(run.estimate)}, on an accessory that conforms`);
+  const more = run.quickPlan.entries.filter(
+    ({ leftOut }, i) => leftOut === undefined && run.plan[i]!.leftOut !== undefined,
   );
+  if (more.length > 0)
+    lines.push(
+      `of one that needs no more than ${QUICK} ms for M2 and for M4 ${more.length} checks more are asked: ${priceText(run.quickPlan.estimate)}`,
+    );
   return lines.join('\n');
+}
+
+function priceText({ m2, m4, m6, verifies, attempts, seconds }: Estimate): string {
+  const waiting = seconds > 0 ? `, ${seconds} s of waiting` : '';
+  return `${m2} M2, ${m4} M4, ${m6} M6, ${verifies} verifies, ${attempts} failed attempts${waiting}`;
 }
 
 /** Writes the reports asked for: now when forced, else not more often than the interval. */

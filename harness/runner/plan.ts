@@ -30,6 +30,12 @@ export function exchangesFor(attempts: number): Budget['exchanges'] {
   return { m2: 3 * attempts, m4: 2 * attempts, verifies: 12 * attempts };
 }
 
+/** An accessory that comes to M2 and to M4 within so many milliseconds is asked whatever its attempts allow. */
+export const QUICK = 500;
+
+/** The exchanges of an accessory that is quick: the whole suite is over in minutes. */
+export const unlimitedExchanges: Budget['exchanges'] = { m2: Infinity, m4: Infinity, verifies: Infinity };
+
 /** The waiting that goes with a number of failed attempts: with the usual 30, half a minute. */
 export function secondsFor(attempts: number): number {
   return attempts;

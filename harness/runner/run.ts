@@ -4,7 +4,16 @@ import { type TraceEvent, Unreachable } from '../wire/index.js';
 import type { Case, Check, Watch } from './check.js';
 import { type RunEnvironment, failure, header, messageOf, runCheck, signOfLife } from './execute.js';
 import { type Expectations, applyExpectations } from './expectations.js';
-import { type Estimate, type PlanEntry, exchangesFor, makePlan, secondsFor } from './plan.js';
+import {
+  type Estimate,
+  type Plan,
+  type PlanEntry,
+  QUICK,
+  exchangesFor,
+  makePlan,
+  secondsFor,
+  unlimitedExchanges,
+} from './plan.js';
 import type { CheckResult, Price, RunReport } from './result.js';
 import { exitOf } from './status.js';
 import { WatchState } from './watching.js';
@@ -43,6 +52,10 @@ export class Run {
   readonly plan: readonly PlanEntry[];
   /** What the plan asks of a healthy accessory. */
   readonly estimate: Estimate;
+  /** What is asked of one that turns out to be quick, in the same order. */
+  readonly quickPlan: Plan;
+  /** Which of the two it is; known when the plain flow has shown it, and not changed then. */
+  private quick: boolean | undefined;
   private readonly limit: number;
   private readonly results = new Map<string, CheckResult>();
   private readonly watches: readonly WatchState[];
@@ -66,26 +79,24 @@ export class Run {
     const { hooks } = bench.options;
     this.start = bench.clock.now();
     this.limit = options.attempts ?? DEFAULT_ATTEMPTS;
-    const { entries, estimate } = makePlan(
-      suite,
-      selected,
-      {
-        reset: hooks?.reset !== undefined,
-        restart: hooks?.restart !== undefined,
-        destructive: options.destructive ?? false,
-        profile: bench.profile.name,
-        ...(bench.options.declares && { declares: bench.options.declares }),
-        quick: bench.clock.virtual && !(options.destructive ?? false),
-      },
-      {
-        attempts: this.limit - bench.attemptsSpent,
-        exchanges: exchangesFor(this.limit),
-        // In virtual time a minute of silence is over at once.
-        seconds: bench.clock.virtual ? Infinity : secondsFor(this.limit),
-      },
-    );
+    const can = {
+      reset: hooks?.reset !== undefined,
+      restart: hooks?.restart !== undefined,
+      destructive: options.destructive ?? false,
+      profile: bench.profile.name,
+      ...(bench.options.declares && { declares: bench.options.declares }),
+      quick: bench.clock.virtual && !(options.destructive ?? false),
+    };
+    const budget = {
+      attempts: this.limit - bench.attemptsSpent,
+      exchanges: exchangesFor(this.limit),
+      // In virtual time a minute of silence is over at once.
+      seconds: bench.clock.virtual ? Infinity : secondsFor(this.limit),
+    };
+    const { entries, estimate } = makePlan(suite, selected, can, budget);
     this.plan = entries;
     this.estimate = estimate;
+    this.quickPlan = makePlan(suite, selected, can, { ...budget, exchanges: unlimitedExchanges });
     this.watches = selected
       .filter((entry): entry is Watch => entry.kind === 'watch')
       .map((watch) => new WatchState(watch));
@@ -136,9 +147,20 @@ export class Run {
     return this.interrupted || this.harnessError !== undefined;
   }
 
+  /** What the plan leaves this out for, as far as the accessory's pace is known. */
+  private leftOut({ entry, leftOut }: PlanEntry): PlanEntry['leftOut'] {
+    // The plain flow comes first in either, and shows how long an M2 and an M4 take.
+    if (entry.kind === 'check' && entry.spec.sanity) return leftOut;
+    this.quick ??= this.options.bench.isQuick(QUICK);
+    if (!this.quick) return leftOut;
+    return this.quickPlan.entries.find((other) => other.entry === entry)?.leftOut;
+  }
+
   /** Runs one entry of the plan and returns its result. */
-  async runEntry({ entry, reported, leftOut }: PlanEntry): Promise<CheckResult> {
+  async runEntry(planned: PlanEntry): Promise<CheckResult> {
+    const { entry, reported } = planned;
     const { bench, evidence } = this.options;
+    const leftOut = this.leftOut(planned);
     let result: CheckResult;
     if (leftOut !== undefined) result = this.skipped(entry, leftOut.reason, leftOut.message, true);
     else if (this.over || this.down !== undefined) result = this.notRun(entry);

@@ -178,6 +178,8 @@ export class Bench {
   tainted = false;
   /** Told how far a check that takes minutes has come. */
   onProgress: ((done: number, most: number, what: string) => void) | undefined;
+  /** The shortest time (ms) in which the accessory came to an M2, and to an M4. */
+  private readonly quickest = { m2: Infinity, m4: Infinity };
   /** Set by the runner: gets every message for the watches. */
   onHeard: ((heard: Heard) => void) | undefined;
 
@@ -338,7 +340,22 @@ export class Bench {
   /** An M1 that is refused costs an accessory nothing: it computes B only for the others. */
   countM2(outcome: Outcome): void {
     const refused = outcome.kind === 'reply' && !(outcome.tlv?.has(TlvType.PublicKey) ?? false);
-    if (!refused) this.spent.m2++;
+    if (refused) return;
+    this.spent.m2++;
+    if (outcome.kind === 'reply') this.quickest.m2 = Math.min(this.quickest.m2, outcome.elapsed);
+  }
+
+  /** An M3 went out; one that did not succeed may count as an attempt, whatever was wrong with it. */
+  countM4(outcome: Outcome, succeeded: boolean): void {
+    this.spent.m4++;
+    if (succeeded) this.quickest.m4 = Math.min(this.quickest.m4, outcome.elapsed);
+    else this.spendAttempt();
+  }
+
+  /** True when M2, and M4 where one was seen, took no longer than this (ms): false while no M2 has been seen. */
+  isQuick(milliseconds: number): boolean {
+    const { m2, m4 } = this.quickest;
+    return m2 <= milliseconds && (m4 === Infinity || m4 <= milliseconds);
   }
 
   /**

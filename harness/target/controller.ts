@@ -532,11 +532,8 @@ export class PairSetup {
 
   /** Any bytes in the place of M3, judged. */
   async sendM3Bytes(body: Bytes, wait = this.controller.judgedWait): Promise<Outcome> {
-    const { bench } = this.controller;
-    bench.spent.m4++;
     const outcome = await this.exchange(body, wait);
-    // Some accessories count every M3 that does not succeed, not only wrong proofs.
-    if (!success('setup-m4').matches(outcome)) bench.spendAttempt();
+    this.controller.bench.countM4(outcome, success('setup-m4').matches(outcome));
     return outcome;
   }
 

@@ -101,6 +101,7 @@ const malformedAdds: Record<
   'permissions-0-bytes': { edit: resize('Permissions', 0), either: true },
   'permissions-2-bytes': { edit: resize('Permissions', 2), either: true },
   'identifier-0-bytes': { edit: resize('Identifier', 0), either: true },
+  'identifier-1-byte': { edit: resize('Identifier', 1), either: true },
   'identifier-37-bytes': {
     edit: replace('Identifier', (id) => utf8(text(id).padEnd(37, 'x'))),
     either: true,

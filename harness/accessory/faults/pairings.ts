@@ -1,4 +1,14 @@
-import { Length, Method, Permission, TlvError, TlvType, equal, text, tlv } from '../../protocol/index.js';
+import {
+  Length,
+  Method,
+  Permission,
+  TlvError,
+  TlvType,
+  concat,
+  equal,
+  text,
+  tlv,
+} from '../../protocol/index.js';
 import {
   type Behaviour,
   Halt,
@@ -293,6 +303,19 @@ const additions: readonly Fault[] = [
       survives: (request) =>
         ok.survives(request) &&
         !(request.endpoint === 'pairings' && (request.message.get(TlvType.Identifier)?.length ?? 0) > 36),
+    }),
+  ),
+  fault(
+    'short-identifier-padded',
+    {
+      breaks: ['PAIRINGS-07'],
+      story: 'the table holds 36 bytes for an identifier, and lists all of them',
+    },
+    (ok) => ({
+      identifierAsStored(id) {
+        const stored = ok.identifierAsStored(id);
+        return stored.length >= 36 ? stored : concat(stored, new Uint8Array(36 - stored.length));
+      },
     }),
   ),
   fault(

@@ -1,18 +1,24 @@
 import {
+  type Bytes,
   Length,
+  Permission,
   TlvError,
+  type TlvItem,
   TlvType,
   concat,
   controlKeys,
+  equal,
   errorReply,
+  separator,
   srpConventions,
   text,
   tlv,
   utf8,
 } from '../../protocol/index.js';
-import { type Behaviour, type Reply, pieces } from '../behaviour.js';
+import { type Behaviour, MAX_IDENTIFIER, type Pairing, type Reply, pieces } from '../behaviour.js';
 import { airplayDress, mfiDress } from '../dress.js';
 import { mfiChip } from '../mfi-chip.js';
+import { single } from '../reply.js';
 import type { Fault } from './fault.js';
 import { fails } from './items.js';
 
@@ -49,6 +55,19 @@ function stateDue({ step, request }: Reply): number {
 
 function contention(how: Behaviour['setupContention']): Fault['change'] {
   return () => ({ setupContention: how });
+}
+
+/** The entries of a list one by one: the items between its State and its separators. */
+function entriesOf(items: readonly TlvItem[]): TlvItem[][] {
+  const entries: TlvItem[][] = [[]];
+  for (const item of items.slice(1))
+    if (item.type === TlvType.Separator) entries.push([]);
+    else entries.at(-1)!.push(item);
+  return entries;
+}
+
+function isStored(id: Bytes, pairings: readonly Pairing[]): boolean {
+  return pairings.some((pairing) => equal(pairing.id, id));
 }
 
 /** Accessories that differ from the reference where the sources allow it. */
@@ -139,6 +158,88 @@ export const variants: readonly Fault[] = [
       const length: [string, string][] = body === undefined ? [] : [['Content-Length', String(body.length)]];
       const lower = [...headers, ...length].map(([name, value]) => [name.toLowerCase(), value] as const);
       return ok.write({ startLine, headers: lower, body });
+    },
+  })),
+  benign('sorted-list', 'the list comes in the order of the identifiers (PAIRINGS-02)', (ok) => ({
+    beforeSending(reply) {
+      const items = ok.beforeSending(reply);
+      const [state] = items;
+      if (reply.step !== 'pairings-list' || state === undefined || fails(reply)) return items;
+      const name = (entry: readonly TlvItem[]): string =>
+        text(entry.find(({ type }) => type === TlvType.Identifier)!.value);
+      const sorted = entriesOf(items).sort((a, b) => (name(a) < name(b) ? -1 : 1));
+      return [state, ...sorted.flatMap((entry, i) => (i === 0 ? entry : [separator(), ...entry]))];
+    },
+  })),
+  benign(
+    'removed-sessions-end-with-their-next-request',
+    'the session of a removed controller stays open until it asks for something (PAIRINGS-13)',
+    (ok) => ({
+      endsSession: () => false,
+      admits: (request) => (request.departed ? 'close' : ok.admits(request)),
+    }),
+  ),
+  benign(
+    'removed-sessions-are-unauthorised',
+    'the session of a removed controller stays open, and gets HTTP 470 (PAIRINGS-13)',
+    () => ({
+      endsSession: () => false,
+      servesAs: ({ verified, pairings }) =>
+        verified !== undefined && isStored(verified.id, pairings) ? verified : undefined,
+    }),
+  ),
+  benign('unauthorised-401', 'what needs a verified session gets HTTP 401 without one (HTTP-05)', () => ({
+    unauthorisedStatus: 401,
+  })),
+  benign('unauthorised-400', 'what needs a verified session gets HTTP 400 without one (HTTP-05)', () => ({
+    unauthorisedStatus: 400,
+  })),
+  benign('room-for-everybody', 'there is no end to the table of pairings (PAIRINGS-09)', (ok) => ({
+    refusesAdd: (request) => (request.existing === undefined ? undefined : ok.refusesAdd(request)),
+  })),
+  benign(
+    'new-rights-new-session',
+    'whoever gets other permissions has to verify again (PAIRINGS-05, PAIRINGS-22)',
+    (ok) => ({
+      endsSession(session) {
+        const { requester, pairings } = session;
+        const now = pairings.find(({ id }) => equal(id, requester.id));
+        return (
+          ok.endsSession(session) ||
+          (now !== undefined &&
+            requester.permissions !== undefined &&
+            now.permissions !== requester.permissions)
+        );
+      },
+    }),
+  ),
+  benign('uuids-only', 'Add takes identifiers of 36 bytes and no others (erratum E19)', (ok) => ({
+    additionFrom(message) {
+      const wanted = ok.additionFrom(message);
+      return wanted?.id.length === 36 ? wanted : undefined;
+    },
+  })),
+  benign(
+    'odd-permissions-stored',
+    'Permissions are kept as they come, and bit 0 decides (PAIRINGS-08)',
+    () => ({
+      additionFrom(message) {
+        const id = single(message, TlvType.Identifier, 1, MAX_IDENTIFIER);
+        const ltpk = single(message, TlvType.PublicKey, Length.ltpk);
+        const permissions = single(message, TlvType.Permissions, 1)?.[0];
+        if (id === undefined || ltpk === undefined || permissions === undefined) return undefined;
+        return { id, ltpk, permissions };
+      },
+    }),
+  ),
+  benign('last-admin-stays', 'the last admin is refused to become a plain user (PAIRINGS-21)', (ok) => ({
+    refusesAdd(request) {
+      const { pairings, existing, wanted } = request;
+      const admins = pairings.filter(({ permissions }) => (permissions & Permission.Admin) !== 0);
+      const last = admins.length === 1 && admins[0] === existing;
+      return last && (wanted.permissions & Permission.Admin) === 0
+        ? TlvError.Unknown
+        : ok.refusesAdd(request);
     },
   })),
   benign('large-frames-accepted', 'frames of up to 65 535 bytes are opened (SESS-10)', () => ({
