@@ -27,7 +27,7 @@ export function judgedWait(check: Pick<Check, 'spec'>, bench: Bench): number {
   const accepted: readonly Matcher[] = [...(check.spec.allow ?? []), ...(check.spec.tolerate ?? [])];
   if (accepted.some(({ event }) => event === 'silence')) return patience.silence;
   if (accepted.length > 0 && accepted.every(({ event }) => event === 'close')) return patience.close;
-  return patience.answer;
+  return bench.answerWait;
 }
 
 /** The flow steps a pairing state stands on. */

@@ -21,6 +21,8 @@ export interface Budget {
   readonly attempts: number;
   /** Exchanges: M2s, M4s and Pair Verifies. A microcontroller needs seconds for the first two, and some count every M3. */
   readonly exchanges: { readonly m2: number; readonly m4: number; readonly verifies: number };
+  /** M2s that one check may take; what is rare comes once in 256 of them. */
+  readonly m2OfOne?: number;
   /** Seconds that may go by in waiting; they cost nothing in virtual time. */
   readonly seconds: number;
 }
@@ -33,8 +35,11 @@ export function exchangesFor(attempts: number): Budget['exchanges'] {
 /** An accessory that comes to M2 and to M4 within so many milliseconds is asked whatever its attempts allow. */
 export const QUICK = 500;
 
-/** The exchanges of an accessory that is quick: the whole suite is over in minutes. */
-export const unlimitedExchanges: Budget['exchanges'] = { m2: Infinity, m4: Infinity, verifies: Infinity };
+/** What an accessory that is quick is asked: the whole suite is over in minutes, but for the check that takes 256 M2s. */
+export const quickExchanges: Pick<Budget, 'exchanges' | 'm2OfOne'> = {
+  exchanges: { m2: Infinity, m4: Infinity, verifies: Infinity },
+  m2OfOne: 100,
+};
 
 /** The waiting that goes with a number of failed attempts: with the usual 30, half a minute. */
 export function secondsFor(attempts: number): number {
@@ -178,6 +183,13 @@ export function makePlan(
     }
     // With a reset hook a full ledger is emptied on the way, and the whole suite is wanted.
     if (can.reset) continue;
+    if (m2 > (budget.m2OfOne ?? Infinity) && property === undefined) {
+      leftOut.set(check.id, {
+        reason: 'not-bought',
+        message: `it takes ${m2} M2s: --reset CMD would buy it`,
+      });
+      continue;
+    }
     const price = { attempts: 0, m2: 0, m4: 0, verifies: 0, seconds: 0, ...costsOf(check.spec, can) };
     price.verifies += signsOfLife(check.spec);
     // The plain flow is bought whatever it leaves.

@@ -11,8 +11,8 @@ import {
   QUICK,
   exchangesFor,
   makePlan,
+  quickExchanges,
   secondsFor,
-  unlimitedExchanges,
 } from './plan.js';
 import type { CheckResult, Price, RunReport } from './result.js';
 import { exitOf } from './status.js';
@@ -47,6 +47,13 @@ function familyOf(id: string): string {
   return variant === undefined ? requirement : `${requirement}/${variant.split('-')[0]}`;
 }
 
+/** Failures by silence after which an answer is no longer given the whole time. */
+const ENOUGH_SILENCES = 2;
+
+function wasSilent({ status, message }: CheckResult): boolean {
+  return status === 'fail' && message.includes('silence: no answer');
+}
+
 /** A run: plan, execution in order, report. */
 export class Run {
   readonly plan: readonly PlanEntry[];
@@ -67,7 +74,8 @@ export class Run {
   private down: string | undefined;
   /** Set when the plain flow no longer worked at the end. */
   private closing: CheckResult | undefined;
-  /** Failures by silence, by family. */
+  /** Failures by silence, all of them and by family. */
+  private unanswered = 0;
   private readonly silences = new Map<string, readonly CheckResult[]>();
   private foundAs: Bench['state'] = 'unknown';
   /** The pairing `hapspec pair` made, to be made again at the end. */
@@ -96,7 +104,7 @@ export class Run {
     const { entries, estimate } = makePlan(suite, selected, can, budget);
     this.plan = entries;
     this.estimate = estimate;
-    this.quickPlan = makePlan(suite, selected, can, { ...budget, exchanges: unlimitedExchanges });
+    this.quickPlan = makePlan(suite, selected, can, { ...budget, ...quickExchanges });
     this.watches = selected
       .filter((entry): entry is Watch => entry.kind === 'watch')
       .map((watch) => new WatchState(watch));
@@ -201,8 +209,10 @@ export class Run {
     if (result.died) result = await this.afterDeath(check, result);
     // What is known to fail is not worth another look.
     else if (this.excused(result).status === 'fail') result = await this.confirm(check, result);
-    if (result.status === 'fail' && result.message.includes('silence: no answer'))
+    if (wasSilent(result)) {
       this.silences.set(family, [...silent, result]);
+      if (++this.unanswered >= ENOUGH_SILENCES) this.options.bench.impatient = true;
+    }
     return result;
   }
 
@@ -248,7 +258,11 @@ export class Run {
     while (runs.length < 3 && fails() < 2 && contradictions() < 2 && !this.over) {
       if (cost > 0 && bench.attemptsSpent + cost > this.limit) break;
       bench.broken.delete(check.id);
+      // The whole time has gone by in silence once: whether it does again shows sooner.
+      const { impatient } = bench;
+      bench.impatient ||= wasSilent(first);
       const again = await runCheck(check, bench, this.environment);
+      bench.impatient = impatient;
       if (again.died) return this.afterDeath(check, first);
       runs.push(again);
     }

@@ -134,6 +134,12 @@ const SOMEBODY_ELSE = 45_000;
 /** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
 const BUSY_PATIENCE = 5_000;
 
+/**
+ * What an impatient bench gives an answer: four times what the slowest of the run took, and two seconds at the least (ms).
+ * A board whose M4 takes three seconds gets the whole time.
+ */
+const [LEAST_WAIT, TIMES_THE_SLOWEST] = [2_000, 4];
+
 /** Secrets kept in mind: some exchanges back, so that looking for all of them in every byte stays cheap. */
 const SECRETS = 24;
 
@@ -178,6 +184,10 @@ export class Bench {
   tainted = false;
   /** Told how far a check that takes minutes has come. */
   onProgress: ((done: number, most: number, what: string) => void) | undefined;
+  /** An answer that is due has been waited for in vain often enough: the whole time is not spent on each that follows. */
+  impatient = false;
+  /** The longest time (ms) any answer took. */
+  private slowest = 0;
   /** The shortest time (ms) in which the accessory came to an M2, and to an M4. */
   private readonly quickest = { m2: Infinity, m4: Infinity };
   /** Set by the runner: gets every message for the watches. */
@@ -245,6 +255,7 @@ export class Bench {
       this.trace,
       {
         reply: (reply, asked) => {
+          this.slowest = Math.max(this.slowest, reply.elapsed);
           if (reply.tlv !== undefined) this.emit('pairing-reply', reply);
           if (reply.tlv?.error !== undefined && asked !== undefined)
             this.emit('error-reply', { reply, asked });
@@ -350,6 +361,13 @@ export class Bench {
     this.spent.m4++;
     if (succeeded) this.quickest.m4 = Math.min(this.quickest.m4, outcome.elapsed);
     else this.spendAttempt();
+  }
+
+  /** How long an answer that is judged may take (ms). */
+  get answerWait(): number {
+    const { answer } = this.options.patience;
+    if (!this.impatient || this.clock.virtual) return answer;
+    return Math.min(answer, Math.max(LEAST_WAIT, TIMES_THE_SLOWEST * this.slowest));
   }
 
   /** True when M2, and M4 where one was seen, took no longer than this (ms): false while no M2 has been seen. */
