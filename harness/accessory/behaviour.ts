@@ -875,7 +875,8 @@ export const healthy: Behaviour = {
     return busy ? TlvError.Busy : undefined;
   },
   setupMethods: [Method.PairSetup],
-  setupPatience: 30_000,
+  // What a controller gives one exchange; other accessories wait for half a minute (PS-STATE-11).
+  setupPatience: 10_000,
   setupContention: 'busy',
   freesSetupOnClose: () => true,
   endsSetupWithM6: true,

@@ -839,10 +839,10 @@ export class Session {
   }
 
   /** Raw bytes in one segment, then the outcome, judged. `line` says in words what they are. */
-  sendRaw(bytes: Bytes, line: string): Promise<Outcome> {
+  sendRaw(bytes: Bytes, line: string, wait = this.controller.judgedWait): Promise<Outcome> {
     this.link.said(line);
     this.link.send(bytes);
-    return this.link.outcome(this.controller.judgedWait);
+    return this.link.outcome(wait);
   }
 }
 
