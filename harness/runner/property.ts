@@ -260,7 +260,7 @@ class Hunter<T> {
     };
     let start = mark;
     try {
-      if (this.virtual && bench.attemptsSpent >= GUESSES_IN_MEMORY) await this.anew();
+      if (this.restorable && bench.attemptsSpent >= GUESSES_IN_MEMORY) await this.anew();
       if (this.virtual && spec.from === 'paired' && bench.state === 'unpaired') await fresh('pairing').pair();
       else await bench.ensure(spec.from, spec.keyless);
       await bench.closeLinks();
@@ -303,7 +303,12 @@ class Hunter<T> {
     const { bench } = this.context;
     bench.misbehaved = true;
     if (bench.state !== 'foreign') bench.state = 'unknown';
-    if (this.virtual) await this.anew();
+    if (this.restorable) await this.anew();
+  }
+
+  /** In memory, and with a hook that does it. */
+  private get restorable(): boolean {
+    return this.virtual && this.context.bench.options.hooks?.reset !== undefined;
   }
 
   /** In memory: the factory state, at no cost. */

@@ -252,7 +252,8 @@ export class Run {
     const cost = check.spec.costs?.attempts ?? 0;
     const runs = [first];
     const fails = (): number => runs.filter(({ status }) => status === 'fail').length;
-    const undecided = ({ reason }: CheckResult): boolean => reason === 'setup' || reason === 'dependency';
+    const undecided = ({ reason }: CheckResult): boolean =>
+      reason === 'setup' || reason === 'dependency' || reason === 'blocked';
     const contradictions = (): number =>
       runs.filter((result) => result.status !== 'fail' && !undecided(result)).length;
     while (runs.length < 3 && fails() < 2 && contradictions() < 2 && !this.over) {

@@ -10,6 +10,8 @@ import {
   type TlvItem,
   TlvType,
   equal,
+  fromHex,
+  hex,
   listPairings,
   removePairing,
   setupM1,
@@ -579,24 +581,10 @@ export class Bench {
     }
   }
 
-  /**
-   * Removes every controller but our own: what a failed check left would make the next ones fail, and users without
-   * an admin can be removed by nobody.
-   */
+  /** Removes whom checks have added and left: they would make the next ones fail. */
   private async tidy(): Promise<void> {
-    const own = this.admin;
     try {
-      // An accessory may end the session with each Remove.
-      for (let sessions = 0; own !== undefined && sessions < MOST_GUESTS; sessions++) {
-        const session = await this.controller('tidying up').session({ housekeeping: true });
-        const list = await session.sendPairings(listPairings());
-        const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
-        const others = entries.filter(({ id }) => !equal(id, own.id));
-        for (const { id } of others) if (await session.link.stillOpen(0)) await session.sendRemove(id);
-        const whole = await session.link.stillOpen(0);
-        await this.closeLinks();
-        if (others.length === 0 || whole) break;
-      }
+      if (this.admin !== undefined) await this.removeOthers(this.admin);
     } catch (error) {
       if (!(error instanceof StepFailed)) throw error;
       this.state = 'unknown';
@@ -604,6 +592,35 @@ export class Bench {
     this.guests.clear();
     await this.closeLinks();
     if (this.state === 'unknown') await this.settle();
+  }
+
+  /**
+   * Removes the controllers `own` finds beside itself. It has to be done before `own` leaves: users without an admin,
+   * and an admin whose key nobody holds, can be removed by nobody any more. A receiver pairs with several, and only
+   * those of this harness go. @throws StepFailed when `own` does not get in
+   */
+  private async removeOthers(own: Identity): Promise<void> {
+    const { servesPaired } = this.profile;
+    const isOurs = (id: Bytes): boolean =>
+      this.guests.has(hex(id)) || this.sentIdentities.some((identity) => equal(identity.id, id));
+    // A list that cannot be read may be so because of somebody on it.
+    let named = [...this.guests].map(fromHex);
+    // An accessory may end the session with each Remove.
+    for (let sessions = 0; sessions < MOST_GUESTS; sessions++) {
+      const session = await this.controller('tidying up').session({ as: own, housekeeping: true });
+      const list = await session.sendPairings(listPairings());
+      const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
+      // By its key: an accessory may list an identifier otherwise than it came.
+      const others = entries.flatMap(({ id, ltpk }) =>
+        equal(ltpk, own.ltpk) || equal(id, own.id) || (servesPaired && !isOurs(id)) ? [] : [id],
+      );
+      const leaving = entries.length > 0 ? others : named;
+      if (entries.length === 0) named = [];
+      for (const id of leaving) if (await session.link.stillOpen(0)) await session.sendRemove(id);
+      const whole = await session.link.stillOpen(0);
+      await this.closeLinks();
+      if (leaving.length === 0 || (whole && entries.length > 0)) return;
+    }
   }
 
   /** The identity is known to be in the accessory no more, or never to have been. */
@@ -615,7 +632,12 @@ export class Bench {
 
   /** Tries every identity that ever left in this run; true when one of them got in and removed itself. */
   private async recover(): Promise<boolean> {
-    for (const identity of [...this.sentIdentities].reverse()) {
+    // The admin of the run before everybody it has let in: it can remove them all.
+    const { admin } = this;
+    const others = [...this.sentIdentities].reverse().filter((identity) => identity !== admin);
+    for (const identity of admin !== undefined && this.sentIdentities.includes(admin)
+      ? [admin, ...others]
+      : others) {
       try {
         let removed = await this.removeSelf(identity);
         if (removed === undefined) {
@@ -643,6 +665,8 @@ export class Bench {
    * @returns whether the accessory said so; undefined when it ended the connection instead of answering.
    */
   private async removeSelf(identity: Identity): Promise<boolean | undefined> {
+    if (this.guests.size > 0 || this.state !== 'ours') await this.removeOthers(identity);
+    this.guests.clear();
     const controller = this.controller(`housekeeping ${text(identity.id)}`);
     const session = await controller.session({ as: identity, housekeeping: true });
     const outcome = await session.sendPairings(removePairing(identity.id));

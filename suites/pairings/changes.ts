@@ -14,6 +14,7 @@ import {
   anyRefusal,
   badRequest,
   chapter,
+  describeOutcome,
   drop,
   hex,
   insert,
@@ -53,18 +54,25 @@ function line({ id, ltpk }: Pick<Identity, 'id' | 'ltpk'>, permissions: number):
   return `${text(id)} ${hex(ltpk)} ${permissions}`;
 }
 
-/** Adds controllers until `count` are there or one is refused; returns those added and the refusal. */
+/** A controller that was added, and its permissions. */
+type Added = Identity & { readonly permissions: number };
+
+/**
+ * Adds controllers until `count` are there or one is refused; returns those added and the refusal. Every other one is an
+ * admin: an accessory that forgets its first controller for them must leave somebody who can clear the table.
+ */
 async function fill(
   controller: Controller,
   session: Session,
   count: number,
-): Promise<{ users: readonly Identity[]; refusal: Outcome | undefined }> {
-  const users: Identity[] = [];
+): Promise<{ users: readonly Added[]; refusal: Outcome | undefined }> {
+  const users: Added[] = [];
   while (users.length < count) {
     const user = controller.newIdentity();
-    const outcome = await session.sendAdd(user, Permission.User);
+    const permissions = users.length % 2 === 0 ? Permission.Admin : Permission.User;
+    const outcome = await session.sendAdd(user, permissions);
     if (!added.matches(outcome)) return { users, refusal: outcome };
-    users.push(user);
+    users.push({ ...user, permissions });
   }
   return { users, refusal: undefined };
 }
@@ -164,7 +172,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
         expect(
           entries.map(({ id, ltpk, permissions }) => line({ id, ltpk }, permissions)).sort(),
         ).to.deep.equal(
-          [line(bench.admin!, Permission.Admin), ...users.map((user) => line(user, Permission.User))].sort(),
+          [line(bench.admin!, Permission.Admin), ...users.map((user) => line(user, user.permissions))].sort(),
         );
         // A table that ends before sixteen is PAIRINGS-09's question.
         if (refusal === undefined && users.length > 0) {
@@ -306,7 +314,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
         tolerate: [anyRefusal()],
         forbid: either ? [silence()] : [added, silence()],
       },
-      async ({ controller, expect, observe }) => {
+      async ({ controller, expect, observe, violate }) => {
         const session = await controller.session();
         const before = await lines(session);
         const user = controller.newIdentity();
@@ -318,7 +326,10 @@ export default chapter('pairings.changes', ({ check, watch }) => [
         const taken = added.matches(outcome);
         if (either) observe(name, taken ? 'taken' : 'refused');
         const open = await session.link.stillOpen(50);
-        const after = await lines(open ? session : await controller.session());
+        const other = open ? session : await controller.session();
+        const list = await other.sendPairings(listPairings(), controller.stepWait);
+        if (!listed.matches(list)) violate(`List behind it gets ${describeOutcome(list)}`);
+        const after = await lines(other);
         // What is taken has to be there as it came, and nothing beside it.
         const fresh = after.filter((entry) => !before.includes(entry));
         expect(
@@ -367,6 +378,9 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       observe('pairings at most', refusal === undefined ? `more than ${MOST}` : String(users.length + 1));
       if (users.length + 1 < LEAST) violate(`only ${users.length + 1} pairings fit, ${LEAST} have to`);
       if (refusal !== undefined) expect(refusal, 'Add to a full table').to.be.allowed();
+      const list = await session.sendPairings(listPairings());
+      if (!listed.matches(list))
+        violate(`with ${users.length + 1} pairings List of the first one gets ${describeOutcome(list)}`);
       expect((await lines(session)).length, 'entries').to.equal(users.length + 1);
       await empty(session, users);
     },
@@ -382,7 +396,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       if (first === undefined || second === undefined)
         throw new StepFailed('PAIRINGS-09', 'the table takes no further controllers');
       expect(
-        await session.sendAdd(first, Permission.Admin),
+        await session.sendAdd(first, Permission.User),
         'update of an entry of a full table',
       ).to.be.allowed();
       expect(await session.sendRemove(second.id), 'Remove').to.be.allowed({ allow: [removed] });
@@ -393,7 +407,12 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       ).to.be.allowed();
       const rest = users.slice(2);
       expect(await lines(session), 'the list').to.deep.equal(
-        [line(bench.admin!, 1), line(first, 1), line(fresh, 0), ...rest.map((user) => line(user, 0))].sort(),
+        [
+          line(bench.admin!, 1),
+          line(first, 0),
+          line(fresh, 0),
+          ...rest.map((user) => line(user, user.permissions)),
+        ].sort(),
       );
       await (await controller.pairVerify({ as: fresh })).m3();
       await empty(session, [first, fresh, ...rest]);

@@ -339,9 +339,16 @@ export default chapter('session.traffic', ({ check, watch }) => [
       const session = await controller.session();
       for (let round = 0; round < 4; round++) {
         const bytes = session.padded(600 + random.below(900));
-        const frames = concat(...session.sealParts(cut(bytes, randomSizes(random, bytes.length))));
-        // Segments that end anywhere: behind a frame, inside one, inside its length bytes, but not one byte alone.
-        const segments = cut(frames, randomSizes(random, frames.length));
+        const frames = session.sealParts(cut(bytes, randomSizes(random, bytes.length)));
+        // Segments that end behind a frame or inside one, but not between its length bytes (SESS-15).
+        const starts = frames.map((_, i) => concat(...frames.slice(0, i)).length);
+        let sizes: number[];
+        let ends: number[];
+        do {
+          sizes = randomSizes(random, concat(...frames).length);
+          ends = sizes.map((_, i) => sizes.slice(0, i + 1).reduce((sum, size) => sum + size, 0));
+        } while (ends.some((end) => starts.includes(end - 1)));
+        const segments = cut(concat(...frames), sizes);
         const line = `GET /accessories of ${bytes.length} bytes in segments of ${segments.map(({ length }) => length).join(', ')}`;
         expect(await session.sendSegments(segments, 5, line), `round ${round + 1}`).to.be.allowed();
       }

@@ -3,6 +3,8 @@ import { Accessory, embed, findFault, healthy, twin } from '../../harness/access
 import { type Identity, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import { Bench, type Hooks, HookFailed, type Memory } from '../../harness/target/index.js';
 import { VirtualClock, defaultPatience } from '../../harness/wire/index.js';
+import { suite } from '../../suites/index.js';
+import { execute, newRun } from '../runner/bench.js';
 
 const code = parseSetupCode('031-45-154');
 
@@ -51,6 +53,28 @@ describe('target: no key is forgotten while it may open the accessory', () => {
     expect(accessory.pairings).to.have.length(1);
     expect(kept).to.have.length(1);
   });
+
+  // Without a reset hook all that is in the accessory has to go by Remove, and the last admin has to be the last to go.
+  for (const [fault, checks] of [
+    ['known-identifier-taken-over', /^PAIRINGS-06/],
+    ['keys-compared-as-text', /^PAIRINGS-06/],
+    ['users-are-admins', /^PAIRINGS-(04|05|08|15|22)/],
+    ['any-permission-is-admin', /^PAIRINGS-08/],
+    ['full-table-forgets-the-first', /^PAIRINGS-(02|09|10)/],
+    ['last-eight-controllers-verify', /^(PV-M4-02|PAIRINGS-(02|09|10))/],
+    ['lowercases-identifiers', /^PS-M5-(02|10)/],
+    ['accepts-replayed-frame', /^SESS-12/],
+    ['short-identifier-padded', /^PAIRINGS-07/],
+  ] as const)
+    it(`and nobody is left in an accessory that is wrong: ${fault}`, async () => {
+      const { bench, accessory, kept } = scene(fault);
+      const selected = suite.filter(({ id, kind }) => kind === 'check' && checks.test(id));
+      const run = newRun({ bench, selected });
+      const { results, aftermath } = await execute(run);
+      expect(results.filter(({ status }) => status === 'fail')).to.not.have.length(0);
+      expect(aftermath.clean, aftermath.message).to.equal(true);
+      expect([accessory.pairings.length, kept.length]).to.deep.equal([0, 0]);
+    });
 
   it('and it is forgotten once the accessory is free', async () => {
     const { bench, accessory, kept } = scene();

@@ -358,6 +358,17 @@ const additions: readonly Fault[] = [
     }),
   ),
   fault(
+    'full-table-forgets-the-first',
+    {
+      breaks: ['PAIRINGS-09'],
+      story: 'the table is a ring of sixteen: the seventeenth controller takes the place of the first',
+    },
+    (ok) => ({
+      lookUp: (id, known) => ok.lookUp(id, { ...known, pairings: known.pairings.slice(-16) }),
+      refusesAdd: (request) => (request.existing === undefined ? undefined : ok.refusesAdd(request)),
+    }),
+  ),
+  fault(
     'full-table-unanswered',
     { breaks: ['PAIRINGS-09'], story: 'the error of the store is logged, and nobody is told' },
     (ok) => ({
