@@ -18,7 +18,7 @@ import {
   text,
 } from '../protocol/index.js';
 import type { X509Certificate } from 'node:crypto';
-import { readPairings } from '../controller/index.js';
+import { type PairingsList, readPairings } from '../controller/index.js';
 import { type Clock, type Dialer, type Patience, Trace, Unreachable } from '../wire/index.js';
 import { Controller } from './controller.js';
 import type { Announcements } from './discovery.js';
@@ -172,6 +172,8 @@ export class Bench {
   answeredAfresh = false;
   /** Identifiers (hex) of the controllers added and not removed again. */
   readonly guests = new Set<string>();
+  /** Whom a receiver was paired with when its list was read first, by identifier (hex). */
+  residents: ReadonlySet<string> | undefined;
   /** The list of pairings could not be read where it could before: only pairing anew makes sure of it. */
   listDoubtful = false;
   /** The names by which the keys of a transient Pair Setup go here, once one has come about. */
@@ -581,6 +583,18 @@ export class Bench {
     }
   }
 
+  private isOurs(id: Bytes): boolean {
+    return this.guests.has(hex(id)) || this.sentIdentities.some((identity) => equal(identity.id, id));
+  }
+
+  /** A list without the controllers that were there before the run: a receiver pairs with several. */
+  withoutResidents(list: PairingsList): PairingsList {
+    if (!this.profile.servesPaired) return list;
+    this.residents ??= new Set(list.entries.filter(({ id }) => !this.isOurs(id)).map(({ id }) => hex(id)));
+    const { residents } = this;
+    return { ...list, entries: list.entries.filter(({ id }) => !residents.has(hex(id))) };
+  }
+
   /** Removes whom checks have added and left: they would make the next ones fail. */
   private async tidy(): Promise<void> {
     try {
@@ -601,8 +615,6 @@ export class Bench {
    */
   private async removeOthers(own: Identity): Promise<void> {
     const { servesPaired } = this.profile;
-    const isOurs = (id: Bytes): boolean =>
-      this.guests.has(hex(id)) || this.sentIdentities.some((identity) => equal(identity.id, id));
     // A list that cannot be read may be so because of somebody on it.
     let named = [...this.guests].map(fromHex);
     // An accessory may end the session with each Remove.
@@ -612,7 +624,7 @@ export class Bench {
       const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
       // By its key: an accessory may list an identifier otherwise than it came.
       const others = entries.flatMap(({ id, ltpk }) =>
-        equal(ltpk, own.ltpk) || equal(id, own.id) || (servesPaired && !isOurs(id)) ? [] : [id],
+        equal(ltpk, own.ltpk) || equal(id, own.id) || (servesPaired && !this.isOurs(id)) ? [] : [id],
       );
       const leaving = entries.length > 0 ? others : named;
       if (entries.length === 0) named = [];

@@ -760,7 +760,13 @@ export class Session {
   async list(): Promise<PairingsList> {
     this.controller.relyOn('PAIRINGS-01');
     const outcome = await this.sendPairings(listPairings(), this.controller.stepWait);
-    return readPairings(this.controller.must('pairings-list', 'PAIRINGS-01', outcome).tlv);
+    return this.pairingsIn(this.controller.must('pairings-list', 'PAIRINGS-01', outcome));
+  }
+
+  /** The list in an answer, without whom a receiver was paired with before; empty when there is none in it. */
+  pairingsIn(outcome: Outcome): PairingsList {
+    const list = readPairings(outcome.kind === 'reply' ? outcome.tlv : undefined);
+    return this.controller.bench.withoutResidents(list);
   }
 
   /** Adds a controller, with another LTPK than its own when asked, judged; remembered before it leaves. */

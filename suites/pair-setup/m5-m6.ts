@@ -24,7 +24,6 @@ import {
   insert,
   lengthBytes,
   listPairings,
-  readPairings,
   reject,
   reorder,
   replace,
@@ -120,9 +119,10 @@ const usual = ['not-a-uuid', '1-byte', '35-bytes', '37-bytes', '64-bytes', '00-a
 async function isKnown(controller: Controller, as: Identity): Promise<boolean> {
   const verify = await controller.pairVerify({ as });
   if (!success('verify-m4').matches(await verify.sendM3())) return false;
-  const list = await verify.secure().sendPairings(listPairings());
-  if (list.kind !== 'reply' || !success('pairings-list').matches(list)) return false;
-  const { entries } = readPairings(list.tlv);
+  const session = verify.secure();
+  const list = await session.sendPairings(listPairings());
+  if (!success('pairings-list').matches(list)) return false;
+  const { entries } = session.pairingsIn(list);
   return entries.length === 1 && equal(entries[0]!.id, as.id);
 }
 
@@ -181,7 +181,7 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       const session = await controller.session();
       const list = await session.sendPairings(listPairings());
       expect(list).to.be.allowed();
-      const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
+      const { entries } = session.pairingsIn(list);
       expect(entries.length, 'pairings after M6').to.equal(1);
       expect(text(entries[0]!.id), 'Identifier in the list').to.equal(text(identity.id));
       expect(hex(entries[0]!.ltpk), 'LTPK in the list').to.equal(hex(identity.ltpk));
@@ -336,9 +336,10 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
     },
     async ({ controller, bench, expect, violate }) => {
       const { id } = bench.admin!;
-      const list = await (await controller.session()).sendPairings(listPairings());
+      const session = await controller.session();
+      const list = await session.sendPairings(listPairings());
       expect(list).to.be.allowed();
-      const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
+      const { entries } = session.pairingsIn(list);
       if (!entries.some((entry) => equal(entry.id, id)))
         violate(`paired as ${text(id)}, listed as ${entries.map((entry) => text(entry.id)).join(', ')}`);
     },

@@ -14,7 +14,6 @@ import {
   flip,
   hex,
   listPairings,
-  readPairings,
   reject,
   setupM1,
   setupM3,
@@ -350,9 +349,10 @@ export default chapter('pair-setup.states', ({ check }) => [
       expect(winners.length, 'setups that succeed').to.equal(1);
       const outcome = outcomes[ready.indexOf(winners[0]!)]!;
       if (outcome.kind === 'reply') winners[0]!.readM6(outcome);
-      const list = await (await controller.session()).sendPairings(listPairings());
+      const session = await controller.session();
+      const list = await session.sendPairings(listPairings());
       expect(list).to.be.allowed();
-      const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
+      const { entries } = session.pairingsIn(list);
       expect(entries.length, 'pairings').to.equal(1);
     },
   ),

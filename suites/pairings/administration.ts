@@ -6,7 +6,6 @@ import {
   hex,
   listPairings,
   misplacedError,
-  readPairings,
   removePairing,
   serverError,
   success,
@@ -33,8 +32,7 @@ export default chapter('pairings.administration', ({ check }) => [
       const session = await controller.session();
       const outcome = await session.sendPairings(listPairings());
       expect(outcome).to.be.allowed();
-      if (outcome.kind !== 'reply') return;
-      const { entries, findings } = readPairings(outcome.tlv);
+      const { entries, findings } = session.pairingsIn(outcome);
       expect(findings.map(({ what }) => what)).to.deep.equal([]);
       expect(entries.length, 'entries').to.equal(1);
       expect(text(entries[0]!.id), 'Identifier').to.equal(text(session.identity.id));

@@ -31,7 +31,6 @@ import {
   listPairings,
   otherError,
   plaintextReply,
-  readPairings,
   sealedMessage,
   served,
   setupM3,
@@ -566,7 +565,7 @@ export class Flow {
   async list(model: Model, at: number): Promise<void> {
     const { session, who } = await this.inside(model, at, 'List');
     const outcome = await session.sendPairings(listPairings(), session.controller.stepWait);
-    if (this.administered(model, at, outcome, listed, who, 'List')) this.compare(model, outcome);
+    if (this.administered(model, at, outcome, listed, who, 'List')) this.compare(model, session, outcome);
     await this.settle(model, at, outcome);
   }
 
@@ -641,8 +640,8 @@ export class Flow {
   }
 
   /** The list has to be the members, as a set. */
-  private compare(model: Model, outcome: Outcome): void {
-    const { entries } = readPairings(outcome.kind === 'reply' ? outcome.tlv : undefined);
+  private compare(model: Model, session: Session, outcome: Outcome): void {
+    const { entries } = session.pairingsIn(outcome);
     const line = (id: Bytes, ltpk: Bytes, permissions: number): string =>
       `${text(id)} ${hex(ltpk).slice(0, 8)} ${permissions}`;
     const told = entries.map(({ id, ltpk, permissions }) => line(id, ltpk, permissions)).sort();
@@ -677,7 +676,7 @@ export class Flow {
       const session = verify.secure();
       const list = await session.sendPairings(listPairings());
       this.judge(list, listed, 'yes', 'PAIRINGS-01', 'List at the end');
-      this.compare(model, list);
+      this.compare(model, session, list);
       const others = [...model.members.keys()].filter((who) => who !== admin);
       const out = leaves === 'paired' ? others : [...others, admin];
       for (const who of out) {

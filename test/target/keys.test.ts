@@ -1,7 +1,27 @@
 import { expect } from 'chai';
-import { Accessory, embed, findFault, healthy, twin } from '../../harness/accessory/index.js';
-import { type Identity, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
-import { Bench, type Hooks, HookFailed, type Memory } from '../../harness/target/index.js';
+import {
+  Accessory,
+  airplayDress,
+  embed,
+  findFault,
+  healthy,
+  healthyIn,
+  memoryStore,
+  twin,
+} from '../../harness/accessory/index.js';
+import {
+  AIRPLAY_CODE,
+  type Identity,
+  Permission,
+  accessoryIdentity,
+  airplayCode,
+  controllerIdentity,
+  hex,
+  memoiseArithmetic,
+  parseSetupCode,
+  seededRandom,
+} from '../../harness/protocol/index.js';
+import { Bench, type Hooks, HookFailed, type Memory, airplayProfile } from '../../harness/target/index.js';
 import { VirtualClock, defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { execute, newRun } from '../runner/bench.js';
@@ -28,7 +48,11 @@ function scene(fault?: string, hooks?: Hooks): { bench: Bench; accessory: Access
   return { bench: new Bench(options), accessory, kept };
 }
 
-describe('target: no key is forgotten while it may open the accessory', () => {
+describe('target: no key is forgotten while it may open the accessory', function () {
+  this.timeout(60_000);
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
+
   for (const state of ['ours', 'unknown'] as const)
     it(`when the accessory closes instead of removing the pairing (state ${state})`, async () => {
       const { bench, accessory, kept } = scene('session-keys-swapped');
@@ -75,6 +99,35 @@ describe('target: no key is forgotten while it may open the accessory', () => {
       expect(aftermath.clean, aftermath.message).to.equal(true);
       expect([accessory.pairings.length, kept.length]).to.deep.equal([0, 0]);
     });
+
+  it('and a receiver keeps whom it was paired with before the run, who is no part of its lists', async () => {
+    const random = seededRandom('residents');
+    const owner = controllerIdentity(random);
+    const { id, ltsk } = accessoryIdentity(random);
+    const pairings = [{ id: owner.id, ltpk: owner.ltpk, permissions: Permission.Admin }];
+    const receiver = new Accessory({
+      code: airplayCode(AIRPLAY_CODE),
+      random: random.fork('accessory'),
+      behaviour: healthyIn(airplayDress),
+      store: memoryStore({ id, ltsk, pairings, failedAttempts: 0 }),
+    });
+    const bench = new Bench({
+      dialer: embed(receiver, new VirtualClock()),
+      profile: airplayProfile(),
+      code: airplayCode(AIRPLAY_CODE),
+      random,
+      patience: defaultPatience,
+    });
+    const selected = suite.filter(({ id: check }) =>
+      /^(PAIRINGS-(0|1)|PAIRINGS-24|AIRPLAY-0[78])/.test(check),
+    );
+    const { results, aftermath } = await execute(newRun({ bench, selected }));
+    const red = results.filter(({ status }) => status === 'fail' || status === 'error' || status === 'warn');
+    expect(red.map(({ id: check, message }) => `${check}: ${message}`)).to.deep.equal([]);
+    expect(results.filter(({ status }) => status === 'pass').length).to.be.greaterThan(30);
+    expect(aftermath.clean, aftermath.message).to.equal(true);
+    expect(receiver.pairings.map((pairing) => hex(pairing.id))).to.deep.equal([hex(owner.id)]);
+  });
 
   it('and it is forgotten once the accessory is free', async () => {
     const { bench, accessory, kept } = scene();
