@@ -6,6 +6,7 @@ import {
   type Step,
   administrationSteps,
   newModel,
+  sessionSteps,
   setupSteps,
 } from './model.js';
 
@@ -56,6 +57,32 @@ export default chapter('properties.flows', () => [
       const left = { m2: 3, m4: 3, m6: 2, verifies: 4, guesses, restarts: restartsOf(trial) };
       const model = newModel({ left, mayUnpair: true });
       await run(new Flow(trial, identities), model, steps, 'unpaired');
+    },
+  ),
+
+  property(
+    'PV-STATE-05/flows',
+    {
+      from: 'paired',
+      needs: ['PV-M3-01', 'PAIRINGS-01'],
+      risky: true,
+      each: { verifies: 9 },
+    },
+    flows(sessionSteps),
+    async (trial, steps) => {
+      if (trial.searching) fc.pre([...steps].length >= LEAST);
+      const { bench } = trial;
+      const others = Array.from({ length: CONTROLLERS - 1 }, (_, who) =>
+        trial.fresh(`controller ${who}`).newIdentity(),
+      );
+      const left = { m2: 0, m4: 0, m6: 0, verifies: 7, guesses: 0, restarts: restartsOf(trial) };
+      const model = newModel({ left, mayUnpair: false, members: [[0, Permission.Admin]] });
+      const flow = new Flow(trial, [bench.admin!, ...others]);
+      await flow.v1(model, 0, 0);
+      await flow.v3(model, 0, 'right');
+      // A second controller, whom a step is about as often as the first.
+      await flow.add(model, 0, 1, Permission.User);
+      await run(flow, model, steps, 'paired');
     },
   ),
 

@@ -29,6 +29,10 @@ import {
   concat,
   hex,
   listPairings,
+  sealFrame,
+  sign,
+  signedInfo,
+  verifyM1,
   otherError,
   plaintextReply,
   sealedMessage,
@@ -47,6 +51,8 @@ export const CONTROLLERS = 3;
 
 /** Milliseconds after which a connection that was not used may have been given up by the accessory. */
 const PATIENT = 20_000;
+/** Milliseconds between the halves of a frame. */
+const PAUSE = 1_200;
 /** Long enough for a FIN behind a refusal. */
 const FIN_WAIT = 20;
 
@@ -146,6 +152,8 @@ export class Flow {
   /** A Pair Setup has begun. */
   private begun = false;
   private recorded: { m3?: Recorded; m5?: Recorded; v3?: Recorded } = {};
+  /** Ephemeral keys of Pair Verify M2 seen in this flow (hex). */
+  private readonly ephemerals = new Set<string>();
   /** Controllers whose M5 or Add was refused: none of them may be stored. */
   private readonly refused = new Set<number>();
 
@@ -431,12 +439,21 @@ export class Flow {
     slot.rude ||= !came;
     this.doubtSetup(slot);
     if (came) {
-      const fatal = verify.m2?.findings.find((finding) => finding.fatal);
-      if (fatal !== undefined) this.violate(fatal.requirement, fatal.what);
+      this.readV2(verify);
       Object.assign(slot, { v3: 'yes', verifier: who });
       Object.assign(this.wires[at]!, { verify, exchange: this.exchanges });
     } else slot.v3 = weaker(slot.v3);
     await this.settle(model, at, outcome);
+  }
+
+  /** What M2 of a Pair Verify has to be. */
+  private readV2({ m2 }: PairVerify): void {
+    const fatal = m2?.findings.find((finding) => finding.fatal);
+    if (fatal !== undefined) this.violate(fatal.requirement, fatal.what);
+    if (m2?.publicKey === undefined) return;
+    const key = hex(m2.publicKey);
+    if (this.ephemerals.has(key)) this.violate('PV-M2-02', `the key of M2 (${key}) was sent before`);
+    this.ephemerals.add(key);
   }
 
   async v3(model: Model, at: number, how: V3): Promise<void> {
@@ -499,8 +516,26 @@ export class Flow {
       zero,
       ...[zero, new Uint8Array(0), random.bytes(32)].map((s) => deriveKey('Pair-Verify-Encrypt', s)),
     ];
-    const sub = [tlv(TlvType.Identifier, this.identities[who]!.id), tlv(TlvType.Signature, random.bytes(64))];
+    const { id, ltsk } = this.identities[who]!;
+    // Signed as it would have to be if nothing but zero bytes had been exchanged: a key alone opens nothing else.
+    const signature = random.below(3) === 0 ? random.bytes(64) : sign(ltsk, signedInfo(zero, id, zero));
+    const sub = [tlv(TlvType.Identifier, id), tlv(TlvType.Signature, signature)];
     return sealedMessage(3, seal(keys[random.below(4)]!, labelNonce('PV-Msg03'), encodeTlv(sub)));
+  }
+
+  /** A sealed request whose frame comes in two halves, more than a second apart. */
+  async slowRequest(model: Model, at: number): Promise<void> {
+    const { bench, controller } = this.trial;
+    const { session } = await this.inside(model, at, 'GET in a frame of two halves');
+    const frame = concat(...session.seal({ method: 'GET', path: bench.profile.resource }));
+    session.link.send(frame.subarray(0, frame.length >> 1));
+    await bench.clock.sleep(PAUSE);
+    session.link.send(frame.subarray(frame.length >> 1));
+    const outcome = await session.link.outcome(controller.stepWait);
+    // To end a connection that is so slow is a lesser mistake (SESS-14).
+    if (outcome.kind !== 'close' && outcome.kind !== 'reset')
+      this.served(outcome, model.slots[at]!.session!.sure, 'GET in two halves');
+    await this.settle(model, at, outcome);
   }
 
   /** A request that only a session may make. */
@@ -537,18 +572,104 @@ export class Flow {
       this.violate('PAIRINGS-19', `${what} was served: ${describeOutcome(outcome)}`);
   }
 
-  /** A frame with one bit flipped; the connection is given up behind it. */
-  async badFrame(model: Model, at: number): Promise<void> {
-    const { bench } = this.trial;
-    const link = await this.begin(model, at, 'a frame with a bit flipped');
-    const session = this.wires[at]!.session!;
-    const frame = concat(...session.seal({ method: 'GET', path: bench.profile.resource }));
-    link.send(flipBit(frame, 8 * frame.length - 1));
-    const outcome = await link.outcome(bench.options.patience.close);
+  /** Bytes in a session that must not be answered; the connection is given up behind them. */
+  private async unanswered(
+    model: Model,
+    at: number,
+    what: string,
+    requirement: string,
+    bytes: (session: Session) => Bytes,
+  ): Promise<void> {
+    const { silence, close } = this.trial.bench.options.patience;
+    const link = await this.begin(model, at, what);
+    link.send(bytes(this.wires[at]!.session!));
+    // What looks like the length of a long frame may be waited for.
+    const outcome = await link.outcome(requirement === 'SESS-18' ? silence : close);
     if (anyReply().matches(outcome))
-      this.violate('SESS-11', `a frame with a bit flipped was answered: ${describeOutcome(outcome)}`);
+      this.violate(requirement, `${what} was answered: ${describeOutcome(outcome)}`);
     await link.close();
     Object.assign(model.slots[at]!, closedSlot());
+  }
+
+  /** A request as it is sealed in a session, without taking a counter of it. */
+  private frameOf({ link }: Session): Bytes {
+    const { keys, encoder } = link.session;
+    const plain = link.encode({ method: 'GET', path: this.trial.bench.profile.resource });
+    return sealFrame(keys.toAccessory, encoder.counter, plain);
+  }
+
+  /** A frame with one bit flipped. */
+  async badFrame(model: Model, at: number): Promise<void> {
+    await this.unanswered(model, at, 'a frame with a bit flipped', 'SESS-11', (session) => {
+      const frame = this.frameOf(session);
+      return flipBit(frame, 8 * frame.length - 1);
+    });
+  }
+
+  /** A frame that is right in another session, which goes on. */
+  async foreignFrame(model: Model, at: number, from: number): Promise<void> {
+    const frame = this.frameOf(this.wires[from]!.session!);
+    await this.unanswered(model, at, `a frame of the session on connection ${from}`, 'SESS-22', () => frame);
+  }
+
+  /** Plaintext in a session: a request, or a message of Pair Verify. */
+  async bare(
+    model: Model,
+    at: number,
+    what: 'a request' | 'Pair Verify M1' | 'Pair Verify M3',
+  ): Promise<void> {
+    const { bench, random } = this.trial;
+    const { paths, mediaType, resource } = bench.profile;
+    const m1 = encodeTlv(verifyM1(random.bytes(32)));
+    const body = what === 'Pair Verify M3' ? (this.recorded.v3?.bytes ?? m1) : m1;
+    await this.unanswered(model, at, `${what} in plaintext`, 'SESS-18', ({ link }) =>
+      what === 'a request'
+        ? link.encode({ method: 'GET', path: resource })
+        : link.encode({ method: 'POST', path: paths.verify, headers: [['Content-Type', mediaType]], body }),
+    );
+  }
+
+  /** A frame without a byte, counted or not; whether the accessory gets over it shows later. */
+  async emptyFrame(model: Model, at: number): Promise<void> {
+    const link = await this.begin(model, at, 'a frame without a byte');
+    const { keys, encoder } = link.session;
+    link.send(sealFrame(keys.toAccessory, encoder.counter++, new Uint8Array(0)));
+    const outcome = await link.outcome(FIN_WAIT);
+    if (plaintextReply().matches(outcome))
+      this.violate('SESS-20', `an empty frame: ${describeOutcome(outcome)}`);
+    await link.close();
+    Object.assign(model.slots[at]!, closedSlot());
+  }
+
+  /** Pair Verify inside a session: refused, or the keys change, or the connection ends; and all of it sealed. */
+  async verifyInside(model: Model, at: number, then: 'new keys' | 'old keys' | 'plaintext'): Promise<void> {
+    const slot = model.slots[at]!;
+    const { session: old, who } = await this.inside(model, at, `Pair Verify in the session, then ${then}`);
+    const { link } = old;
+    model.left.verifies--;
+    const verify = await this.fresh().verify({ link, as: this.identities[who]! });
+    const wait = verify.controller.stepWait;
+    const sealed = (outcome: Outcome, what: string): void => {
+      if (plaintextReply().matches(outcome))
+        this.violate('PV-STATE-06', `${what} inside a session: ${describeOutcome(outcome)}`);
+    };
+    const asked = await verify.sendM1(undefined, wait);
+    sealed(asked, 'M1');
+    let inside: Session | undefined;
+    if (v2.matches(asked)) {
+      this.readV2(verify);
+      const answer = await verify.sendM3({}, undefined, wait);
+      sealed(answer, 'M3');
+      const former = this.frameOf(old);
+      if (v4.matches(answer)) inside = verify.secure();
+      else slot.session!.sure = weaker(slot.session!.sure);
+      if (inside !== undefined && then === 'old keys')
+        return this.unanswered(model, at, 'a frame under the keys before', 'PV-STATE-06', () => former);
+      if (answer.kind !== 'reply') return this.settle(model, at, answer);
+    } else if (asked.kind !== 'reply') return this.settle(model, at, asked);
+    if (inside !== undefined) this.wires[at]!.session = inside;
+    if (then === 'plaintext') await this.bare(model, at, 'a request');
+    else await this.request(model, at);
   }
 
   /** A message that is none, on a plain connection. */
@@ -889,12 +1010,60 @@ const requests = slot.map(
     ),
 );
 
+const secured = (model: Readonly<Model>, at: number): boolean =>
+  slotOf(model, at).open && slotOf(model, at).session !== undefined;
+
 const badFrames = slot.map(
   (at) =>
     new Step(
       `#${at} bad frame`,
-      (model) => slotOf(model, at).open && slotOf(model, at).session !== undefined,
+      (model) => secured(model, at),
       (flow, model) => flow.badFrame(model, at),
+    ),
+);
+
+const foreignFrames = fc.tuple(slot, slot).map(
+  ([at, from]) =>
+    new Step(
+      `#${at} frame of #${from}`,
+      (model) => at !== from && secured(model, at) && secured(model, from),
+      (flow, model) => flow.foreignFrame(model, at, from),
+    ),
+);
+
+const bareMessages = fc.tuple(slot, fc.constantFrom('a request', 'Pair Verify M1', 'Pair Verify M3')).map(
+  ([at, what]) =>
+    new Step(
+      `#${at} ${what} in plaintext`,
+      (model) => secured(model, at),
+      (flow, model) => flow.bare(model, at, what),
+    ),
+);
+
+const emptyFrames = slot.map(
+  (at) =>
+    new Step(
+      `#${at} empty frame`,
+      (model) => secured(model, at),
+      (flow, model) => flow.emptyFrame(model, at),
+    ),
+);
+
+const slowRequests = slot.map(
+  (at) =>
+    new Step(
+      `#${at} request in two halves`,
+      (model) => inSession(model, at),
+      (flow, model) => flow.slowRequest(model, at),
+    ),
+);
+
+const verifiesInside = fc.tuple(slot, fc.constantFrom('new keys', 'old keys', 'plaintext')).map(
+  ([at, then]) =>
+    new Step(
+      `#${at} Pair Verify in the session, then ${then}`,
+      (model) => inSession(model, at) && model.left.verifies > 0,
+      (flow, model) => flow.verifyInside(model, at, then),
     ),
 );
 
@@ -911,7 +1080,7 @@ const lists = slot.map(
   (at) =>
     new Step(
       `#${at} List`,
-      (model) => slotOf(model, at).open && slotOf(model, at).session !== undefined,
+      (model) => secured(model, at),
       (flow, model) => flow.list(model, at),
     ),
 );
@@ -962,6 +1131,22 @@ export const setupSteps = weighted(
   [1, lists],
   [1, adds],
   [1, removes],
+  [1, restarts],
+);
+
+/** Flows through Pair Verify and frames, on an accessory that is paired. */
+export const sessionSteps = weighted(
+  [8, advance],
+  [2, leave],
+  [4, verifyM1s],
+  [4, verifyM3s],
+  [2, requests],
+  [1, slowRequests],
+  [1, badFrames],
+  [2, foreignFrames],
+  [1, bareMessages],
+  [1, emptyFrames],
+  [2, verifiesInside],
   [1, restarts],
 );
 
