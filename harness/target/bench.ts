@@ -136,11 +136,8 @@ const SOMEBODY_ELSE = 45_000;
 /** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
 const BUSY_PATIENCE = 5_000;
 
-/**
- * What an impatient bench gives an answer: four times what the slowest of the run took, and two seconds at the least (ms).
- * A board whose M4 takes three seconds gets the whole time.
- */
-const [LEAST_WAIT, TIMES_THE_SLOWEST] = [2_000, 4];
+/** What an impatient bench gives an answer: so many times what the slowest took. A board that needs three seconds gets all. */
+const TIMES_THE_SLOWEST = 4;
 
 /** Secrets kept in mind: some exchanges back, so that looking for all of them in every byte stays cheap. */
 const SECRETS = 24;
@@ -369,9 +366,9 @@ export class Bench {
 
   /** How long an answer that is judged may take (ms). */
   get answerWait(): number {
-    const { answer } = this.options.patience;
+    const { answer, silence } = this.options.patience;
     if (!this.impatient || this.clock.virtual) return answer;
-    return Math.min(answer, Math.max(LEAST_WAIT, TIMES_THE_SLOWEST * this.slowest));
+    return Math.min(answer, Math.max(silence, TIMES_THE_SLOWEST * this.slowest));
   }
 
   /** True when M2, and M4 where one was seen, took no longer than this (ms): false while no M2 has been seen. */
