@@ -653,8 +653,8 @@ export interface Behaviour {
   readonly behindM3: 'frames' | 'dropped' | 'answered-in-plaintext';
   /** Keys of the session that begins behind M4 (seed 002 §4). */
   sessionKeys(shared: Bytes): SessionKeys;
-  /** True to seal Pair Verify M4 with the keys it only announces. */
-  readonly sealsVerifyM4: boolean;
+  /** True to seal Pair Verify M4 with the keys it only announces; `inSession` when it is sealed anyhow. */
+  sealsVerifyM4(place: { inSession: boolean }): boolean;
 
   // Identities and signatures
 
@@ -942,7 +942,7 @@ export const healthy: Behaviour = {
   rekeyed: ({ fresh }) => fresh,
   behindM3: 'frames',
   sessionKeys: controlKeys,
-  sealsVerifyM4: false,
+  sealsVerifyM4: () => false,
 
   identifierAsStored: (id) => id,
   ownIdentifier: (_step, id) => id,

@@ -515,7 +515,10 @@ export class Accessory {
           : undefined;
     if (response !== undefined) {
       const { verified } = response;
-      const sealsM4 = response.step === 'setup-m4' ? behaviour.sealsTransientM4 : behaviour.sealsVerifyM4;
+      const sealsM4 =
+        response.step === 'setup-m4'
+          ? behaviour.sealsTransientM4
+          : behaviour.sealsVerifyM4({ inSession: framed });
       const early = verified !== undefined && sealsM4;
       if (early) this.secure(session, verified);
       this.send(session, response, sealed || early, out, request);

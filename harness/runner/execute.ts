@@ -67,6 +67,7 @@ export async function runCheck(
     const first = check.id === 'PS-M1-01' && bench.state === 'unknown' && bench.sentIdentities.length === 0;
     if (!first) await bench.ensure(check.spec.from, check.spec.keyless);
     bench.answeredAfresh = false;
+    bench.offered.clear();
     if (check.spec.destructive) bench.tainted = true;
     // The way to the starting state is not part of what the check did.
     mark = bench.trace.mark();
@@ -128,6 +129,8 @@ export async function runCheck(
     bench.misbehaved = true;
     if (bench.state !== 'foreign') bench.state = 'unknown';
   }
+  // What it left under whatever identifier would fail the next ones, and its own next run, which draws the same.
+  if (status === 'fail' || status === 'error') for (const id of bench.offered) bench.guests.add(id);
   // What flows build on is known to be broken from here; a variant says nothing about the plain step.
   if (status === 'fail' && check.id === check.requirement.id) bench.broken.set(check.id, seen);
   return {

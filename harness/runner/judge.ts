@@ -1,4 +1,4 @@
-import { expect as chaiExpect, use, util } from 'chai';
+import { expect as chaiExpect, config, use, util } from 'chai';
 import { type Matcher, type Outcome, describeOutcome } from '../target/index.js';
 import type { Alternatives } from './check.js';
 
@@ -11,6 +11,9 @@ declare global {
     }
   }
 }
+
+// A list of pairings that is cut to "[ …(3) ]" tells nobody what is wrong with it.
+config.truncateThreshold = 400;
 
 /** How one outcome stands to the alternatives of its check. */
 export type Judgement = 'allowed' | 'tolerated' | 'forbidden' | 'unlisted';

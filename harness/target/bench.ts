@@ -169,6 +169,8 @@ export class Bench {
   answeredAfresh = false;
   /** Identifiers (hex) of the controllers added and not removed again. */
   readonly guests = new Set<string>();
+  /** Identifiers (hex) of every Add of the check that runs: one that fails may have left them, whatever was answered. */
+  readonly offered = new Set<string>();
   /** Whom a receiver was paired with when its list was read first, by identifier (hex). */
   residents: ReadonlySet<string> | undefined;
   /** The list of pairings could not be read where it could before: only pairing anew makes sure of it. */

@@ -337,7 +337,15 @@ export class Controller {
     const m4 =
       success('verify-m2').matches(m2) && verify.m2?.items !== undefined ? await verify.sendM3() : undefined;
     await this.bench.closeLinks();
-    if (m4 !== undefined && success('verify-m4').matches(m4)) return true;
+    if (m4 !== undefined && success('verify-m4').matches(m4)) {
+      // Where everybody is let in, it says nothing.
+      const stranger = await this.verify({ as: this.newIdentity(), housekeeping: true });
+      const known = success('verify-m2').matches(await stranger.sendM1(undefined, this.stepWait));
+      const letIn = known && success('verify-m4').matches(await stranger.sendM3());
+      await this.bench.closeLinks();
+      if (letIn) throw new StepFailed('PV-M3-02', 'Pair Verify lets in whoever nobody knows');
+      return true;
+    }
     if (this.bench.state === 'unknown') this.bench.unpaired();
     return false;
   }
@@ -668,6 +676,8 @@ export class PairVerify {
   async sendM3Bytes(body: Bytes, wait = this.controller.judgedWait, link = this.link): Promise<Outcome> {
     this.lastM3 = body;
     link.inside('sub-TLV of Pair Verify M3', this.machine.lastSub);
+    // Inside a session M4 may come under the keys it grants already.
+    if (link.secured && this.m2?.items !== undefined) link.session.next = this.machine.sessionKeys();
     const outcome = await link.postBytes(this.controller.profile.paths.verify, body, wait);
     this.tell(outcome);
     return outcome;
@@ -746,10 +756,11 @@ export class Session {
 
   /** Notes who has been added and removed, so that what a check leaves behind is taken away before the next. */
   private countGuests(items: readonly TlvItem[], outcome: Outcome): void {
-    const { guests, admin } = this.controller.bench;
+    const { guests, offered, admin } = this.controller.bench;
     const value = (type: number): Bytes | undefined => items.find((item) => item.type === type)?.value;
     const method = value(TlvType.Method)?.[0];
     const id = value(TlvType.Identifier);
+    if (method === Method.AddPairing) offered.add(hex(id ?? new Uint8Array(0)));
     if (id === undefined || (admin !== undefined && equal(id, admin.id))) return;
     if (method === Method.AddPairing && success('pairings-add').matches(outcome)) guests.add(hex(id));
     if (method === Method.RemovePairing && success('pairings-remove').matches(outcome))
@@ -783,6 +794,8 @@ export class Session {
   /** Adds a controller as a step. */
   async add(identity: Identity, permissions: number): Promise<void> {
     const outcome = await this.sendAdd(identity, permissions, identity.ltpk, this.controller.stepWait);
+    // Where not even the List is answered there is no administration, and PAIRINGS-04 never gets to say so.
+    if (!success('pairings-add').matches(outcome)) this.controller.relyOn('PAIRINGS-01');
     this.controller.must('pairings-add', 'PAIRINGS-04', outcome);
   }
 

@@ -22,7 +22,7 @@ import {
   limits,
 } from '../wire/index.js';
 import { type Outcome, hexDump, isPairingBody } from './outcome.js';
-import type { Profile, SetupKind } from './profile.js';
+import { type Profile, type SetupKind, hapProfile } from './profile.js';
 
 /** Called for what the accessory sends, so that watches see every message of the run. */
 export interface LinkObserver {
@@ -65,6 +65,8 @@ export class Link {
   sequence = 0;
   /** State of the last request. */
   private asked: number | undefined;
+  /** Whether what was asked last went to a path of pairing; undefined for raw bytes. */
+  private pairing: boolean | undefined;
   /** Frames that came since the last request, as they came. */
   lastFrames: ReceivedFrame[] = [];
   /** Events (`EVENT/1.0`) received so far and not taken by `event` yet. */
@@ -96,7 +98,9 @@ export class Link {
   /** Switches both directions to frames; the next byte each way is one. */
   secureWith(keys: SessionKeys, granted = true): void {
     this.granted = granted;
-    this.secure = new SecureSession(keys);
+    // An accessory that has gone over to these keys ahead of us counts on.
+    const counter = this.secure?.rekeyed === true ? this.secure.decoder.counter : 0n;
+    this.secure = new SecureSession(keys, counter);
     // What came in one segment behind M4 is a frame already.
     const early = this.reader.pending;
     if (early.length > 0) {
@@ -135,13 +139,37 @@ export class Link {
     });
   }
 
+  /**
+   * Raw bytes of a request in plain HTTP/1.1, with what a sender of this profile puts into each: its start line, media
+   * type and headers, spelled as Host is. Whatever else is odd about them stays.
+   */
+  dress(bytes: Bytes): Bytes {
+    const { profile, startLine } = this;
+    const raw = Buffer.from(bytes).toString('latin1');
+    const end = raw.indexOf('\n') + 1;
+    if (end === 0) return bytes;
+    const eol = raw[end - 2] === '\r' ? '\r\n' : '\n';
+    const name = /^host(?=:)/im.exec(raw.slice(end))?.[0] ?? 'Host';
+    const spelled = (header: string): string =>
+      name === 'host' ? header.toLowerCase() : name === 'HOST' ? header.toUpperCase() : header;
+    const numbered = profile.numbered ? [['CSeq', String(++this.sequence)] as const] : [];
+    const own = [...numbered, ...profile.headers[this.kind]].map(
+      ([key, value]) => `${spelled(key)}: ${value}${eol}`,
+    );
+    const start = raw.slice(0, end).replace(/ HTTP\/1\.1(?=\r?\n$)/, ` ${startLine}`);
+    const rest = raw.slice(end).replace(hapProfile.mediaType, profile.mediaType);
+    return Uint8Array.from(Buffer.from(start + own.join('') + rest, 'latin1'));
+  }
+
   /** Sends a request, in frames when secured, and waits for what comes of it. */
   async request(request: HttpRequest, wait: number): Promise<Outcome> {
     const message = requestItems(request);
     const items = message?.items;
     const legible = message?.defect === undefined && message?.all(TlvType.State).length === 1;
     this.asked = legible && [1, 3, 5].includes(message.state ?? 0) ? message.state : undefined;
-    const line = `${request.method} ${this.profile.route(request.path, request.body)}  ${describeBody(request)}`;
+    const path = this.profile.route(request.path, request.body);
+    this.pairing = path.startsWith('/pair');
+    const line = `${request.method} ${path}  ${describeBody(request)}`;
     this.trace.record(this.number, { kind: 'said', line, sealed: this.secured, ...(items && { items }) });
     const bytes = this.encode(request);
     this.reader.bodiless = request.method === 'HEAD';
@@ -160,6 +188,7 @@ export class Link {
   /** A line of the decoded exchange for what raw sends do. */
   said(line: string): void {
     this.asked = undefined;
+    this.pairing = undefined;
     this.trace.record(this.number, { kind: 'said', line, sealed: this.secured });
   }
 
@@ -336,7 +365,7 @@ export class Link {
   }
 
   private reply(http: HttpMessage, sealed: boolean, elapsed: number): Outcome {
-    const tlv = isPairingBody(http, this.profile) ? decodeTlv(http.body) : undefined;
+    const tlv = isPairingBody(http, this.profile, this.pairing) ? decodeTlv(http.body) : undefined;
     this.heard(`${http.status}  ${describeResponse(http, tlv)}`, sealed, elapsed, tlv?.items);
     const outcome = {
       kind: 'reply',

@@ -4,6 +4,7 @@ import {
   type TlvErrorName,
   type TlvMessage,
   TlvType,
+  decodeTlv,
   hex,
   tlvErrorName,
 } from '../protocol/index.js';
@@ -33,11 +34,21 @@ export interface Reply {
   readonly profile: Profile;
 }
 
-/** Media types TLV8 travels under, in this dress of the protocol and in careless ones. */
-export function isPairingBody(http: HttpMessage, profile: Profile): boolean {
+/**
+ * Whether a body is TLV8: by its media type, in this dress of the protocol and in careless ones. Receivers name it
+ * wrongly or not at all, and answer /info by a binary plist: then it is what the path is for (`pairing`; undefined
+ * where raw bytes asked), and an error page where it does not read as a message.
+ */
+export function isPairingBody(http: HttpMessage, profile: Profile, pairing?: boolean): boolean {
   if (http.body.length === 0) return false;
   const type = contentType(http);
-  return type === '' || profile.responseTypes.includes(type) || /tlv|octet-stream|binary-plist/.test(type);
+  if (/tlv/.test(type)) return true;
+  if (pairing === false) return false;
+  if (/octet-stream/.test(type)) return true;
+  if (type !== '' && !profile.responseTypes.includes(type) && !/binary-plist/.test(type)) return false;
+  if (pairing === true && http.status < 400) return true;
+  const message = decodeTlv(http.body);
+  return message.defect === undefined && message.state !== undefined;
 }
 
 function bodyText(http: HttpMessage, tlv: TlvMessage | undefined): string {

@@ -12,6 +12,8 @@ import {
   controlKeys,
   declaresTransient,
   decodeTlv,
+  encodeTlv,
+  listPairings,
   splitKeys,
   txtNumber,
 } from '../protocol/index.js';
@@ -50,6 +52,8 @@ export interface Profile {
   readonly statusRefuses: boolean;
   /** A resource that every session may read. */
   readonly resource: string;
+  /** A request that is served in the session of an admin, and to nobody who has not verified. */
+  readonly guarded: HttpRequest;
   /** The first request behind a transient M4: whatever comes back in a frame proves keys and counters. */
   readonly hello: HttpRequest;
   /** The names of transient keys that are tried, the ones of this dress first. */
@@ -90,6 +94,7 @@ export const hapProfile: Profile = {
   headers: { transient: [], regular: [] },
   statusRefuses: false,
   resource: '/accessories',
+  guarded: { method: 'GET', path: '/accessories' },
   hello: { method: 'POST', path: '/secure-message', body: new Uint8Array(0) },
   transientKeys: [splitNames, controlNames],
   declares: {
@@ -137,6 +142,13 @@ export function airplayProfile(startLine: Profile['startLine'] = 'RTSP/1.0'): Pr
     pinStart: '/pair-pin-start',
     statusRefuses: true,
     resource: '/info',
+    // What a receiver tells of itself is for everybody.
+    guarded: {
+      method: 'POST',
+      path: paths.pairings,
+      headers: [['Content-Type', 'application/octet-stream']],
+      body: encodeTlv(listPairings()),
+    },
     hello: { method: 'OPTIONS', path: '*' },
     transientKeys: [controlNames, splitNames],
     declares: { transient: declaresTransient, mfi: (txt) => airplayBit(txt, AirPlayFeature.MfiPairSetup) },

@@ -11,10 +11,30 @@ import {
 export class SecureSession {
   readonly encoder: FrameEncoder;
   readonly decoder: FrameDecoder;
+  /** Keys the accessory may go over to with any frame, its counter from 0 again; it is never asked to go back. */
+  next: SessionKeys | undefined;
+  /** It has gone over to them. */
+  rekeyed = false;
 
-  constructor(readonly keys: SessionKeys) {
+  /** @param counter - that of the accessory's first frame; 0 unless it has sent some under these keys already */
+  constructor(
+    readonly keys: SessionKeys,
+    counter = 0n,
+  ) {
     this.encoder = new FrameEncoder(keys.toAccessory);
-    this.decoder = new FrameDecoder(frameOpener(keys.toController));
+    let opens = frameOpener(keys.toController);
+    this.decoder = new FrameDecoder((count, header, sealed) => {
+      const plaintext = opens(count, header, sealed);
+      if (plaintext !== undefined || this.next === undefined || this.rekeyed) return plaintext;
+      const others = frameOpener(this.next.toController);
+      const fresh = others(0n, header, sealed);
+      if (fresh === undefined) return undefined;
+      this.rekeyed = true;
+      opens = others;
+      // The decoder counts on behind this frame.
+      this.decoder.counter = 0n;
+      return fresh;
+    }, counter);
   }
 
   /** The frames of a message, joined as one segment. */

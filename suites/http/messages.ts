@@ -244,14 +244,18 @@ export default chapter('http.messages', ({ check, watch }) => [
       { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [m2], forbid: [anyRefusal()] },
       async (context) => {
         const link = await context.controller.open();
-        context.expect(await sendBytes(context, link, `M1 with ${name}`, rawM1(...headers))).to.be.allowed();
+        context
+          .expect(await sendBytes(context, link, `M1 with ${name}`, link.dress(rawM1(...headers))))
+          .to.be.allowed();
       },
     ),
   ),
   ...Object.entries(omissions).map(([name, [headers, allow]]) =>
     check(`HTTP-02/${name}`, { from: 'unpaired', risky: true, costs: { m2: 1 }, allow }, async (context) => {
       const link = await context.controller.open();
-      context.expect(await sendBytes(context, link, `M1 with ${name}`, rawM1(...headers))).to.be.allowed();
+      context
+        .expect(await sendBytes(context, link, `M1 with ${name}`, link.dress(rawM1(...headers))))
+        .to.be.allowed();
     }),
   ),
 
@@ -398,7 +402,7 @@ export default chapter('http.messages', ({ check, watch }) => [
     { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [m2], forbid: [anyRefusal()] },
     async (context) => {
       const link = await context.controller.open();
-      const bytes = rawM1(hostHeader, typeHeader, lengthHeader);
+      const bytes = link.dress(rawM1(hostHeader, typeHeader, lengthHeader));
       const at = bytes.length - m1Body.length;
       const words = 'M1, its body in a second segment';
       context
@@ -412,7 +416,7 @@ export default chapter('http.messages', ({ check, watch }) => [
     async ({ controller, bench, expect }) => {
       const link = await controller.open();
       link.said('M1, every byte in a segment of its own');
-      for (const byte of rawM1(hostHeader, typeHeader, lengthHeader)) {
+      for (const byte of link.dress(rawM1(hostHeader, typeHeader, lengthHeader))) {
         link.send(Uint8Array.of(byte));
         await bench.clock.sleep(1);
       }
@@ -478,7 +482,7 @@ export default chapter('http.messages', ({ check, watch }) => [
     const { controller, expect } = context;
     const link = await controller.open();
     const second = raw('GET /nope HTTP/1.1', [hostHeader], new Uint8Array(0));
-    const bytes = concat(rawM1(hostHeader, typeHeader, lengthHeader), second);
+    const bytes = concat(link.dress(rawM1(hostHeader, typeHeader, lengthHeader)), link.dress(second));
     const first = await sendBytes(context, link, 'M1 and GET /nope in one segment', bytes);
     expect(first).to.be.allowed();
     const outcome = await link.outcome(controller.judgedWait);
@@ -501,7 +505,7 @@ export default chapter('http.messages', ({ check, watch }) => [
       async (context) => {
         const { controller, expect } = context;
         const link = await controller.open();
-        expect(await sendBytes(context, link, `M1 with ${name}`, bytes)).to.be.allowed();
+        expect(await sendBytes(context, link, `M1 with ${name}`, link.dress(bytes))).to.be.allowed();
         const other = await controller.request(await controller.open(), requests['get-accessories']);
         if (other.kind !== 'reply')
           context.violate(`another connection is not served meanwhile: ${describeOutcome(other)}`);
@@ -565,7 +569,7 @@ export default chapter('http.messages', ({ check, watch }) => [
       async (context) => {
         const link = await context.controller.open();
         const headers = [hostHeader, typeHeader, lengthHeader, ...extra];
-        const bytes = raw(`POST /pair-setup ${version}`, headers, m1Body);
+        const bytes = link.dress(raw(`POST /pair-setup ${version}`, headers, m1Body));
         context.expect(await sendBytes(context, link, `M1, ${name}`, bytes)).to.be.allowed();
       },
     ),

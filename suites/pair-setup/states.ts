@@ -114,7 +114,9 @@ export default chapter('pair-setup.states', ({ check }) => [
       const outcome = await setup.sendItems(setupM3(A, random.bytes(64)));
       expect(outcome).to.be.allowed();
       const open = outcome.kind === 'reply' && (await setup.link.stillOpen(50));
-      const next = await controller.pairSetup(open ? { link: setup.link } : {});
+      const next = await controller.setup(open ? { link: setup.link } : {});
+      expect(await next.sendM1(), 'M1 behind it').to.be.allowed({ allow: [m2] });
+      next.answerM2();
       await next.m3();
     },
   ),

@@ -29,7 +29,11 @@ const denied = {
   forbid: [success('verify-m4')],
 };
 /** What a controller that is no longer paired gets in a session it still has open. */
-const gone = { allow: [closed(), unauthorised(), silence()], tolerate: [anyRefusal()], forbid: [served()] };
+const gone = {
+  allow: [closed(), unauthorised(), silence(), tlvError(2, 'Authentication')],
+  tolerate: [anyRefusal()],
+  forbid: [served()],
+};
 const works = { allow: [served()] };
 
 const paired = { from: 'paired', needs: ['PV-M3-01', 'PAIRINGS-01'] } as const;
@@ -50,7 +54,7 @@ async function endsSoon(
   name: string,
 ): Promise<boolean> {
   if (!(await session.link.stillOpen(AT_ONCE))) return true;
-  expectGone(name)(await session.get('/accessories'));
+  expectGone(name)(await session.request(session.controller.profile.guarded));
   return false;
 }
 
@@ -106,7 +110,8 @@ export default chapter('pairings.rights', ({ check }) => [
     async ({ controller, expect, observe }) => {
       const session = await controller.session();
       const [user, bystander] = [controller.newIdentity(), controller.newIdentity()];
-      await session.add(user, Permission.User);
+      // An admin: what a plain user is refused tells nothing.
+      await session.add(user, Permission.Admin);
       await session.add(bystander, Permission.User);
       const open = [await controller.session({ as: user }), await controller.session({ as: user })];
       const other = await controller.session({ as: bystander });
@@ -120,7 +125,7 @@ export default chapter('pairings.rights', ({ check }) => [
         stays.push(String(i + 1));
         const outcome =
           i === 0
-            ? await one.get('/accessories')
+            ? await one.request(controller.profile.guarded)
             : await one.request({
                 method: 'PUT',
                 path: '/characteristics',

@@ -111,7 +111,7 @@ export default chapter('properties.encodings', () => [
     async ({ controller, bench, expect, step }, { bytes, words }) => {
       const link = await controller.open();
       step(link.number, words);
-      link.send(bytes);
+      link.send(link.dress(bytes));
       bench.spent.verifies++;
       expect(await link.outcome(controller.judgedWait)).to.be.allowed();
     },

@@ -381,7 +381,7 @@ export default chapter('properties.refusals', () => [
       const other = await bystander(trial);
       const link = await controller.open();
       step(link.number, words);
-      link.send(bytes);
+      link.send(link.dress(bytes));
       bench.spent.verifies++;
       const outcome = await link.outcome(controller.judgedWait);
       // Lengths that contradict each other are how one request is smuggled inside another (RFC 9112 §11.2).

@@ -106,7 +106,7 @@ const core: readonly Fault[] = [
   fault(
     'verify-m4-sealed',
     { breaks: ['PV-M3-01'], fieldBug: 80, story: 'encryption is switched on before M4 is written' },
-    () => ({ sealsVerifyM4: true }),
+    () => ({ sealsVerifyM4: () => true }),
   ),
   fault(
     'verify-m3-unanswered',

@@ -132,6 +132,14 @@ export const variants: readonly Fault[] = [
   benign('re-keys-in-session', 'Pair Verify inside a session changes its keys', () => ({
     verifyInSession: 're-keys',
   })),
+  benign(
+    're-keys-with-m4',
+    'Pair Verify inside a session changes its keys, and M4 is under the new ones',
+    () => ({
+      verifyInSession: 're-keys',
+      sealsVerifyM4: ({ inSession }) => inSession,
+    }),
+  ),
   benign('no-method-in-verify', 'Pair Verify M1 with a Method is malformed', (ok) => ({
     isMalformed: (request) =>
       ok.isMalformed(request) || (request.endpoint === 'pair-verify' && request.message.has(TlvType.Method)),
