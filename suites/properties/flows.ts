@@ -5,6 +5,7 @@ import {
   type Model,
   type Step,
   administrationSteps,
+  insideSteps,
   newModel,
   sessionSteps,
   setupSteps,
@@ -16,10 +17,10 @@ const LEAST = 4;
 
 /** Flows of these steps; what has failed may shrink to a single one. */
 function flows(
-  steps: fc.Arbitrary<Step>[],
+  steps: readonly fc.Arbitrary<Step>[],
 ): (replayPath?: string) => fc.Arbitrary<Iterable<fc.AsyncCommand<Model, Flow>>> {
   return (replayPath) =>
-    fc.commands<Model, Flow, false>(steps, {
+    fc.commands<Model, Flow, false>([...steps], {
       maxCommands: MOST,
       size: 'max',
       ...(replayPath !== undefined && { replayPath }),
@@ -60,30 +61,37 @@ export default chapter('properties.flows', () => [
     },
   ),
 
-  property(
-    'PV-STATE-05/flows',
-    {
-      from: 'paired',
-      needs: ['PV-M3-01', 'PAIRINGS-01'],
-      risky: true,
-      each: { verifies: 9 },
-    },
-    flows(sessionSteps),
-    async (trial, steps) => {
-      if (trial.searching) fc.pre([...steps].length >= LEAST);
-      const { bench } = trial;
-      const others = Array.from({ length: CONTROLLERS - 1 }, (_, who) =>
-        trial.fresh(`controller ${who}`).newIdentity(),
-      );
-      const left = { m2: 0, m4: 0, m6: 0, verifies: 7, guesses: 0, restarts: restartsOf(trial) };
-      const model = newModel({ left, mayUnpair: false, members: [[0, Permission.Admin]] });
-      const flow = new Flow(trial, [bench.admin!, ...others]);
-      await flow.v1(model, 0, 0);
-      await flow.v3(model, 0, 'right');
-      // A second controller, whom a step is about as often as the first.
-      await flow.add(model, 0, 1, Permission.User);
-      await run(flow, model, steps, 'paired');
-    },
+  ...(
+    [
+      ['PV-STATE-05', sessionSteps],
+      ['PV-STATE-06', insideSteps],
+    ] as const
+  ).map(([requirement, steps]) =>
+    property(
+      `${requirement}/flows`,
+      {
+        from: 'paired',
+        needs: ['PV-M3-01', 'PAIRINGS-01'],
+        risky: true,
+        each: { verifies: 9 },
+      },
+      flows(steps),
+      async (trial, chosen) => {
+        if (trial.searching) fc.pre([...chosen].length >= LEAST);
+        const { bench } = trial;
+        const others = Array.from({ length: CONTROLLERS - 1 }, (_, who) =>
+          trial.fresh(`controller ${who}`).newIdentity(),
+        );
+        const left = { m2: 0, m4: 0, m6: 0, verifies: 7, guesses: 0, restarts: restartsOf(trial) };
+        const model = newModel({ left, mayUnpair: false, members: [[0, Permission.Admin]] });
+        const flow = new Flow(trial, [bench.admin!, ...others]);
+        await flow.v1(model, 0, 0);
+        await flow.v3(model, 0, 'right');
+        // A second controller, whom a step is about as often as the first.
+        await flow.add(model, 0, 1, Permission.User);
+        await run(flow, model, chosen, 'paired');
+      },
+    ),
   ),
 
   property(

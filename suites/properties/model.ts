@@ -440,7 +440,8 @@ export class Flow {
     this.doubtSetup(slot);
     if (came) {
       this.readV2(verify);
-      Object.assign(slot, { v3: 'yes', verifier: who });
+      // That a second M1 takes the place of the first is no more than a SHOULD (PV-STATE-03).
+      Object.assign(slot, { v3: slot.v3 === 'no' ? 'yes' : 'maybe', verifier: who });
       Object.assign(this.wires[at]!, { verify, exchange: this.exchanges });
     } else slot.v3 = weaker(slot.v3);
     await this.settle(model, at, outcome);
@@ -485,7 +486,9 @@ export class Flow {
       this.recorded.v3 = { exchange: wire.exchange, who, bytes: body };
     if (!came) {
       if (sure === 'maybe' && how === 'right' && !slot.rude)
-        this.trial.lesser(`PV-STATE-07: Pair Verify M3 behind a request: ${describeOutcome(outcome)}`);
+        this.trial.lesser(
+          `PV-STATE-03, PV-STATE-07: Pair Verify M3 behind a second M1 or a request: ${describeOutcome(outcome)}`,
+        );
       slot.v3 = weaker(slot.v3);
       slot.rude = true;
       slot.clean = false;
@@ -1146,9 +1149,11 @@ export const sessionSteps = weighted(
   [2, foreignFrames],
   [1, bareMessages],
   [1, emptyFrames],
-  [2, verifiesInside],
   [1, restarts],
 );
+
+/** The same, with Pair Verify inside sessions. */
+export const insideSteps = [...sessionSteps, ...weighted([8, verifiesInside], [4, advance])];
 
 /** Flows of administration, on an accessory that is paired. */
 export const administrationSteps = weighted(
