@@ -5,7 +5,6 @@ import { expect } from 'chai';
 import { bin, endChildren, hapspec, start } from './process.js';
 
 describe('hapspec: receivers of AirPlay', function () {
-  this.timeout(60_000);
   let folder: string;
   beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'hapspec-airplay-'))));
   afterEach(() => {

@@ -15,7 +15,6 @@ import {
 import { vectors } from './folder.js';
 
 describe('hapspec vectors', function () {
-  this.timeout(60_000);
   const folder = mkdtempSync(join(tmpdir(), 'hapspec-vectors-'));
   after(() => {
     endChildren();
