@@ -1,18 +1,29 @@
 import { existsSync, rmSync } from 'node:fs';
 import { expect } from 'chai';
-import { TlvType, decodeTlv, text } from '../../harness/protocol/index.js';
+import type { ConformanceOptions } from '../../harness/conformance.js';
+import { TlvType, decodeTlv, memoiseArithmetic, text } from '../../harness/protocol/index.js';
 import type { CheckResult, RunReport } from '../../harness/runner/index.js';
 import { openState } from '../../harness/target/index.js';
 import { endChildren, hapspec } from '../cli/process.js';
 import { isUndeclared, word } from '../runner/bench.js';
 import { Mortal } from './mortal.js';
-import { CODE, Folder, inParallel, pairable, readReports, slow } from './tools.js';
+import { CODE, Folder, type Reports, inParallel, pairable, readReports, runHere, slow } from './tools.js';
 
 const folder = new Folder();
 /** Long enough for a busy machine, far below a hang. */
 const BOUND = 60_000;
+const sample = slow ? '' : ' (a few; HAPSPEC_SLOW=1 takes dozens)';
 /** These runs wait more than they compute. */
-const WIDTH = 4;
+const WIDTH = 3;
+/** An answer of an accessory that lives in this process, beside other runs, on a busy machine; a dead one has none. */
+const TIMEOUT = 3_000;
+
+/** What the runs that go on behind a death are made of. */
+const onward = {
+  only: ['PS-M1-*', 'PS-M3-0*', 'PAIRINGS-12', 'PAIRINGS-16', 'PV-M1-01', 'PV-M3-0*'],
+  // A property takes as long as ten of the others.
+  skip: slow ? [] : ['*/any-*'],
+};
 
 interface Outcome {
   readonly code: number | null;
@@ -23,18 +34,44 @@ interface Outcome {
   readonly notable: readonly CheckResult[];
 }
 
-/** A run of the command with both reports, in bounded time; the reports are complete whatever happened. */
-async function run(mortal: Mortal, more: readonly string[] = []): Promise<Outcome> {
-  const state = folder.fresh();
+/** Options of a run beside those all have. */
+type Options = Pick<ConformanceOptions, 'only' | 'skip' | 'restart'>;
+
+/** The command as a process of its own. */
+async function command(
+  { target }: Mortal,
+  state: string,
+  { only = [], skip = [], restart }: Options,
+): Promise<Reports & { readonly code: number | null; readonly stderr: string }> {
   const [junit, json] = [`${state}.xml`, `${state}.json`];
-  const start = performance.now();
   const { code, stdout, stderr } = await hapspec([
-    ...['run', mortal.target, '--code', CODE, '--state', state, '--seed', '3', '--timeout', '1500'],
-    ...['--junit', junit, '--json', json, ...more],
+    ...['run', target, '--code', CODE, '--state', state, '--seed', '3', '--timeout', String(TIMEOUT)],
+    ...['--junit', junit, '--json', json],
+    ...only.flatMap((pattern) => ['--only', pattern]),
+    ...skip.flatMap((pattern) => ['--skip', pattern]),
+    ...(restart === undefined ? [] : ['--restart', restart]),
   ]);
+  const reports = readReports(junit, json);
+  expect(reports.report.exit.code, stdout + stderr).to.equal(code);
+  return { ...reports, code, stderr };
+}
+
+/**
+ * A run with both reports, in bounded time; the reports are complete whatever happened. Of each kind one is the command
+ * itself, the others run in this process.
+ */
+async function run(mortal: Mortal, how: 'command' | 'here', options: Options = {}): Promise<Outcome> {
+  const state = folder.fresh();
+  const start = performance.now();
+  const { report, testcases, code, stderr } =
+    how === 'command'
+      ? await command(mortal, state, options)
+      : await runHere(mortal.target, { state, seed: 3, timeout: TIMEOUT, ...options }).then((reports) => ({
+          ...reports,
+          code: reports.report.exit.code,
+          stderr: '',
+        }));
   expect(performance.now() - start, 'ms for the whole run').to.be.lessThan(BOUND);
-  const { report, testcases } = readReports(junit, json);
-  expect(report.exit.code, stdout + stderr).to.equal(code);
   expect(testcases, 'JUnit').to.deep.equal(report.results.map(({ id }) => id).sort());
   const notable = report.results.filter(
     ({ status, reason }) => status !== 'pass' && status !== 'skip' && reason !== 'not-run',
@@ -58,9 +95,9 @@ function shortProof(message: Uint8Array): boolean {
 
 /**
  * A `--restart` that asks this test to power-cycle the accessory and waits until it has.
- * @returns the option, and what ends the watch.
+ * @returns the command, and what ends the watch.
  */
-function restartable(mortal: Mortal): { readonly option: readonly string[]; readonly stop: () => number } {
+function restartable(mortal: Mortal): { readonly restart: string; readonly stop: () => number } {
   const file = `${folder.fresh()}.restart`;
   let asked = 0;
   const timer = setInterval(() => {
@@ -70,7 +107,7 @@ function restartable(mortal: Mortal): { readonly option: readonly string[]; read
     void mortal.boot();
   }, 20);
   return {
-    option: ['--restart', `touch '${file}'; while [ -e '${file}' ]; do sleep 0.05; done`],
+    restart: `touch '${file}'; while [ -e '${file}' ]; do sleep 0.05; done`,
     stop: () => {
       clearInterval(timer);
       return asked;
@@ -78,8 +115,15 @@ function restartable(mortal: Mortal): { readonly option: readonly string[]; read
   };
 }
 
-async function withMortal(name: string, task: (mortal: Mortal) => Promise<void>): Promise<void> {
-  const mortal = await Mortal.start(name);
+/** The first is the command: no run of this process may keep the accessory from answering it. */
+async function firstAlone(messages: readonly number[], task: (n: number) => Promise<void>): Promise<void> {
+  await task(messages[0]!);
+  await inParallel(WIDTH, messages.slice(1), task);
+}
+
+/** The same accessory for each, so that its arithmetic is remembered. */
+async function withMortal(task: (mortal: Mortal) => Promise<void>): Promise<void> {
+  const mortal = await Mortal.start('mortal');
   try {
     await task(mortal);
   } finally {
@@ -88,28 +132,30 @@ async function withMortal(name: string, task: (mortal: Mortal) => Promise<void>)
 }
 
 describe('care: an accessory that dies', function () {
-  this.timeout(slow ? 600_000 : 60_000);
+  this.timeout(600_000);
+  before(() => memoiseArithmetic(true));
   after(() => {
+    memoiseArithmetic(false);
     endChildren();
     folder.remove();
   });
 
   it('at the very first message → 3', () =>
-    withMortal('first', async (mortal) => {
+    withMortal(async (mortal) => {
       mortal.fatal = () => true;
-      const { code, stderr, report } = await run(mortal);
+      const { code, stderr, report } = await run(mortal, 'command');
       expect(code).to.equal(3);
       expect(stderr).to.match(/^hapspec: nothing answered at /);
       expect(count(report, 'error not-run')).to.equal(report.results.length);
     }));
 
-  it('at some message, for good: one check is inconclusive, the rest did not run, 5', async () => {
+  it(`at some message${sample}, for good: one check is inconclusive, the rest did not run, 5`, async () => {
     const last = slow ? Array.from({ length: 60 }, (_, i) => 2 + 5 * i) : [2, 3, 4, 5, 8, 20, 60, 200];
     const blamed: string[] = [];
-    await inParallel(WIDTH, last, (n) =>
-      withMortal(`message ${n}`, async (mortal) => {
+    await firstAlone(last, (n) =>
+      withMortal(async (mortal) => {
         mortal.fatal = (_, heard) => heard === n;
-        const { code, report, notable, state } = await run(mortal);
+        const { code, report, notable, state } = await run(mortal, n === last[0] ? 'command' : 'here');
         expect(mortal.deaths, `${n}: deaths`).to.equal(1);
         expect(
           notable.map((result) => `${result.id} ${word(result)}`),
@@ -134,12 +180,13 @@ describe('care: an accessory that dies', function () {
     console.log(`the accessory died for good at message: ${blamed.join(', ')}`);
   });
 
-  it('that hangs at some message and answers nothing more: inconclusive as well, and soon', async () => {
-    await inParallel(WIDTH, slow ? Array.from({ length: 30 }, (_, i) => 2 + 6 * i) : [3, 4, 20, 60], (n) =>
-      withMortal(`hang ${n}`, async (mortal) => {
+  it(`that hangs at some message${sample} and answers nothing more: inconclusive as well, and soon`, async () => {
+    const last = slow ? Array.from({ length: 30 }, (_, i) => 2 + 6 * i) : [3, 4, 20, 60];
+    await firstAlone(last, (n) =>
+      withMortal(async (mortal) => {
         mortal.manner = 'hang';
         mortal.fatal = (_, heard) => heard === n;
-        const { code, notable } = await run(mortal);
+        const { code, notable } = await run(mortal, n === last[0] ? 'command' : 'here');
         expect(
           notable.map((result) => `${result.id} ${word(result)}`),
           `message ${n}`,
@@ -150,16 +197,16 @@ describe('care: an accessory that dies', function () {
     );
   });
 
-  it('at some message, with --restart: that check is flaky, the run goes on, 5', async () => {
-    const last = slow ? Array.from({ length: 40 }, (_, i) => 2 + 3 * i) : [2, 3, 8, 30];
-    const only = ['PS-M1-*', 'PS-M3-0*', 'PAIRINGS-12', 'PAIRINGS-16', 'PV-M1-01', 'PV-M3-0*'].flatMap(
-      (pattern) => ['--only', pattern],
-    );
-    await inParallel(WIDTH, last, (n) =>
-      withMortal(`message ${n}`, async (mortal) => {
+  it(`at some message${sample}, with --restart: that check is flaky, the run goes on, 5`, async () => {
+    const last = slow ? Array.from({ length: 40 }, (_, i) => 2 + 3 * i) : [3, 8, 30];
+    await firstAlone(last, (n) =>
+      withMortal(async (mortal) => {
         mortal.fatal = (_, heard) => heard === n;
-        const { option, stop } = restartable(mortal);
-        const { code, report, notable, state } = await run(mortal, [...only, ...option]).finally(stop);
+        const { restart, stop } = restartable(mortal);
+        const { code, report, notable, state } = await run(mortal, n === last[0] ? 'command' : 'here', {
+          ...onward,
+          restart,
+        }).finally(stop);
         expect(stop(), `message ${n}: restarts`).to.equal(1);
         expect(
           notable.map((result) => `${result.id} ${word(result)}`),
@@ -175,15 +222,13 @@ describe('care: an accessory that dies', function () {
     );
   });
 
-  it('at some message, and comes back by itself in time: flaky as well, 5', async () => {
-    const only = ['PS-M1-*', 'PS-M3-0*', 'PAIRINGS-12', 'PAIRINGS-16', 'PV-M1-01', 'PV-M3-0*'].flatMap(
-      (pattern) => ['--only', pattern],
-    );
-    await inParallel(WIDTH, [4, 9, 31], (n) =>
-      withMortal(`message ${n}`, async (mortal) => {
+  it(`at some message${sample}, and comes back by itself in time: flaky as well, 5`, async () => {
+    const last = slow ? [4, 9, 31] : [4, 31];
+    await firstAlone(last, (n) =>
+      withMortal(async (mortal) => {
         mortal.fatal = (_, heard) => heard === n;
         mortal.revivesAfter = 700;
-        const { code, report, notable } = await run(mortal, only);
+        const { code, report, notable } = await run(mortal, n === last[0] ? 'command' : 'here', onward);
         expect(notable.map(word), `message ${n}: ${notable[0]?.id}`).to.deep.equal(['error flaky']);
         expect(count(report, 'pass'), `message ${n}`).to.equal(applicable(report) - 1);
         expect([code, report.aftermath.clean], `message ${n}`).to.deep.equal([5, true]);
@@ -193,16 +238,14 @@ describe('care: an accessory that dies', function () {
   });
 
   it('of one stimulus, each time, with --restart: that check fails, the run goes on, 1', () =>
-    withMortal('stimulus', async (mortal) => {
+    withMortal(async (mortal) => {
       mortal.fatal = shortProof;
-      const { option, stop } = restartable(mortal);
-      const { code, report, notable } = await run(mortal, [
-        '--only',
-        'PS-M3-0*',
-        '--skip',
-        'PS-M3-07',
-        ...option,
-      ]).finally(stop);
+      const { restart, stop } = restartable(mortal);
+      const { code, report, notable } = await run(mortal, 'command', {
+        only: ['PS-M3-0*'],
+        skip: ['PS-M3-07'],
+        restart,
+      }).finally(stop);
       expect(notable.map((result) => `${result.id} ${word(result)}`)).to.deep.equal([
         'PS-M3-06/1-bytes fail forbidden',
       ]);
@@ -214,16 +257,12 @@ describe('care: an accessory that dies', function () {
     }));
 
   it('of one stimulus, without --restart: that check is inconclusive, the rest did not run, 5', () =>
-    withMortal('stimulus', async (mortal) => {
+    withMortal(async (mortal) => {
       mortal.fatal = shortProof;
-      const { code, report, notable } = await run(mortal, [
-        '--only',
-        'PS-M3-0*',
-        '--skip',
-        'PS-M3-07',
-        '--only',
-        'HTTP-05',
-      ]);
+      const { code, report, notable } = await run(mortal, 'here', {
+        only: ['PS-M3-0*', 'HTTP-05'],
+        skip: ['PS-M3-07'],
+      });
       expect(notable.map((result) => `${result.id} ${word(result)}`)).to.deep.equal([
         'PS-M3-06/1-bytes error unreachable',
       ]);

@@ -10,7 +10,7 @@ import { TcpDialer, defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { deadPort, endChildren, hapspec, listen, startHapspec } from '../cli/process.js';
 import { isUndeclared, word } from '../runner/bench.js';
-import { CODE, Folder, pairable, readReports, reference } from './tools.js';
+import { CODE, Folder, pairable, readReports, reference, slow } from './tools.js';
 
 const bin = fileURLToPath(new URL('../../../bin/hapspec.js', import.meta.url));
 const folder = new Folder();
@@ -91,8 +91,7 @@ async function nobodyListens(port: number): Promise<boolean> {
   }
 }
 
-describe('care: hooks, budget and owners', function () {
-  this.timeout(60_000);
+describe('care: hooks, budget and owners', () => {
   after(() => {
     endChildren();
     folder.remove();
@@ -193,10 +192,12 @@ describe('care: hooks, budget and owners', function () {
     }
   });
 
-  it('--attempts 5 buys what it can and names the rest, 0; with --reset everything is bought', async () => {
+  it(`--attempts 5 buys what it can and names the rest, 0; with --reset everything is bought${slow ? '' : ' (of half of two chapters; HAPSPEC_SLOW=1: all)'}`, async () => {
     const { accessory, target, close } = await reference('attempts');
     try {
-      const chapters = ['--only', 'PS-M1-*', '--only', 'PS-M3-*', '--skip', 'PS-M3-14'];
+      const chapters = slow
+        ? ['--only', 'PS-M1-*', '--only', 'PS-M3-*', '--skip', 'PS-M3-14']
+        : ['--only', 'PS-M1-0*', '--only', 'PS-M3-0*'];
       const poor = await run(target, ['--attempts', '5', ...chapters]);
       expect(poor.code, poor.stdout).to.equal(0);
       const left = poor.report.results.filter(({ reason }) => reason === 'not-bought');

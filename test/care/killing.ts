@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { openState } from '../../harness/target/index.js';
 import { hapspec, start } from '../cli/process.js';
-import { Folder, kept, pairable } from './tools.js';
+import { Folder, kept, pairable, runHere } from './tools.js';
 
 /** The plain flow as a process of its own, which kills itself where it is told to. */
 export const flow = fileURLToPath(new URL('plain-flow.js', import.meta.url));
@@ -38,19 +38,20 @@ export async function killAt(target: string, state: string, { write, when, line 
   expect(signal, `${when} write ${write} (${line})\n${stderr}`).to.equal('SIGKILL');
 }
 
-/** What a user does next: another run, or the command made for it. */
-function nextRun(target: string, state: string, how: 'run' | 'unpair'): Promise<{ code: number | null }> {
+/** What a user does next: another run, or the command made for it; `here` is a run in this process. */
+export type Rescue = 'run' | 'unpair' | 'here';
+
+async function nextRun(target: string, state: string, how: Rescue): Promise<{ code: number | null }> {
+  if (how === 'here') {
+    const { report } = await runHere(target, { state, timeout: 3_000, only: ['PS-M1-01'] });
+    return { code: report.exit.code };
+  }
   const common = [target, '--state', state, '--timeout', '3000'];
   return hapspec(how === 'unpair' ? ['unpair', ...common] : ['run', ...common, '--only', 'PS-M1-01']);
 }
 
 /** The next run ends well, the accessory is anybody's again, and nothing of it is kept. */
-export async function expectRescued(
-  port: number,
-  state: string,
-  how: 'run' | 'unpair',
-  at: string,
-): Promise<void> {
+export async function expectRescued(port: number, state: string, how: Rescue, at: string): Promise<void> {
   const target = `127.0.0.1:${port}`;
   expect(await nextRun(target, state, how), `hapspec ${how} after ${at}`).to.include({ code: 0 });
   expect(await pairable(port), `pairable after ${at}`).to.equal(true);

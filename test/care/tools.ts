@@ -10,8 +10,10 @@ import {
   seededRandom,
   setupM1,
 } from '../../harness/protocol/index.js';
+import { type ConformanceOptions, prepareRun } from '../../harness/conformance.js';
+import { json, junit } from '../../harness/report/index.js';
 import type { RunReport } from '../../harness/runner/index.js';
-import { HttpReader, TcpDialer, encodeRequest } from '../../harness/wire/index.js';
+import { HttpReader, TcpDialer, Unreachable, encodeRequest } from '../../harness/wire/index.js';
 import { elements, parseStrictly } from '../report/xml.js';
 
 export const CODE = '031-45-154';
@@ -106,14 +108,43 @@ export async function inParallel<T>(
   );
 }
 
-/** Both reports of a run, read as strictly as can be; ids sorted. */
-export function readReports(
-  junit: string,
-  json: string,
-): { readonly report: RunReport; readonly testcases: readonly string[] } {
-  const document = parseStrictly(readFileSync(junit, 'utf8'));
+export interface Reports {
+  readonly report: RunReport;
+  /** Ids in the JUnit report, sorted. */
+  readonly testcases: readonly string[];
+}
+
+/** Both reports of a run, read as strictly as can be. */
+export function readReports(junitFile: string, jsonFile: string): Reports {
+  return parseReports(readFileSync(junitFile, 'utf8'), readFileSync(jsonFile, 'utf8'));
+}
+
+function parseReports(xml: string, text: string): Reports {
+  const document = parseStrictly(xml);
   const testcases = elements(document, 'testcase').map(
     (testcase) => testcase.getAttribute('name')!.split(' ')[0]!,
   );
-  return { report: JSON.parse(readFileSync(json, 'utf8')) as RunReport, testcases: testcases.sort() };
+  return { report: JSON.parse(text) as RunReport, testcases: testcases.sort() };
+}
+
+/**
+ * What `hapspec run` does with a target, in this process: for runs that are about the accessory and not about the
+ * process. It costs no start, and what both sides compute is remembered from run to run while memoising is on.
+ */
+export async function runHere(target: string, options: ConformanceOptions): Promise<Reports> {
+  const { run, begin, end, redacted } = prepareRun(target, { code: CODE, ...options });
+  const reports = (report: RunReport): Reports => {
+    const clean = redacted(report);
+    return parseReports(junit(clean), json(clean));
+  };
+  try {
+    await begin();
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error;
+    run.unreachable(error.message);
+    return reports(run.report({ code: 3, meaning: error.message }));
+  }
+  for (const entry of run.plan) await run.runEntry(entry);
+  await end();
+  return reports(run.report());
 }

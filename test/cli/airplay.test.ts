@@ -2,10 +2,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { bin, endChildren, hapspec, start } from './process.js';
+import { bin, endChildren, hapspec, hapspecLines, start } from './process.js';
 
 describe('hapspec: receivers of AirPlay', function () {
-  this.timeout(60_000);
   let folder: string;
   beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'hapspec-airplay-'))));
   afterEach(() => {
@@ -58,7 +57,7 @@ describe('hapspec: receivers of AirPlay', function () {
   });
 
   it('say what is wrong with the options', async () => {
-    for (const [args, message] of [
+    const rows = [
       [['accessory', '--pin', '1234'], '--pin: only a receiver has one: give --airplay too'],
       [['accessory', '--airplay', '--pin', '12'], '--pin: expected 4 digits'],
       [['accessory', '--airplay', '--code', '031-45-154'], '--code: a receiver has a PIN or a password'],
@@ -70,8 +69,10 @@ describe('hapspec: receivers of AirPlay', function () {
       ],
       [['run', '--declares', 'magic'], '--declares: expected transient or mfi, got "magic"'],
       [['run', '--mfi-root', join(folder, 'none.pem')], '--mfi-root: cannot read'],
-    ] as const) {
-      const ended = await hapspec([...args]);
+    ] as const;
+    const all = await hapspecLines(rows.map(([args]) => args));
+    for (const [i, [args, message]] of rows.entries()) {
+      const ended = all[i]!;
       expect(ended.code, args.join(' ')).to.equal(2);
       expect(ended.stderr).to.include(message);
     }

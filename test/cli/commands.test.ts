@@ -11,7 +11,6 @@ import { endChildren, hapspec, start } from './process.js';
 const CODE = '031-45-154';
 
 describe('hapspec: commands around a run', function () {
-  this.timeout(30_000);
   let folder: string;
   let accessory: Accessory;
   let listener: TcpListener;

@@ -14,7 +14,6 @@ const failures: readonly (readonly [name: string, about: string, args: readonly 
 ];
 
 describe('hapspec: a failure in full', function () {
-  this.timeout(20_000);
   after(endChildren);
 
   for (const [name, about, args] of failures)

@@ -41,14 +41,16 @@ export function start(
   script: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  input?: string,
 ): Child {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(HAPSPEC_|NODE_OPTIONS$|FORCE_COLOR$)/.test(name),
   );
   const child = spawn(process.execPath, [script, ...args], {
     env: { ...Object.fromEntries(inherited), HAPSPEC_STATE: join(states, String(++runs)), ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  child.stdin.end(input);
   children.add(child);
   let stdout = '';
   let stderr = '';
@@ -87,6 +89,14 @@ export function startHapspec(args: readonly string[], env: Readonly<Record<strin
 /** `hapspec …` to its end. */
 export function hapspec(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
   return startHapspec(args, env).ended;
+}
+
+/** How each of several command lines ends, in one process for all of them. */
+export async function hapspecLines(lines: readonly (readonly string[])[]): Promise<readonly Ended[]> {
+  const script = fileURLToPath(new URL('lines.js', import.meta.url));
+  const { code, stdout, stderr } = await start(script, [], {}, JSON.stringify(lines)).ended;
+  if (code !== 0) throw new Error(`the process of all lines ended with ${code}: ${stderr}`);
+  return JSON.parse(stdout) as readonly Ended[];
 }
 
 /** A TCP peer of this process on loopback. */

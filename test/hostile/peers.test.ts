@@ -146,5 +146,5 @@ describe('hostile peers', () => {
         expect(report).to.not.include(CODE).and.not.include(CODE.replaceAll('-', ''));
         for (const key of keys) expect(report).to.not.include(hex(key));
       }
-    }).timeout(180_000);
+    });
 });

@@ -212,8 +212,6 @@ describe('properties: how they are hunted', () => {
 });
 
 describe('properties: what they find', function () {
-  this.timeout(60_000);
-
   it('a fault that takes three steps on two connections shrinks to its script', async () => {
     const kept: Replay[] = [];
     const hunt = { keep: (found: Replay) => String(kept.push(found)) };
@@ -277,7 +275,6 @@ describe('properties: what they find', function () {
 });
 
 describe('properties: replay files', function () {
-  this.timeout(60_000);
   let folder = '';
   before(() => (folder = mkdtempSync(join(tmpdir(), 'hapspec-replay-'))));
   after(() => rmSync(folder, { recursive: true }));

@@ -1,21 +1,17 @@
 import { expect } from 'chai';
 import { drop, replace } from '../../harness/controller/index.js';
-import { hex, memoiseArithmetic, seededRandom } from '../../harness/protocol/index.js';
+import { memoiseArithmetic } from '../../harness/protocol/index.js';
 import {
   type Case,
-  type Check,
   type CheckContext,
   type CheckResult,
   type CheckSpec,
   type Level,
   type Run,
   executeUnderMocha,
-  runCheck,
 } from '../../harness/runner/index.js';
-import { anyReply, benchFor, closed, success, tlvError } from '../../harness/target/index.js';
-import { type TraceEvent, defaultPatience } from '../../harness/wire/index.js';
-import { suite } from '../../suites/index.js';
-import { everyday, casesOf, code, execute, fromSuite, newRun, runCases, word, wordsById } from './bench.js';
+import { anyReply, closed, success, tlvError } from '../../harness/target/index.js';
+import { casesOf, everyday, execute, fromSuite, newRun, runCases, sanity, word, wordsById } from './bench.js';
 
 const any: CheckSpec = { from: 'any' };
 const unpaired: CheckSpec = { from: 'unpaired', allow: [success('setup-m2')] };
@@ -30,10 +26,6 @@ async function resultOf(
   const cases = casesOf(({ check }) => [check('X-01', spec, body)], { 'X-01': level });
   const { report, of } = await runCases(cases, { target });
   return { ...of('X-01'), exit: report.exit.code };
-}
-
-function check(id: string): Check {
-  return fromSuite(id)[0] as Check;
 }
 
 describe('runner: one check', () => {
@@ -203,8 +195,6 @@ describe('runner: one check', () => {
     expect(performance.now() - started, 'real milliseconds').to.be.below(2_000);
   });
 });
-
-const sanity = ['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M1-01', 'PV-M3-01'];
 
 /** Hand-made checks behind the real sanity checks. */
 function behindSanity(cases: readonly Case[]): readonly Case[] {
@@ -457,111 +447,5 @@ describe('runner: a run', () => {
         plain.results.map((result) => `${result.id} ${word(result)}`).sort(),
       );
     }
-  });
-});
-
-/** Everything that went over the wire, as text to compare. */
-function wire(run: Run, from = 0): string[] {
-  return run.options.bench.trace
-    .since(from)
-    .flatMap((event) =>
-      event.kind === 'sent' || event.kind === 'received'
-        ? [`#${event.connection} ${event.kind} ${hex(event.bytes)}`]
-        : [],
-    );
-}
-
-/** The suite with bodies that keep what passed over the wire while they ran, without the numbers of connections. */
-function recorded(into: Map<string, readonly string[]>): readonly Case[] {
-  const keep = (id: string, events: readonly TraceEvent[]): void =>
-    void into.set(
-      id,
-      events.flatMap((event) =>
-        event.kind === 'sent' || event.kind === 'received' ? [`${event.kind} ${hex(event.bytes)}`] : [],
-      ),
-    );
-  return suite.map((entry): Case => {
-    if (entry.kind === 'watch') return entry;
-    const body = async (context: CheckContext): Promise<void> => {
-      const { trace } = context.bench;
-      const mark = trace.mark();
-      await entry.body(context).finally(() => keep(entry.id, trace.since(mark)));
-    };
-    return { ...entry, body };
-  });
-}
-
-describe('runner: a seed decides everything', () => {
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
-
-  it('two runs of the whole suite with one seed are the same to the byte; another seed is not', async () => {
-    const traces: string[][] = [];
-    for (const [seed, selected] of [
-      ['7', everyday],
-      ['7', everyday],
-      ['8', fromSuite(...sanity)],
-    ] as const) {
-      const run = newRun({ seed, selected });
-      await execute(run);
-      traces.push(wire(run));
-    }
-    const [first, second, other] = traces as [string[], string[], string[]];
-    expect(first.length).to.be.greaterThan(500);
-    expect(second).to.deep.equal(first);
-    // What depends on randomness differs from the first M2 on.
-    expect(other[1]).to.not.equal(first[1]);
-  }).timeout(60_000);
-
-  it('a check sends and receives the same bytes alone as among its neighbours', async () => {
-    const together = new Map<string, readonly string[]>();
-    // What a restart, a reset or a new pairing draws anew depends on how many there were before.
-    const all = recorded(together).filter(
-      (entry) =>
-        entry.kind === 'watch' ||
-        (entry.spec.needsHook === undefined &&
-          entry.spec.ifAccepted === undefined &&
-          !(entry.spec.from === 'paired' && entry.spec.leaves !== undefined)),
-    );
-    // A reset on the way to make room for failed attempts would give the accessory another identity.
-    await execute(newRun({ suite: all, seed: '7', attempts: 95 }));
-    expect(together.get('PS-M3-04')?.length).to.equal(4);
-    let compared = 0;
-    for (const entry of all) {
-      if (entry.kind !== 'check' || entry.spec.sanity) continue;
-      const alone = new Map<string, readonly string[]>();
-      const few = recorded(alone);
-      // The pairing that a paired check starts from is made by the sanity steps in both runs.
-      const ids = entry.spec.from === 'paired' ? [...sanity.slice(0, 3), entry.id] : [entry.id];
-      await execute(newRun({ suite: few, selected: few.filter(({ id }) => ids.includes(id)), seed: '7' }));
-      expect(alone.get(entry.id), entry.id).to.deep.equal(together.get(entry.id));
-      // A check that locks the accessory runs in neither.
-      if (alone.has(entry.id)) compared++;
-    }
-    expect(compared).to.be.greaterThan(400);
-  }).timeout(60_000);
-
-  it('a check that is repeated sends the same M1, and meets an accessory that has gone on', async () => {
-    const random = seededRandom('7');
-    const bench = benchFor(
-      { kind: 'embedded', fault: undefined },
-      { code, random, patience: defaultPatience },
-    );
-    await bench.survey();
-    const [first, second]: [string[], string[]] = [[], []];
-    for (let i = 0; i < 3; i++) {
-      const mark = bench.trace.mark();
-      const result = await runCheck(check('PS-M3-04'), bench, { target: 'embedded', seed: '7', random });
-      expect(word(result)).to.equal('pass');
-      const bytes = bench.trace
-        .since(mark)
-        .flatMap((event) => (event.kind === 'sent' ? [hex(event.bytes)] : []));
-      expect(bytes).to.have.length(2);
-      first.push(bytes[0]!);
-      second.push(bytes[1]!);
-    }
-    expect(new Set(first).size, 'M1').to.equal(1);
-    // Another B, so another proof: an accessory never sends the same B twice.
-    expect(new Set(second).size, 'M3').to.equal(3);
   });
 });

@@ -67,7 +67,7 @@ describe('suites: receivers of AirPlay', () => {
       expect(odd.map(({ id, message }) => `${id}: ${message}`)).to.deep.equal([]);
       expect(report.exit.code).to.equal(0);
       expect(report.aftermath.clean).to.equal(true);
-    }).timeout(60_000);
+    });
 
   for (const name of [
     'receiver-drops-cseq',
@@ -81,7 +81,7 @@ describe('suites: receivers of AirPlay', () => {
       const report = await overTcp(name, 'RTSP/1.0');
       expect(failed(report)).to.include.members([...breaks]);
       expect(report.exit.code).to.equal(1);
-    }).timeout(60_000);
+    });
 
   it('are met by the checks that meet accessories: no check asks which of the two it is', () => {
     const folder = new URL('../../../suites/', import.meta.url);

@@ -42,7 +42,6 @@ async function words(
 }
 
 describe('suites: SRP', function () {
-  this.timeout(60_000);
   before(() => memoiseArithmetic(true));
   after(() => memoiseArithmetic(false));
 

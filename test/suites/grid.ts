@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { findFault } from '../../harness/accessory/index.js';
-import { memoiseArithmetic } from '../../harness/protocol/index.js';
 import { type Case, cellOf, gridDefects, gridMessages, runTwin } from '../../harness/runner/index.js';
 import { suite } from '../../suites/index.js';
+import { SEED } from '../runner/bench.js';
 
 /** For each row of the grid a fault that no other row catches. */
 const rows: Readonly<Record<string, string>> = {
@@ -50,29 +50,28 @@ const grid = suite.filter(
 
 /** Rows or columns in which a fault makes a check red. */
 async function reds(fault: string, axis: 0 | 1): Promise<readonly string[]> {
-  const results = await runTwin(suite, grid, findFault(fault), { seed: 1 });
+  const results = await runTwin(suite, grid, findFault(fault), { seed: SEED });
   const red = results.filter(({ status, reason }) => status === 'fail' || reason === 'should');
   return [...new Set(red.map(({ id }) => grid.find((check) => check.id === id)?.spec.grid?.[axis] ?? id))];
 }
 
-describe('suites: the grid of messages and defects', function () {
-  this.timeout(30_000);
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+/** In twins.test.ts. */
+export function gridOfDefects(): void {
+  describe('suites: the grid of messages and defects', () => {
+    for (const message of gridMessages.filter((name) => name in rows))
+      it(`${message} has a check in every cell that can be`, () => {
+        const empty = gridDefects.filter((defect) => cellOf(suite, [message, defect]).length === 0);
+        expect(empty).to.deep.equal(gridDefects.filter((defect) => impossible.has(`${message} ${defect}`)));
+      });
 
-  for (const message of gridMessages.filter((name) => name in rows))
-    it(`${message} has a check in every cell that can be`, () => {
-      const empty = gridDefects.filter((defect) => cellOf(suite, [message, defect]).length === 0);
-      expect(empty).to.deep.equal(gridDefects.filter((defect) => impossible.has(`${message} ${defect}`)));
-    });
+    for (const message of gridMessages.filter((name) => name in rows))
+      it(`${message} alone catches ${rows[message]}`, async () => {
+        expect(await reds(rows[message]!, 0)).to.deep.equal([message]);
+      });
 
-  for (const message of gridMessages.filter((name) => name in rows))
-    it(`${message} alone catches ${rows[message]}`, async () => {
-      expect(await reds(rows[message]!, 0)).to.deep.equal([message]);
-    });
-
-  for (const defect of gridDefects)
-    it(`${defect} alone catches ${columns[defect]}`, async () => {
-      expect(await reds(columns[defect]!, 1)).to.deep.equal([defect]);
-    });
-});
+    for (const defect of gridDefects)
+      it(`${defect} alone catches ${columns[defect]}`, async () => {
+        expect(await reds(columns[defect]!, 1)).to.deep.equal([defect]);
+      });
+  });
+}
