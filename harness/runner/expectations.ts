@@ -75,7 +75,7 @@ export function applyExpectations(
   const active: { readonly entry: Expectation; readonly ids: ReadonlySet<string> }[] = [];
   const findings: CheckResult[] = [];
   for (const entry of entries) {
-    const ids = new Set(suite.filter((one) => matchesPattern(entry.id, one)).map(({ id }) => id));
+    const ids = idsOf(entry.id, suite);
     const finding = judgeEntry(entry, ids, results, day, tells);
     if (finding !== undefined) findings.push(findingResult(entry, finding, path, today));
     if (!expired(entry, day)) active.push({ entry, ids });
@@ -85,6 +85,18 @@ export function applyExpectations(
     return match === undefined ? result : excuse(result, match.entry);
   });
   return [...excused, ...findings];
+}
+
+/** Ids that patterns select, by suite: neither changes while a run goes on, and every result asks. */
+const selected = new WeakMap<readonly Case[], Map<string, ReadonlySet<string>>>();
+
+function idsOf(pattern: string, suite: readonly Case[]): ReadonlySet<string> {
+  const known = selected.get(suite) ?? new Map<string, ReadonlySet<string>>();
+  selected.set(suite, known);
+  const ids =
+    known.get(pattern) ?? new Set(suite.filter((one) => matchesPattern(pattern, one)).map(({ id }) => id));
+  known.set(pattern, ids);
+  return ids;
 }
 
 function expired({ expires }: Expectation, day: string): boolean {

@@ -10,9 +10,17 @@ export interface Selection {
   readonly levels?: readonly Level[];
 }
 
+/** Patterns as they were compiled: each is asked of every check, and again whenever a report is written. */
+const compiled = new Map<string, RegExp>();
+
 /** `*` stands for any characters; the rest is literal, in any case. */
 export function glob(pattern: string): RegExp {
-  return new RegExp(`^${pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*')}$`, 'i');
+  const known = compiled.get(pattern);
+  if (known !== undefined) return known;
+  const literal = pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
+  const made = new RegExp(`^${literal.replaceAll('*', '.*')}$`, 'i');
+  compiled.set(pattern, made);
+  return made;
 }
 
 /** True when the pattern selects the case by its id or by its requirement's id. */
