@@ -96,6 +96,17 @@ export function price(): void {
       expect(exit.code).to.equal(0);
     });
 
+    it('a quick accessory is asked everything its failed attempts allow, but for what takes 256 M2s', async () => {
+      const { hooks, ...options } = twin(SEED, {}).options;
+      expect(hooks, 'hooks left out').to.have.property('reset');
+      const { results, price, exit } = await execute(newRun({ bench: new Bench(options), selected: suite }));
+      const left = results.filter(({ reason }) => reason === 'not-bought');
+      const other = left.filter(({ message }) => !/failed attempts|256 M2s|arithmetic/.test(message));
+      expect(other.map(({ id, message }) => `${id}: ${message}`)).to.deep.equal([]);
+      expect(price.attempts, 'failed attempts').to.be.at.most(30);
+      expect(exit.code).to.equal(0);
+    });
+
     it('the price of every selection of one check is the planned one', async () => {
       const checks = everyday.filter((entry) => entry.kind === 'check' && entry.spec.destructive !== true);
       const sample = slow ? checks : checks.filter((_, i) => i % 10 === 0);

@@ -31,15 +31,6 @@ describe('care: a quick accessory is asked more', function () {
   before(() => memoiseArithmetic(true));
   after(() => memoiseArithmetic(false));
 
-  it('everything its failed attempts allow, but for what takes 256 M2s', async () => {
-    const { results, price, exit } = await execute(newRun({ bench: without(), selected: suite }));
-    const left = results.filter(({ reason }) => reason === 'not-bought');
-    const other = left.filter(({ message }) => !/failed attempts|256 M2s|arithmetic/.test(message));
-    expect(other.map(({ id, message }) => `${id}: ${message}`)).to.deep.equal([]);
-    expect(price.attempts, 'failed attempts').to.be.at.most(30);
-    expect(exit.code).to.equal(0);
-  });
-
   for (const [about, milliseconds, rationed] of [
     ['that takes as long as it may', QUICK, false],
     ['that takes longer', QUICK + 1, true],
