@@ -13,6 +13,8 @@ const RUNS = 10;
 const POOL = 8;
 /** Executions spent at most on making a counterexample smaller: in memory, and on a device that pairs in seconds. */
 const SHRINKING = { virtual: 200, real: 20 };
+/** Time that shrinking may take on a device beyond the execution under way (ms): what is met by silence takes long. */
+const SHRINKING_TIME = 10_000;
 /** A counterexample that fails twice in three is one. */
 const CONFIRMATIONS = 3;
 /** Failed attempts of one trial: a guess, and what comes of it. */
@@ -366,6 +368,8 @@ class Hunter<T> {
 
   /** The smallest failing value that `most` executions lead to. */
   private async shrunk(seed: number, first: Find, setting: Setting, most: number): Promise<Find> {
+    const { clock } = this.context.bench;
+    const end = this.virtual ? Infinity : clock.now() + SHRINKING_TIME;
     let left = most;
     let smallest: Omit<Find, 'path'> | undefined;
     const details = await this.check(
@@ -373,7 +377,7 @@ class Hunter<T> {
       1,
       async (value) => {
         // Counted out, or stopped: what is left is taken as good, and the search ends with what it has.
-        if (left <= 0 || this.stopped) return true;
+        if (left <= 0 || this.stopped || clock.now() >= end) return true;
         left--;
         const ending = await this.trial(value, this.repeated(setting));
         // A transport that breaks says nothing about this value, and would lead to nonsense that is small.

@@ -47,9 +47,6 @@ function familyOf(id: string): string {
   return variant === undefined ? requirement : `${requirement}/${variant.split('-')[0]}`;
 }
 
-/** Failures by silence after which an answer is no longer given the whole time. */
-const ENOUGH_SILENCES = 2;
-
 function wasSilent({ status, message }: CheckResult): boolean {
   return status === 'fail' && message.includes('silence: no answer');
 }
@@ -74,8 +71,7 @@ export class Run {
   private down: string | undefined;
   /** Set when the plain flow no longer worked at the end. */
   private closing: CheckResult | undefined;
-  /** Failures by silence, all of them and by family. */
-  private unanswered = 0;
+  /** Failures by silence, by family. */
   private readonly silences = new Map<string, readonly CheckResult[]>();
   private foundAs: Bench['state'] = 'unknown';
   /** The pairing `hapspec pair` made, to be made again at the end. */
@@ -211,7 +207,8 @@ export class Run {
     else if (this.excused(result).status === 'fail') result = await this.confirm(check, result);
     if (wasSilent(result)) {
       this.silences.set(family, [...silent, result]);
-      if (++this.unanswered >= ENOUGH_SILENCES) this.options.bench.impatient = true;
+      // Confirmed, as a rule: answers are no longer given the whole time.
+      this.options.bench.impatient = true;
     }
     return result;
   }
@@ -249,6 +246,8 @@ export class Run {
     const { bench } = this.options;
     const { once, destructive, ifAccepted } = check.spec;
     if (bench.clock.virtual || once || destructive || ifAccepted !== undefined) return first;
+    // An accessory that is known to leave requests unanswered has done it again.
+    if (bench.impatient && wasSilent(first)) return first;
     const cost = check.spec.costs?.attempts ?? 0;
     const runs = [first];
     const fails = (): number => runs.filter(({ status }) => status === 'fail').length;

@@ -136,8 +136,8 @@ const SOMEBODY_ELSE = 45_000;
 /** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
 const BUSY_PATIENCE = 5_000;
 
-/** What an impatient bench gives an answer: so many times what the slowest took. A board that needs three seconds gets all. */
-const TIMES_THE_SLOWEST = 4;
+/** What an impatient bench gives an answer: so many times what the slowest took, and what silence takes at the least. */
+const TIMES_THE_SLOWEST = 2;
 
 /** Secrets kept in mind: some exchanges back, so that looking for all of them in every byte stays cheap. */
 const SECRETS = 24;
@@ -187,7 +187,7 @@ export class Bench {
   tainted = false;
   /** Told how far a check that takes minutes has come. */
   onProgress: ((done: number, most: number, what: string) => void) | undefined;
-  /** An answer that is due has been waited for in vain often enough: the whole time is not spent on each that follows. */
+  /** An answer that was due did not come, twice: the whole time is not spent on each that follows. */
   impatient = false;
   /** The longest time (ms) any answer took. */
   private slowest = 0;

@@ -73,6 +73,7 @@ export default chapter('properties.flows', () => [
         from: 'paired',
         needs: ['PV-M3-01', 'PAIRINGS-01'],
         risky: true,
+        runs: 5,
         each: { verifies: 9 },
       },
       flows(steps),

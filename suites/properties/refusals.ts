@@ -190,7 +190,14 @@ export default chapter('properties.refusals', () => [
 
   property(
     'SESS-11/any-bit',
-    { from: 'paired', needs: ['PV-M3-01'], risky: true, each: { verifies: 2 }, forbid: [anyReply()] },
+    {
+      from: 'paired',
+      needs: ['PV-M3-01'],
+      risky: true,
+      runs: 6,
+      each: { verifies: 2 },
+      forbid: [anyReply()],
+    },
     () => bitOf(8 * FRAME),
     async (trial, bit) => {
       const { controller, bench, expect } = trial;
@@ -216,7 +223,7 @@ export default chapter('properties.refusals', () => [
       needs: ['PV-M3-01'],
       risky: true,
       each: { verifies: 2 },
-      runs: 20,
+      runs: 10,
       forbid: [anyReply()],
     },
     () =>
@@ -347,7 +354,14 @@ export default chapter('properties.refusals', () => [
 
   property(
     'TLV-14/any-edited-list',
-    { from: 'paired', needs: ['PV-M3-01', 'PAIRINGS-01'], risky: true, each: { verifies: 1 } },
+    {
+      from: 'paired',
+      needs: ['PV-M3-01', 'PAIRINGS-01'],
+      risky: true,
+      // So many that what is wrong shows every time: one edit in three is of Method or State.
+      runs: 20,
+      each: { verifies: 1 },
+    },
     () => editedTlv(listPairings()),
     async ({ controller, bench, expect, step }, { bytes, words }) => {
       const session = await controller.session();
