@@ -91,7 +91,11 @@ const notText = (byte: number): Bytes => new Uint8Array(32).fill(byte);
 
 const otherKeys: Record<string, (own: Bytes, random: Bytes) => { first: Bytes; second: Bytes }> = {
   random: (own, random) => ({ first: own, second: random }),
-  'one-bit': (own) => ({ first: own, second: own.map((byte, i) => (i === 31 ? byte ^ 1 : byte)) }),
+  // A byte that is a character by itself: how others compare as text is the question of the next one.
+  'one-bit': (own) => {
+    const at = own.findLastIndex((byte) => byte < 0x80);
+    return { first: own, second: own.with(at, own.at(at)! ^ 1) };
+  },
   // Bytes that are no UTF-8 all become the same replacement character.
   'equal-as-text': () => ({ first: notText(0xfe), second: notText(0xff) }),
 };
