@@ -375,7 +375,7 @@ function endlessly(socket: Socket, bytes: Bytes): void {
 }
 
 /** Last, so that what it takes to read them holds up nobody's clock. */
-const heavy: readonly Row[] = [
+export const heavy: readonly Row[] = [
   row('a TLV of 16 MB', () => says(() => response(filled(16 * 1024 * 1024)))),
   row('a million empty TLVs', () => says(() => response(filled(2_000_000, 0)))),
 ];
