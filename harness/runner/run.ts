@@ -15,6 +15,7 @@ import {
   secondsFor,
 } from './plan.js';
 import type { CheckResult, Price, RunReport } from './result.js';
+import { matchesPattern } from './selection.js';
 import { exitOf } from './status.js';
 import { WatchState } from './watching.js';
 
@@ -190,12 +191,18 @@ export class Run {
     );
   }
 
+  /** One of the known deviations is about this check. */
+  private isExpected(check: Check): boolean {
+    return this.options.expectations?.entries.some(({ id }) => matchesPattern(id, check)) ?? false;
+  }
+
   private async runPlanned(check: Check): Promise<CheckResult> {
     const family = familyOf(check.id);
     const silent = this.silences.get(family) ?? [];
     // Each silence costs the whole window; two of a family show what the others would.
-    if (silent.length >= 2) {
-      const known = silent.every((result) => this.excused(result).reason === 'expected');
+    const known = silent.every((result) => this.excused(result).reason === 'expected');
+    // Where the silences are known, so are those that are met by none.
+    if (silent.length >= 2 && (!known || this.isExpected(check))) {
       const message = `two of ${family} were met by silence already${known ? ', as expected' : ''}`;
       return this.skipped(check, known ? 'expected' : 'dependency', message, false);
     }
