@@ -875,8 +875,8 @@ export const healthy: Behaviour = {
     return busy ? TlvError.Busy : undefined;
   },
   setupMethods: [Method.PairSetup],
-  // What a controller gives one exchange; other accessories wait for half a minute (PS-STATE-11).
-  setupPatience: 10_000,
+  // Three times what a board takes for M4; other accessories wait for half a minute (PS-STATE-11).
+  setupPatience: 6_000,
   setupContention: 'busy',
   freesSetupOnClose: () => true,
   endsSetupWithM6: true,

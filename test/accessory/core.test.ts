@@ -195,14 +195,14 @@ describe('accessory: refusals of Pair Setup', () => {
     expect(second.tlv('/pair-setup', setupM1()).error).to.equal(undefined);
   });
 
-  it('is Busy until the first has been silent for 10 s, and then drops the setup of the first', () => {
+  it('is Busy until the first has been silent for 6 s, and then drops the setup of the first', () => {
     const bench = new Bench();
     const [first, second] = [bench.line(), bench.line()];
     const setup = bench.setup(bench.controller('alice'));
     first.startSetup(setup);
-    bench.now = 9_999;
+    bench.now = 5_999;
     expect(second.tlv('/pair-setup', setupM1()).toString()).to.contain(refused(7));
-    bench.now = 10_000;
+    bench.now = 6_000;
     expect(second.tlv('/pair-setup', setupM1()).error).to.equal(undefined);
     expect(first.post('/pair-setup', setup.m3()).status).to.equal(400);
   });
