@@ -4,11 +4,48 @@ import tseslint from 'typescript-eslint';
 /** The rooms of the house; what each may import is below. */
 const rooms = ['protocol', 'controller', 'wire', 'accessory', 'target', 'runner', 'report', 'vectors', 'cli'];
 
+/** What the two ends of a run compute with different implementations: no primitive may be shared by them. */
+const accessoryComputes = [
+  'SrpServer',
+  'accessoryIdentity',
+  'accessoryProof',
+  'clientSession',
+  'controlKeys',
+  'controllerIdentity',
+  'controllerProof',
+  'curvePublicKey',
+  'deriveKey',
+  'ephemeralKeys',
+  'frameOpener',
+  'hkdfSha512',
+  'makeVerifier',
+  'mfiChallenge',
+  'multiplier',
+  'noble',
+  'open',
+  'openIgnoringTag',
+  'pow',
+  'power',
+  'powG',
+  'privateKey',
+  'restoreIdentity',
+  'scrambler',
+  'seal',
+  'sealFrame',
+  'sessionKey',
+  'setupHash',
+  'sha512',
+  'sharedSecret',
+  'sign',
+  'splitKeys',
+  'verifySignature',
+];
+
 /**
  * Import rules of one room: its own files, the rooms named in `from`, and as types only those named in `types`.
  * Patterns see the text of an import and not where it leads, so files of a subfolder have patterns of their own.
  */
-function room(name, { from = [], types = [] }) {
+function room(name, { from = [], types = [], elsewhere }) {
   const open = new Set([name, ...from, ...types]);
   const closed = rooms.filter((other) => !open.has(other));
   const allowed = from.length === 0 ? 'nothing of ours' : `only ${from.join(', ')}`;
@@ -19,6 +56,13 @@ function room(name, { from = [], types = [] }) {
       // The entry points re-export the rooms: importing them would go around every rule.
       { regex: `^${up}(suite|index|mocha)\\.js$`, message: `${name} imports rooms, not the doors.` },
     ];
+    if (elsewhere !== undefined)
+      patterns.push({
+        regex: `^${up}protocol/`,
+        importNames: elsewhere.names,
+        allowTypeImports: true,
+        message: elsewhere.message,
+      });
     if (types.length > 0)
       patterns.push({
         regex: `^${up}(${types.join('|')})/`,
@@ -71,7 +115,18 @@ export default defineConfig(
   ...room('protocol', {}),
   ...room('controller', { from: ['protocol'] }),
   ...room('wire', { from: ['protocol'] }),
-  ...room('accessory', { from: ['protocol', 'wire'] }),
+  ...room('accessory', {
+    from: ['protocol', 'wire'],
+    elsewhere: {
+      names: accessoryComputes,
+      message: 'The accessory computes with OpenSSL: accessory/crypto.js has this function.',
+    },
+  }),
+  {
+    // The one file that binds them.
+    files: ['harness/accessory/crypto.ts'],
+    rules: room('accessory', { from: ['protocol', 'wire'] })[0].rules,
+  },
   ...room('target', { from: ['protocol', 'controller', 'wire', 'accessory'] }),
   ...room('runner', { from: ['protocol', 'controller', 'wire', 'accessory', 'target'] }),
   ...room('report', { from: ['protocol'], types: ['runner', 'wire'] }),

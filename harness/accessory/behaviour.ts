@@ -16,25 +16,27 @@ import {
   type TlvItem,
   type TlvMessage,
   TlvType,
-  controlKeys,
   counterNonce,
   decodeTlv,
-  deriveKey,
   encodeTlv,
   equal,
   isIllegalA,
   isSmallOrder,
-  open,
   proofEquals,
+  signedInfo,
+  srpConventions,
+  toInteger,
+} from '../protocol/index.js';
+import {
+  controlKeys,
+  deriveKey,
+  open,
   sealFrame,
   setupHash,
   sharedSecret,
-  signedInfo,
   splitKeys,
-  srpConventions,
-  toInteger,
   verifySignature,
-} from '../protocol/index.js';
+} from './crypto.js';
 import { type HttpMessage, encodeMessage } from '../wire/index.js';
 import { single } from './reply.js';
 

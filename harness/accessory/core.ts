@@ -12,10 +12,10 @@ import {
   counterNonce,
   equal,
   hex,
-  openIgnoringTag,
   text,
   utf8,
 } from '../protocol/index.js';
+import { openIgnoringTag } from './crypto.js';
 import { type HttpMessage, HttpReader, header } from '../wire/index.js';
 import {
   type Announcement,

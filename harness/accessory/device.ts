@@ -1,11 +1,5 @@
-import {
-  type Bytes,
-  type Identity,
-  type Random,
-  type SetupCode,
-  accessoryIdentity,
-  restoreIdentity,
-} from '../protocol/index.js';
+import { type Bytes, type Identity, type Random, type SetupCode } from '../protocol/index.js';
+import { accessoryIdentity, restoreIdentity } from './crypto.js';
 import type { Behaviour, Carried, Occasion, Pairing, VerifyExchange } from './behaviour.js';
 import type { Store } from './store.js';
 

@@ -8,10 +8,9 @@ import {
   TlvError,
   TlvType,
   authenticationItems,
-  controlKeys,
   hex,
-  mfiChallenge,
 } from '../protocol/index.js';
+import { controlKeys, mfiChallenge } from './crypto.js';
 import { header } from '../wire/index.js';
 import { type Behaviour, healthy } from './behaviour.js';
 import { mfiChip } from './mfi-chip.js';

@@ -2,26 +2,23 @@ import {
   type Bytes,
   Length,
   Method,
-  SrpServer,
+  type SrpServer,
   TlvError,
   type TlvItem,
   type TlvMessage,
   TlvType,
-  deriveKey,
   encodeTlv,
   identityItems,
   labelNonce,
-  makeVerifier,
-  seal,
   sealedMessage,
   setupM2,
   setupM4,
-  sign,
   signedInfo,
   toInteger,
   utf8,
   type Verifier,
 } from '../protocol/index.js';
+import { deriveKey, makeVerifier, seal, sign, srpServer } from './crypto.js';
 import type { ConnectionEnd, Pairing, PairingRequest, Progress, Reply, SetupMode } from './behaviour.js';
 import type { Device } from './device.js';
 import type { Verified } from './pair-verify.js';
@@ -161,7 +158,7 @@ export class PairSetup {
       reused ?? makeVerifier(behaviour.password(device.code, device.failedAttempts, mode), salt);
     // What was kept is good for the next Pair Setup and for no other.
     this.kept = reused;
-    const srp = new SrpServer(verifier, toInteger(behaviour.drawExponent(random)), behaviour.convention);
+    const srp = srpServer(verifier, toInteger(behaviour.drawExponent(random)), behaviour.convention);
     if (behaviour.setupContention !== 'parallel') this.exchanges.clear();
     const begun = { after: 'm2', srp, secret: undefined, flags, mode, method } as const;
     this.exchanges.set(connection, before !== undefined && !behaviour.secondM1Replaces ? before : begun);

@@ -4,17 +4,14 @@ import {
   TlvError,
   type TlvMessage,
   TlvType,
-  curvePublicKey,
-  deriveKey,
   encodeTlv,
   labelNonce,
   proofItems,
-  seal,
-  sign,
   signedInfo,
   stateOnly,
   verifyM2,
 } from '../protocol/index.js';
+import { curvePublicKey, deriveKey, seal, sign } from './crypto.js';
 import type { PairingRequest, Reply, Requester, VerifyExchange } from './behaviour.js';
 import type { Device } from './device.js';
 import { type ReplyContext, answer, failure, refusal, single } from './reply.js';

@@ -1,6 +1,7 @@
-import { chacha20, chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { type Bytes, InputError, abytes, concat, utf8 } from './bytes.js';
 import { Length } from './constants.js';
+import { noble } from './noble.js';
+import type { Primitives } from './primitives.js';
 
 /** The eight-character nonce labels (seed 002 §5). */
 export type NonceLabel = 'PS-Msg04' | 'PS-Msg05' | 'PS-Msg06' | 'PV-Msg02' | 'PV-Msg03';
@@ -23,26 +24,37 @@ export function counterNonce(counter: bigint): Bytes {
 }
 
 /** Ciphertext with its 16-byte tag. Key 32 bytes, nonce 12 bytes. @throws InputError on other sizes. */
-export function seal(key: Bytes, nonce: Bytes, plaintext: Bytes, aad: Bytes = NO_AAD): Bytes {
+export function seal(
+  key: Bytes,
+  nonce: Bytes,
+  plaintext: Bytes,
+  aad: Bytes = NO_AAD,
+  by: Primitives = noble,
+): Bytes {
   abytes(key, 'ChaCha20-Poly1305 key', 32);
   abytes(nonce, 'ChaCha20-Poly1305 nonce', 12);
-  return chacha20poly1305(key, nonce, aad).encrypt(plaintext);
+  return by.seal(key, nonce, plaintext, aad);
 }
 
 /** The plaintext, or undefined when the tag is wrong or the input is shorter than a tag. Never throws on a peer's bytes. */
-export function open(key: Bytes, nonce: Bytes, sealed: Bytes, aad: Bytes = NO_AAD): Bytes | undefined {
+export function open(
+  key: Bytes,
+  nonce: Bytes,
+  sealed: Bytes,
+  aad: Bytes = NO_AAD,
+  by: Primitives = noble,
+): Bytes | undefined {
   abytes(key, 'ChaCha20-Poly1305 key', 32);
   abytes(nonce, 'ChaCha20-Poly1305 nonce', 12);
-  if (sealed.length < Length.tag) return undefined;
-  try {
-    return chacha20poly1305(key, nonce, aad).decrypt(sealed);
-  } catch {
-    return undefined;
-  }
+  return sealed.length < Length.tag ? undefined : by.open(key, nonce, sealed, aad);
 }
 
 /** The plaintext without looking at the tag: what an accessory with a missing check computes. Only faults call this. */
-export function openIgnoringTag(key: Bytes, nonce: Bytes, sealed: Bytes): Bytes | undefined {
-  if (sealed.length < Length.tag) return undefined;
-  return chacha20(key, nonce, sealed.subarray(0, -Length.tag), undefined, 1);
+export function openIgnoringTag(
+  key: Bytes,
+  nonce: Bytes,
+  sealed: Bytes,
+  by: Primitives = noble,
+): Bytes | undefined {
+  return sealed.length < Length.tag ? undefined : by.chacha20(key, nonce, sealed.subarray(0, -Length.tag));
 }

@@ -1,5 +1,6 @@
 import { type Bytes, text, utf8 } from './bytes.js';
 import { sha512 } from './key-schedule.js';
+import type { Primitives } from './primitives.js';
 
 /** TXT record of a service: keys in lower case, as DNS-SD compares them (RFC 6763 §6.4). */
 export type Txt = ReadonlyMap<string, string>;
@@ -167,6 +168,6 @@ export function airplayFeaturesInWords(features: bigint): string[] {
 }
 
 /** `sh`: Base64 of the first 4 bytes of SHA-512 over the setup id and the accessory's id. */
-export function setupHash(setupId: string, id: string): string {
-  return btoa(String.fromCharCode(...sha512(utf8(setupId + id)).subarray(0, 4)));
+export function setupHash(setupId: string, id: string, by?: Primitives): string {
+  return btoa(String.fromCharCode(...sha512(utf8(setupId + id), by).subarray(0, 4)));
 }

@@ -1,6 +1,7 @@
 import { counterNonce, open, seal } from './aead.js';
 import { type Bytes, concat, join } from './bytes.js';
 import { Length } from './constants.js';
+import type { Primitives } from './primitives.js';
 
 /**
  * Frames of a secured session: 2-byte little-endian length N, N bytes sealed, 16-byte tag; the length bytes are
@@ -12,6 +13,8 @@ export interface FrameOptions {
   readonly aad?: Bytes;
   /** What the two length bytes say when it is not the true length; the AAD follows the true length unless given. */
   readonly declaredLength?: number;
+  /** What seals it, when it is not the controller. */
+  readonly by?: Primitives;
 }
 
 export function lengthBytes(length: number): Bytes {
@@ -21,7 +24,7 @@ export function lengthBytes(length: number): Bytes {
 /** One frame on the wire: 2 + plaintext + 16 bytes. */
 export function sealFrame(key: Bytes, counter: bigint, plaintext: Bytes, options: FrameOptions = {}): Bytes {
   const header = lengthBytes(plaintext.length);
-  const body = seal(key, counterNonce(counter), plaintext, options.aad ?? header);
+  const body = seal(key, counterNonce(counter), plaintext, options.aad ?? header, options.by);
   return concat(options.declaredLength === undefined ? header : lengthBytes(options.declaredLength), body);
 }
 

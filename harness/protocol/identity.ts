@@ -1,7 +1,8 @@
-import { ed25519, x25519 } from '@noble/curves/ed25519.js';
 import { type Bytes, abytes, concat, equal, fromHex, fromInteger, hex, toInteger, utf8 } from './bytes.js';
 import { Length } from './constants.js';
 import { remembered } from './memo.js';
+import { noble } from './noble.js';
+import type { Primitives } from './primitives.js';
 import type { Random } from './random.js';
 
 /** Who somebody is in the protocol: a pairing id and an Ed25519 key pair. */
@@ -25,13 +26,17 @@ function computed(name: string, operation: (...inputs: Bytes[]) => Bytes, ...inp
   ).slice();
 }
 
-function identity(id: Bytes, ltsk: Bytes): Identity {
+function identity(id: Bytes, ltsk: Bytes, by: Primitives = noble): Identity {
   abytes(ltsk, 'LTSK', Length.ltsk);
-  return { id, ltsk, ltpk: computed('Ed25519 public key', (seed) => ed25519.getPublicKey(seed), ltsk) };
+  return {
+    id,
+    ltsk,
+    ltpk: computed(`${by.name} Ed25519 public key`, (seed) => by.ed25519PublicKey(seed), ltsk),
+  };
 }
 
 /** A controller: a 36-character upper-case UUID (version 4) and a fresh key pair. */
-export function controllerIdentity(random: Random): Identity {
+export function controllerIdentity(random: Random, by?: Primitives): Identity {
   const uuid = random.bytes(16);
   uuid[6] = (uuid[6]! & 0x0f) | 0x40;
   uuid[8] = (uuid[8]! & 0x3f) | 0x80;
@@ -43,40 +48,41 @@ export function controllerIdentity(random: Random): Identity {
     digits.slice(16, 20),
     digits.slice(20),
   ];
-  return identity(utf8(id.join('-')), random.bytes(Length.ltsk));
+  return identity(utf8(id.join('-')), random.bytes(Length.ltsk), by);
 }
 
 /** An accessory: a 17-character id `XX:XX:XX:XX:XX:XX` and a fresh key pair. */
-export function accessoryIdentity(random: Random): Identity {
+export function accessoryIdentity(random: Random, by?: Primitives): Identity {
   const id = [...random.bytes(6)].map((byte) => byte.toString(16).padStart(2, '0').toUpperCase()).join(':');
-  return identity(utf8(id), random.bytes(Length.ltsk));
+  return identity(utf8(id), random.bytes(Length.ltsk), by);
 }
 
 /** An identity from its stored form. @throws InputError when the LTSK is not 32 bytes. */
-export function restoreIdentity(id: Bytes, ltsk: Bytes): Identity {
-  return identity(id, ltsk);
+export function restoreIdentity(id: Bytes, ltsk: Bytes, by?: Primitives): Identity {
+  return identity(id, ltsk, by);
 }
 
 /** Ed25519 signature, 64 bytes. */
-export function sign(ltsk: Bytes, message: Bytes): Bytes {
+export function sign(ltsk: Bytes, message: Bytes, by: Primitives = noble): Bytes {
   abytes(ltsk, 'LTSK', Length.ltsk);
-  return computed('Ed25519 signature', (text, seed) => ed25519.sign(text, seed), message, ltsk);
+  return computed(`${by.name} Ed25519 signature`, (text, seed) => by.ed25519Sign(seed, text), message, ltsk);
 }
 
 /**
- * False for any signature that does not hold, whatever the sizes (the library throws on odd ones; an accessory may
+ * False for any signature that does not hold, whatever the sizes (libraries throw on odd ones; an accessory may
  * send any), for keys of small order, and for S not below the group order (RFC 8032 §5.1.7).
  */
-export function verifySignature(ltpk: Bytes, message: Bytes, signature: Bytes): boolean {
+export function verifySignature(
+  ltpk: Bytes,
+  message: Bytes,
+  signature: Bytes,
+  by: Primitives = noble,
+): boolean {
   if (ltpk.length !== Length.ltpk || signature.length !== Length.signature) return false;
-  const verify = (): boolean => {
-    try {
-      return ed25519.verify(signature, message, ltpk, { zip215: false });
-    } catch {
-      return false;
-    }
-  };
-  return remembered(() => ['Ed25519 verify', ...[ltpk, message, signature].map(hex)].join(' '), verify);
+  return remembered(
+    () => [by.name, 'Ed25519 verify', ...[ltpk, message, signature].map(hex)].join(' '),
+    () => by.ed25519Verify(ltpk, message, signature),
+  );
 }
 
 /**
@@ -122,15 +128,15 @@ export interface EphemeralKeys {
   readonly publicKey: Bytes;
 }
 
-export function ephemeralKeys(random: Random): EphemeralKeys {
+export function ephemeralKeys(random: Random, by?: Primitives): EphemeralKeys {
   const secret = random.bytes(Length.curveKey);
-  return { secret, publicKey: curvePublicKey(secret) };
+  return { secret, publicKey: curvePublicKey(secret, by) };
 }
 
 /** The X25519 public key of a secret; both 32 bytes. */
-export function curvePublicKey(secret: Bytes): Bytes {
+export function curvePublicKey(secret: Bytes, by: Primitives = noble): Bytes {
   abytes(secret, 'X25519 secret', Length.curveKey);
-  return computed('X25519 public key', (scalar) => x25519.getPublicKey(scalar), secret);
+  return computed(`${by.name} X25519 public key`, (scalar) => by.x25519PublicKey(scalar), secret);
 }
 
 /**
@@ -151,14 +157,13 @@ export const lowOrderCurveKeys: readonly Bytes[] = [
   return [fromHex(digits), marked];
 });
 
-/** The 32-byte X25519 secret, or undefined when the peer's key has the wrong size or low order (the library throws on both). */
-export function sharedSecret(secret: Bytes, publicKey: Bytes): Bytes | undefined {
+/** The 32-byte X25519 secret, or undefined when the peer's key has the wrong size or low order. */
+export function sharedSecret(secret: Bytes, publicKey: Bytes, by: Primitives = noble): Bytes | undefined {
   if (publicKey.length !== Length.curveKey) return undefined;
-  try {
-    return computed('X25519', (scalar, point) => x25519.getSharedSecret(scalar, point), secret, publicKey);
-  } catch {
-    return undefined;
-  }
+  return remembered(
+    () => [by.name, 'X25519', hex(secret), hex(publicKey)].join(' '),
+    () => by.x25519(secret, publicKey),
+  )?.slice();
 }
 
 /** What is signed everywhere in the protocol: three parts, one after the other. */

@@ -1,6 +1,6 @@
-import { hkdf } from '@noble/hashes/hkdf.js';
-import { sha512 } from '@noble/hashes/sha2.js';
 import { type Bytes, utf8 } from './bytes.js';
+import { noble } from './noble.js';
+import type { Primitives } from './primitives.js';
 
 /** Every HKDF-SHA-512 label pair of the protocol (seed 002 §4, seed 001, erratum E08). Outputs are 32 bytes. */
 export const keyLabels = {
@@ -34,17 +34,26 @@ export const keyLabels = {
 } as const;
 export type KeyLabel = keyof typeof keyLabels;
 
-export { sha512 };
+/** SHA-512; 64 bytes. */
+export function sha512(data: Bytes, by: Primitives = noble): Bytes {
+  return by.sha512(data);
+}
 
 /** HKDF-SHA-512 (RFC 5869) with texts as salt and info; `length` bytes, 32 in HAP. */
-export function hkdfSha512(ikm: Bytes, salt: string, info: string, length = 32): Bytes {
-  return hkdf(sha512, ikm, utf8(salt), utf8(info), length);
+export function hkdfSha512(
+  ikm: Bytes,
+  salt: string,
+  info: string,
+  length = 32,
+  by: Primitives = noble,
+): Bytes {
+  return by.hkdfSha512(ikm, utf8(salt), utf8(info), length);
 }
 
 /** The 32-byte key of one label. */
-export function deriveKey(label: KeyLabel, ikm: Bytes): Bytes {
+export function deriveKey(label: KeyLabel, ikm: Bytes, by?: Primitives): Bytes {
   const { salt, info } = keyLabels[label];
-  return hkdfSha512(ikm, salt, info);
+  return hkdfSha512(ikm, salt, info, 32, by);
 }
 
 /** Keys of a secured session, named by who sends. */
@@ -56,11 +65,17 @@ export interface SessionKeys {
 }
 
 /** Keys after a transient M4 under HAP's own names (erratum E08); `K` is the 64-byte key of Pair Setup. */
-export function splitKeys(K: Bytes): SessionKeys {
-  return { toAccessory: deriveKey('Split-Controller', K), toController: deriveKey('Split-Accessory', K) };
+export function splitKeys(K: Bytes, by?: Primitives): SessionKeys {
+  return {
+    toAccessory: deriveKey('Split-Controller', K, by),
+    toController: deriveKey('Split-Accessory', K, by),
+  };
 }
 
 /** Keys after Pair Verify M4 (seed 002 §4); `shared` is the X25519 secret. */
-export function controlKeys(shared: Bytes): SessionKeys {
-  return { toAccessory: deriveKey('Control-Write', shared), toController: deriveKey('Control-Read', shared) };
+export function controlKeys(shared: Bytes, by?: Primitives): SessionKeys {
+  return {
+    toAccessory: deriveKey('Control-Write', shared, by),
+    toController: deriveKey('Control-Read', shared, by),
+  };
 }

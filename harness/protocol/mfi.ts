@@ -1,9 +1,13 @@
-import { type KeyObject, X509Certificate, constants, createHash, verify } from 'node:crypto';
+import { type KeyObject, X509Certificate } from 'node:crypto';
+import { p256 } from '@noble/curves/nist.js';
+import { sha1 } from '@noble/hashes/legacy.js';
+import { sha256 } from '@noble/hashes/sha2.js';
 import { ContentInfo, SignedData, id_signedData } from '@peculiar/asn1-cms';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { Certificate } from '@peculiar/asn1-x509';
-import { type Bytes, InputError, equal } from './bytes.js';
+import { type Bytes, InputError, concat, equal, fromHex, fromInteger, toInteger } from './bytes.js';
 import { deriveKey } from './key-schedule.js';
+import type { Primitives } from './primitives.js';
 
 /** MFi authentication in M4 (seed 001): what the coprocessor signs, and how its certificate is read. */
 
@@ -14,8 +18,8 @@ export type ChipKind = 'rsa' | 'ecdsa';
 export const chipSignatureLength: Readonly<Record<ChipKind, number>> = { rsa: 128, ecdsa: 64 };
 
 /** What is signed: 32 bytes derived from K, and nothing else of the session. */
-export function mfiChallenge(K: Bytes): Bytes {
-  return deriveKey('MFi-Pair-Setup', K);
+export function mfiChallenge(K: Bytes, by?: Primitives): Bytes {
+  return deriveKey('MFi-Pair-Setup', K, by);
 }
 
 /** Length of the DER element at the start, header included; undefined when it is cut or no DER. */
@@ -76,24 +80,40 @@ export function chipKindOf(key: KeyObject): ChipKind | undefined {
   return key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1' ? 'ecdsa' : undefined;
 }
 
+/** What stands before the hash in a signature by PKCS#1 v1.5 with SHA-1: AlgorithmIdentifier and OCTET STRING (RFC 8017 §9.2). */
+const SHA1_DIGEST_INFO = fromHex('3021300906052b0e03021a05000414');
+
+/** PKCS#1 v1.5 (RFC 8017 §8.2.2): what the signature raised to e comes to is compared whole, so no padding is parsed. */
+function rsaHolds(n: bigint, e: bigint, hash: Bytes, signature: Bytes): boolean {
+  const size = chipSignatureLength.rsa;
+  let [base, result] = [toInteger(signature), 1n];
+  if (signature.length !== size || base >= n) return false;
+  for (let rest = e; rest > 0n; rest >>= 1n, base = (base * base) % n)
+    if (rest & 1n) result = (result * base) % n;
+  const end = concat(Uint8Array.of(0), SHA1_DIGEST_INFO, hash);
+  const filling = new Uint8Array(size - 2 - end.length).fill(0xff);
+  return equal(fromInteger(result, size), concat(Uint8Array.of(0, 1), filling, end));
+}
+
 /** True when `signature` is the chip's over `data`, hashed once. Never throws. */
 export function mfiSignatureHolds(key: KeyObject, data: Bytes, signature: Bytes): boolean {
   const kind = chipKindOf(key);
   if (kind === undefined) return false;
-  const how =
-    kind === 'rsa'
-      ? { key, padding: constants.RSA_PKCS1_PADDING }
-      : { key, dsaEncoding: 'ieee-p1363' as const };
-  return tryRead(() => verify(kind === 'rsa' ? 'sha1' : 'sha256', data, how, signature)) ?? false;
+  return tryRead(() => holdsUnder(key, kind, chipHash(kind, data), signature)) ?? false;
+}
+
+function holdsUnder(key: KeyObject, kind: ChipKind, hash: Bytes, signature: Bytes): boolean {
+  const jwk = key.export({ format: 'jwk' });
+  const part = (name: 'n' | 'e' | 'x' | 'y'): Bytes => new Uint8Array(Buffer.from(jwk[name]!, 'base64url'));
+  if (kind === 'rsa') return rsaHolds(toInteger(part('n')), toInteger(part('e')), hash, signature);
+  const point = concat(Uint8Array.of(4), part('x'), part('y'));
+  // Either of the two values of s holds: a chip does not choose the lower one.
+  return p256.verify(signature, hash, point, { prehash: false, lowS: false });
 }
 
 /** The hash the chip takes of what it signs: 20 or 32 bytes. */
 export function chipHash(kind: ChipKind, data: Bytes): Bytes {
-  return new Uint8Array(
-    createHash(kind === 'rsa' ? 'sha1' : 'sha256')
-      .update(data)
-      .digest(),
-  );
+  return kind === 'rsa' ? sha1(data) : sha256(data);
 }
 
 /** True when one of the roots has issued the certificate. Its dates do not count: the chips outlive them. */

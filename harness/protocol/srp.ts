@@ -1,4 +1,3 @@
-import { sha512 } from '@noble/hashes/sha2.js';
 import {
   type Bytes,
   abytes,
@@ -12,7 +11,9 @@ import {
 } from './bytes.js';
 import { Length, SRP_USER } from './constants.js';
 import { remembered } from './memo.js';
-import { N, fixedBase, g, pow } from './modpow.js';
+import { N, fixedBase, g } from './modpow.js';
+import { noble } from './noble.js';
+import type { Primitives } from './primitives.js';
 
 /**
  * How an integer enters a hash: as it came over the wire, without leading zero bytes, or padded to 384. `left-aligned` is
@@ -81,8 +82,16 @@ export const srpConventions = {
 } as const satisfies Record<string, SrpConvention>;
 export type SrpConventionName = keyof typeof srpConventions;
 
-function hash(...parts: readonly Bytes[]): Bytes {
-  return sha512(concat(...parts));
+function hash(by: Primitives, ...parts: readonly Bytes[]): Bytes {
+  return by.sha512(concat(...parts));
+}
+
+/** base^exponent mod N for a non-negative exponent; remembered while memoising is on. */
+export function pow(base: bigint, exponent: bigint, by: Primitives = noble): bigint {
+  return remembered(
+    () => `${by.name} pow ${base.toString(32)} ${exponent.toString(32)}`,
+    () => by.power(base, exponent),
+  );
 }
 
 function form(value: Bytes, how: IntegerForm): Bytes {
@@ -95,31 +104,32 @@ function form(value: Bytes, how: IntegerForm): Bytes {
 
 const nBytes = fromInteger(N);
 const gBytes = Uint8Array.of(Number(g));
+
 /** H(N) xor H(g), with g as one byte. */
-const groupHash = hash(nBytes).map((byte, i) => byte ^ hash(gBytes)[i]!);
-const multipliers = {
-  padded: toInteger(hash(nBytes, padLeft(gBytes, Length.srpPublicKey))),
-  literal: toInteger(hash(nBytes, gBytes)),
-};
+function groupHash(by: Primitives): Bytes {
+  const ofG = hash(by, gBytes);
+  return hash(by, nBytes).map((byte, i) => byte ^ ofG[i]!);
+}
 
 /** k, as the convention computes it. */
-export function multiplier(convention: SrpConvention): bigint {
-  return multipliers[convention.k];
+export function multiplier(convention: SrpConvention, by: Primitives = noble): bigint {
+  const generator = convention.k === 'padded' ? padLeft(gBytes, Length.srpPublicKey) : gBytes;
+  return toInteger(hash(by, nBytes, generator));
 }
 
 /** u = H(A | B), both padded to 384 bytes unless the convention strips them. */
-export function scrambler(A: Bytes, B: Bytes, convention: SrpConvention): bigint {
-  return toInteger(hash(form(A, convention.u), form(B, convention.u)));
+export function scrambler(A: Bytes, B: Bytes, convention: SrpConvention, by: Primitives = noble): bigint {
+  return toInteger(hash(by, form(A, convention.u), form(B, convention.u)));
 }
 
 /** x = H(salt | H(user ":" password)); the salt enters exactly as sent. */
-export function privateKey(salt: Bytes, password: string, user = SRP_USER): bigint {
-  return toInteger(hash(salt, hash(utf8(`${user}:${password}`))));
+export function privateKey(salt: Bytes, password: string, user = SRP_USER, by: Primitives = noble): bigint {
+  return toInteger(hash(by, salt, hash(by, utf8(`${user}:${password}`))));
 }
 
 /** K = H(S). 64 bytes, or 63 and fewer in the field-bug convention when K starts with zero. */
-export function sessionKey(S: bigint, convention: SrpConvention): Bytes {
-  const K = hash(form(fromInteger(S), convention.session));
+export function sessionKey(S: bigint, convention: SrpConvention, by: Primitives = noble): Bytes {
+  const K = hash(by, form(fromInteger(S), convention.session));
   return convention.sessionKey === 'stripped' ? stripLeadingZeros(K) : K;
 }
 
@@ -131,19 +141,27 @@ export function controllerProof(
   K: Bytes,
   convention: SrpConvention,
   user = SRP_USER,
+  by: Primitives = noble,
 ): Bytes {
-  return hash(groupHash, hash(utf8(user)), salt, form(A, convention.proofA), form(B, convention.proofB), K);
+  const [sentA, sentB] = [form(A, convention.proofA), form(B, convention.proofB)];
+  return hash(by, groupHash(by), hash(by, utf8(user)), salt, sentA, sentB, K);
 }
 
 /** M2 = H(A | M1 | K), 64 bytes (seed 002 §2.6). */
-export function accessoryProof(A: Bytes, M1: Bytes, K: Bytes, convention: SrpConvention): Bytes {
-  return hash(form(A, convention.serverProofA), M1, K);
+export function accessoryProof(
+  A: Bytes,
+  M1: Bytes,
+  K: Bytes,
+  convention: SrpConvention,
+  by: Primitives = noble,
+): Bytes {
+  return hash(by, form(A, convention.serverProofA), M1, K);
 }
 
 /** The proof of M4 over A as sent, padded or without leading zero bytes: real accessories use all three (erratum E04). */
 export function isAccessoryProof(proof: Bytes, { A, M1, K }: Pick<ClientSession, 'A' | 'M1' | 'K'>): boolean {
   const forms = ['as-sent', 'padded', 'stripped'] as const;
-  return forms.some((how) => equal(proof, hash(form(A, how), M1, K)));
+  return forms.some((how) => equal(proof, hash(noble, form(A, how), M1, K)));
 }
 
 /** Every value the controller computes from one M2; kept whole, because reports and vectors show intermediates. */
@@ -269,8 +287,8 @@ export interface Verifier {
   readonly v: bigint;
 }
 
-export function makeVerifier(password: string, salt: Bytes, user = SRP_USER): Verifier {
-  return { salt, v: pow(g, privateKey(salt, password, user)) };
+export function makeVerifier(password: string, salt: Bytes, user = SRP_USER, by?: Primitives): Verifier {
+  return { salt, v: pow(g, privateKey(salt, password, user, by), by) };
 }
 
 /** The accessory's answer to an A; the proofs are for the caller to compare. */
@@ -293,18 +311,20 @@ export class SrpServer {
     private readonly b: bigint,
     readonly convention: SrpConvention = srpConventions.adk,
     private readonly user = SRP_USER,
+    private readonly by?: Primitives,
   ) {
-    const B = (multiplier(convention) * verifier.v + pow(g, b)) % N;
+    const B = (multiplier(convention, by) * verifier.v + pow(g, b, by)) % N;
     this.B = fromInteger(B, convention.wireB === 'padded' ? Length.srpPublicKey : undefined);
   }
 
   /** S, K and proofs for an A as received. A ≡ 0 mod N is the caller's to refuse first: see `isIllegalA`. */
   session(A: Bytes): ServerSession {
-    const u = scrambler(A, this.B, this.convention);
-    const S = pow((toInteger(A) * pow(this.verifier.v, u)) % N, this.b);
-    const K = sessionKey(S, this.convention);
-    const M1 = controllerProof(this.verifier.salt, A, this.B, K, this.convention, this.user);
-    return { S, K, M1, proveWith: (received) => accessoryProof(A, received, K, this.convention) };
+    const { verifier, convention, by } = this;
+    const u = scrambler(A, this.B, convention, by);
+    const S = pow((toInteger(A) * pow(verifier.v, u, by)) % N, this.b, by);
+    const K = sessionKey(S, convention, by);
+    const M1 = controllerProof(verifier.salt, A, this.B, K, convention, this.user, by);
+    return { S, K, M1, proveWith: (received) => accessoryProof(A, received, K, convention, by) };
   }
 }
 

@@ -46,7 +46,7 @@ import {
 } from '../protocol/index.js';
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { hmac } from '@noble/hashes/hmac.js';
-import { sha256 } from '@noble/hashes/sha2.js';
+import { sha256, sha512 as nobleSha512 } from '@noble/hashes/sha2.js';
 import type { Edit, Result } from './format.js';
 import { type Draft, type Generator, type GroupDraft, type Value, edit } from './make.js';
 import type { FlagName } from './notes.js';
@@ -820,7 +820,7 @@ export const hkdfKeys: Generator = (random) =>
         'nul-terminated',
         hkdfSha512(ikm, `${salt}\0`, `${info}\0`, size),
       ),
-      wrong('extracted and not expanded', 'extract-only', hmac(sha512, saltBytes, ikm).subarray(0, size)),
+      wrong('extracted and not expanded', 'extract-only', hmac(nobleSha512, saltBytes, ikm).subarray(0, size)),
     ];
     // All mistakes on the labels everybody needs, two on each of the others.
     const every = ['Pair-Setup-Encrypt', 'Pair-Verify-Encrypt', 'Control-Write', 'Split-Controller'].includes(

@@ -1,12 +1,5 @@
-import {
-  Permission,
-  PairingFlag,
-  TlvType,
-  controlKeys,
-  decodeTlv,
-  hex,
-  splitKeys,
-} from '../../protocol/index.js';
+import { Permission, PairingFlag, TlvType, decodeTlv, hex } from '../../protocol/index.js';
+import { controlKeys, splitKeys } from '../crypto.js';
 import { type HttpMessage, header } from '../../wire/index.js';
 import type { AnnouncedFacts, Behaviour } from '../behaviour.js';
 import { airplayDress } from '../dress.js';

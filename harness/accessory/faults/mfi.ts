@@ -4,11 +4,10 @@ import {
   authenticationItems,
   chipHash,
   concat,
-  controlKeys,
   flipBit,
-  mfiChallenge,
   tlv,
 } from '../../protocol/index.js';
+import { controlKeys, mfiChallenge } from '../crypto.js';
 import { type Dress, mfiDress } from '../dress.js';
 import { type MfiChip, mfiChip } from '../mfi-chip.js';
 import { type Fault, fault as plainFault } from './fault.js';

@@ -9,7 +9,6 @@ import {
   equal,
   fromInteger,
   hex,
-  openIgnoringTag,
   proofEquals,
   setupM4,
   srpConventions,
@@ -17,6 +16,7 @@ import {
   tlv,
   utf8,
 } from '../../protocol/index.js';
+import { openIgnoringTag } from '../crypto.js';
 import type { Behaviour, Reply, SetupRequest, Step } from '../behaviour.js';
 import { type Fault, fault } from './fault.js';
 import { fails, succeeds, withItem, withoutItem } from './items.js';

@@ -8,19 +8,16 @@ import {
   TlvType,
   concat,
   counterNonce,
-  deriveKey,
   equal,
   labelNonce,
   lowOrderCurveKeys,
-  open,
-  openIgnoringTag,
-  sha512,
   signedInfo,
   stateOnly,
   text,
   tlv,
   utf8,
 } from '../../protocol/index.js';
+import { deriveKey, open, openIgnoringTag, sha512 } from '../crypto.js';
 import { Halt, type Reply, type VerifyExchange } from '../behaviour.js';
 import { type Fault, fault } from './fault.js';
 import { fails, succeeds, withItem } from './items.js';

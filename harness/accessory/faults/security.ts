@@ -8,12 +8,12 @@ import {
   fromInteger,
   isSmallOrder,
   labelNonce,
-  open,
   scalarOf,
   text,
   tlv,
   utf8,
 } from '../../protocol/index.js';
+import { open } from '../crypto.js';
 import { type Behaviour, Halt, type Pairing, type Reply } from '../behaviour.js';
 import { type Fault, fault } from './fault.js';
 import { succeeds } from './items.js';

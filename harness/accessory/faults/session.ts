@@ -1,12 +1,5 @@
-import {
-  type Bytes,
-  Length,
-  counterNonce,
-  open,
-  openIgnoringTag,
-  sealFrame,
-  text,
-} from '../../protocol/index.js';
+import { type Bytes, Length, counterNonce, text } from '../../protocol/index.js';
+import { open, openIgnoringTag, sealFrame } from '../crypto.js';
 import { type FramePlace, Halt, type Leaving, type SealedFrame, pieces } from '../behaviour.js';
 import { type Fault, fault } from './fault.js';
 

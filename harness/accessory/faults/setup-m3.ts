@@ -5,15 +5,14 @@ import {
   type SrpConvention,
   type TlvMessage,
   TlvType,
-  controllerProof,
   equal,
   proofEquals,
-  sha512,
   srpConventions,
   stripLeadingZeros,
   tlv,
   toInteger,
 } from '../../protocol/index.js';
+import { controllerProof, sha512 } from '../crypto.js';
 import type { Behaviour, Reply } from '../behaviour.js';
 import { type Fault, fault } from './fault.js';
 import { succeeds } from './items.js';

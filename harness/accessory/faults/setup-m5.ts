@@ -5,12 +5,12 @@ import {
   concat,
   labelNonce,
   lengthBytes,
-  open,
   sealedMessage,
   text,
   tlv,
   utf8,
 } from '../../protocol/index.js';
+import { open } from '../crypto.js';
 import { type Behaviour, Halt, MAX_IDENTIFIER, type Reply } from '../behaviour.js';
 import { type Fault, fault } from './fault.js';
 import { fails, succeeds } from './items.js';

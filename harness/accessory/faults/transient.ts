@@ -1,13 +1,5 @@
-import {
-  Length,
-  Permission,
-  PairingFlag,
-  TlvType,
-  splitKeys,
-  text,
-  tlv,
-  toInteger,
-} from '../../protocol/index.js';
+import { Length, Permission, PairingFlag, TlvType, text, tlv, toInteger } from '../../protocol/index.js';
+import { splitKeys } from '../crypto.js';
 import type { Behaviour, Reply } from '../behaviour.js';
 import { type Fault, fault } from './fault.js';
 import { succeeds, withoutItem } from './items.js';

@@ -6,7 +6,6 @@ import {
   type TlvItem,
   TlvType,
   concat,
-  controlKeys,
   equal,
   errorReply,
   separator,
@@ -15,6 +14,7 @@ import {
   tlv,
   utf8,
 } from '../../protocol/index.js';
+import { controlKeys } from '../crypto.js';
 import { type Behaviour, MAX_IDENTIFIER, type Pairing, type Reply, pieces } from '../behaviour.js';
 import { airplayDress, mfiDress } from '../dress.js';
 import { mfiChip } from '../mfi-chip.js';
