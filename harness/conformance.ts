@@ -12,15 +12,23 @@ import {
   readTrustAnchors,
   seededRandom,
 } from './protocol/index.js';
-import { codeForms, redactReport, redactor, writeEvidence, writeReplay } from './report/index.js';
+import { codeForms, redactor, reportRedactor, writeEvidence, writeReplay } from './report/index.js';
 import {
   type Case,
   type CheckResult,
+  type Execution,
   type Level,
+  type Part,
+  type PartEnd,
+  PartedRun,
+  type Performer,
   type Replay,
   Run,
+  type RunHead,
+  type RunOptions,
   type RunReport,
   loadExpectations,
+  partsOf,
   readReplay,
   select,
   withRuns,
@@ -39,7 +47,8 @@ import {
   openState,
   parseAddress,
 } from './target/index.js';
-import { type Patience, type TraceEvent, defaultPatience } from './wire/index.js';
+import { threads } from './threads.js';
+import { type Patience, type TraceEvent, Unreachable, defaultPatience } from './wire/index.js';
 import { version } from './version.js';
 
 /** What a run is about; the same for the command, for mocha and for programs. */
@@ -84,6 +93,8 @@ export interface ConformanceOptions {
   readonly time?: number;
   /** File of a counterexample: it alone is run. */
   readonly replay?: string;
+  /** Threads a run against the embedded accessory is shared out to, at the most; 1 unless given. */
+  readonly jobs?: number;
   /** Told what a replay does, line by line. */
   readonly say?: (line: string) => void;
   /** The command line for the report, without secrets. */
@@ -92,8 +103,9 @@ export interface ConformanceOptions {
 
 /** A run ready to start, and the redaction everything it says has to pass before anyone sees it. */
 export interface Prepared {
-  readonly run: Run;
-  readonly bench: Bench;
+  readonly run: Execution;
+  /** The accessory, when the whole run is on one. */
+  readonly bench?: Bench;
   /**
    * Takes the lock, launches the accessory, first contact.
    * @throws InputError when another run uses the accessory; HookFailed; Unreachable.
@@ -196,13 +208,23 @@ function codeOf(
   );
 }
 
-/**
- * Plans a run against a target: `HOST:PORT`, `[IPv6]:PORT`, `hap://HOST:PORT`, `airplay://HOST:PORT`, or `embedded[:FAULT]`.
- * @throws InputError naming what is wrong with the target or an option.
- */
-export function prepareRun(target: string, options: ConformanceOptions = {}): Prepared {
+/** What is run, of what it needs, under which seed: the same for every part of a run. */
+interface Wanted {
+  readonly target: string;
+  readonly options: ConformanceOptions;
+  readonly address: Address;
+  /** The suite with its properties as they are wanted. */
+  readonly cases: readonly Case[];
+  readonly selected: readonly Case[];
+  readonly seed: string;
+  readonly code: SetupCode | undefined;
+  readonly replay: Replay | undefined;
+}
+
+/** Reads target and options. @throws InputError naming what is wrong with one of them. */
+function wantedOf(target: string, options: ConformanceOptions): Wanted {
   const address = parseAddress(target);
-  const { only = [], skip = [], levels = [], strict = false } = options;
+  const { only = [], skip = [], levels = [] } = options;
   const replay = options.replay === undefined ? undefined : replayOf(options.replay, options);
   const cases = propertiesAsAsked(suite, address, options);
   const selected =
@@ -211,8 +233,53 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
       : cases.filter((entry) => entry.id === replay.check);
   const given = replay === undefined ? options.seed : Number(replay.runSeed);
   const seed = String(aint(given ?? randomInt(1, 2 ** 32), 'seed', 0, Number.MAX_SAFE_INTEGER));
+  return {
+    target,
+    options,
+    address,
+    cases,
+    selected,
+    seed,
+    code: codeOf(options.code, selected, address),
+    replay,
+  };
+}
+
+/** What a report says of the whole run. */
+function headOf({ target, options, cases, seed }: Wanted): RunHead {
+  return {
+    target,
+    seed,
+    version,
+    command: options.command ?? `hapspec run ${target} --seed ${seed}`,
+    strict: options.strict ?? false,
+    suite: cases,
+    ...(options.expectations !== undefined && { expectations: loadExpectations(options.expectations) }),
+  };
+}
+
+/** Texts that must not be in a report. */
+function codesOf({ code, options }: Wanted): readonly string[] {
+  return [
+    // The default code of receivers is no secret, and its four digits stand in many a number.
+    ...(code === undefined || code.dashed === AIRPLAY_CODE ? [] : codeForms(code.dashed)),
+    ...(options.code === undefined ? [] : [options.code]),
+  ];
+}
+
+/** A run on one accessory: the whole of it, or one part. */
+interface One extends Prepared {
+  readonly run: Run;
+  readonly bench: Bench;
+}
+
+function prepareOne(
+  wanted: Wanted,
+  part: Pick<RunOptions, 'selected' | 'before' | 'stopped'>,
+  share = 1,
+): One {
+  const { target, options, address, seed, code, replay } = wanted;
   const timeout = aint(options.timeout ?? defaultPatience.answer, 'timeout', 100, 600_000);
-  const code = codeOf(options.code, selected, address);
   const random = seededRandom(seed);
   const kept =
     address.kind === 'tcp'
@@ -237,43 +304,28 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
     throw new InputError(
       `--replay ${options.replay!}: it was found under the profile ${replay.profile}, and ${target} has ${bench.profile.name}`,
     );
-  const codes = [
-    // The default code of receivers is no secret, and its four digits stand in many a number.
-    ...(code === undefined || code.dashed === AIRPLAY_CODE ? [] : codeForms(code.dashed)),
-    ...(options.code === undefined ? [] : [options.code]),
-  ];
+  const redact = redactor(codesOf(wanted), bench.keys);
   const run = new Run({
-    target,
-    seed,
+    ...headOf(wanted),
+    ...part,
     random,
-    version,
-    command: options.command ?? `hapspec run ${target} --seed ${seed}`,
-    strict,
     bench,
-    suite: cases,
-    selected,
     hunt: {
-      strict,
-      ...(options.time !== undefined && { time: aint(options.time, 'time', 1, 7 * 24 * 3_600_000) }),
+      strict: options.strict ?? false,
+      ...(options.time !== undefined && { time: share * aint(options.time, 'time', 1, 7 * 24 * 3_600_000) }),
       ...(replay && { replay, again: `--replay '${options.replay!}'` }),
       ...(options.say && { say: options.say }),
       keep: (found) => {
         const folder = options.evidence ?? join(options.state ?? DEFAULT_STATE, 'replays');
-        return `--replay '${writeReplay(folder, found, redactor([...codes, ...bench.keys]))}'`;
+        return `--replay '${writeReplay(folder, found, redact)}'`;
       },
     },
     ...(options.attempts !== undefined && { attempts: aint(options.attempts, 'attempts', 0, 95) }),
     ...(options.destructive !== undefined && { destructive: options.destructive }),
-    ...(options.expectations !== undefined && { expectations: loadExpectations(options.expectations) }),
     ...(kept && { kept: () => kept.identities().map(({ identity }) => identity) }),
     ...(options.evidence !== undefined && {
       evidence: (id: string, events: readonly TraceEvent[]) =>
-        void writeEvidence(
-          options.evidence!,
-          { id, target, seed },
-          events,
-          redactor([...codes, ...bench.keys]),
-        ),
+        void writeEvidence(options.evidence!, { id, target, seed }, events, redact),
     }),
   });
   return {
@@ -303,9 +355,127 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
         state?.release();
       }
     },
-    // Keys are made while the run goes on, so the redaction is made anew for each report.
-    redacted: (report) => redactReport(report, redactor([...codes, ...bench.keys])),
+    redacted: reportRedactor(redact),
   };
+}
+
+function isProperty(entry: Case): boolean {
+  return entry.kind === 'check' && entry.spec.property !== undefined;
+}
+
+/** One part of a run, ready to start. */
+function preparePart(wanted: Wanted, { checks, before }: Part, stopped?: () => boolean): One {
+  const watches = wanted.selected.filter(({ kind }) => kind === 'watch');
+  const all = wanted.selected.filter(isProperty).length;
+  const own = checks.filter(isProperty).length;
+  // The time for properties is shared by all of them.
+  const share = all === 0 ? 1 : own / all;
+  return prepareOne(
+    wanted,
+    { selected: [...checks, ...watches], before, ...(stopped && { stopped }) },
+    share,
+  );
+}
+
+/** Runs one part to its end: for this thread and for others. Everything it says is without secrets. */
+async function performPart(
+  { run, bench, begin, end, redacted }: One,
+  hear: (result: CheckResult) => void,
+): Promise<PartEnd> {
+  try {
+    await begin();
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error;
+    run.unreachable(error.message);
+  }
+  try {
+    for (const planned of run.plan) {
+      if (planned.entry.kind === 'watch') continue;
+      await run.runEntry(planned);
+      if (planned.reported) hear(redacted(run.resultOf(planned.entry)));
+    }
+  } finally {
+    await end();
+  }
+  const watches = run.plan.filter(({ entry, reported }) => entry.kind === 'watch' && reported);
+  for (const planned of watches) await run.runEntry(planned);
+  await bench.closeLinks();
+  return {
+    facts: run.facts,
+    watches: watches.map(({ entry }) => redacted(run.resultOf(entry))),
+    extra: run.extra.map(redacted),
+  };
+}
+
+/** Fewer checks than these are run sooner than another thread is started for them. */
+const CHECKS_A_LANE = 40;
+
+/**
+ * A run against the embedded accessory in parts, each with an accessory of its own: the results are the same whether
+ * they run one after the other or side by side.
+ */
+function prepareParts(wanted: Wanted, parts: readonly Part[]): Prepared {
+  const { options, selected } = wanted;
+  const jobs = aint(options.jobs ?? 1, 'jobs', 1, 1024);
+  const lanes = Math.min(jobs, parts.length, Math.ceil(selected.length / CHECKS_A_LANE));
+  const plans = parts.map((part) => {
+    const { run } = preparePart(wanted, part);
+    return { entries: run.plan, estimate: run.estimate };
+  });
+  let running: Run | undefined;
+  const here: Performer = {
+    lanes: 1,
+    async perform(index, hear) {
+      const one = preparePart(wanted, parts[index]!);
+      running = one.run;
+      return performPart(one, hear);
+    },
+    interrupt: () => running?.interrupt(),
+    end: async () => undefined,
+  };
+  // A function cannot be told to another thread, and only replays say anything.
+  const plain = { ...options, say: undefined, seed: Number(wanted.seed) };
+  const performer = lanes < 2 ? here : threads(lanes, { target: wanted.target, options: plain });
+  const run = new PartedRun(headOf(wanted), parts, plans, performer);
+  return {
+    run,
+    // Whether anybody answers at all, before the first check.
+    begin: async () => {
+      const first = prepareOne(wanted, { selected: [] });
+      await first.begin();
+      await first.end();
+    },
+    end: () => run.end(),
+    redacted: reportRedactor(redactor(codesOf(wanted))),
+  };
+}
+
+/** The parts of a run that a thread performs: the same as those of the thread that asks for them. */
+export function partsFor(
+  target: string,
+  options: ConformanceOptions,
+  stopped: () => boolean,
+): (index: number, hear: (result: CheckResult) => void) => Promise<PartEnd> {
+  const wanted = wantedOf(target, options);
+  const parts = partsOf(wanted.selected);
+  return (index, hear) => performPart(preparePart(wanted, parts[index]!, stopped), hear);
+}
+
+/**
+ * Plans a run against a target: `HOST:PORT`, `[IPv6]:PORT`, `hap://HOST:PORT`, `airplay://HOST:PORT`, or `embedded[:FAULT]`.
+ * @throws InputError naming what is wrong with the target or an option.
+ */
+export function prepareRun(target: string, options: ConformanceOptions = {}): Prepared {
+  const wanted = wantedOf(target, options);
+  const { address, selected, replay } = wanted;
+  if (address.kind === 'embedded' && replay === undefined) {
+    const parts = partsOf(selected);
+    if (parts.length > 1) return prepareParts(wanted, parts);
+  } else if (options.jobs !== undefined && replay === undefined)
+    throw new InputError(
+      `jobs: an accessory is asked one thing at a time: only runs against the embedded accessory are shared out`,
+    );
+  return prepareOne(wanted, { selected });
 }
 
 /**

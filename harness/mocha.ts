@@ -14,7 +14,7 @@ export function describeConformance(target: string, options: ConformanceOptions 
       'describeConformance: call it from a file that mocha runs (describe and it are not defined here)',
     );
   const { run, begin, end, redacted } = prepareRun(target, options);
-  describe(`hapspec ${target} (seed ${run.options.seed})`, function () {
+  describe(`hapspec ${target} (seed ${run.seed})`, function () {
     // Deadlines are the harness's own: mocha's would abandon a check without stopping it.
     this.timeout(0);
     before('the accessory answers', () => begin());
@@ -28,9 +28,7 @@ export function describeConformance(target: string, options: ConformanceOptions 
             this.skip();
           }
           const red =
-            result.status === 'fail' ||
-            result.status === 'error' ||
-            (run.options.strict && result.status === 'warn');
+            result.status === 'fail' || result.status === 'error' || (run.strict && result.status === 'warn');
           if (red) throw new Error(clean.failure === undefined ? clean.message : failureText(clean));
         });
       else before(`brings ${entry.entry.id} about`, async () => void (await run.runEntry(entry)));

@@ -30,6 +30,7 @@ export const configKeys = {
   declares: 'list',
   mfiRoot: 'string',
   runs: 'number',
+  jobs: 'number',
   time: 'string',
 } as const satisfies Record<string, 'string' | 'number' | 'boolean' | 'list'>;
 

@@ -1,11 +1,12 @@
+import { availableParallelism } from 'node:os';
 import { InputError } from '../protocol/index.js';
 import { type Prepared, prepareRun } from '../conformance.js';
 import { consoleReporter, json, junit, writeAtomically } from '../report/index.js';
 import {
   type Estimate,
+  type Execution,
   type Level,
   QUICK,
-  type Run,
   type RunObserver,
   type RunReport,
   executeUnderMocha,
@@ -13,8 +14,8 @@ import {
 } from '../runner/index.js';
 import { resolveTarget } from './discover.js';
 import { suite } from '../../suites/index.js';
-import { type Bench, type Feature, HookFailed } from '../target/index.js';
-import { Unreachable } from '../wire/index.js';
+import { type Bench, type Feature, HookFailed, parseAddress } from '../target/index.js';
+import { type Clock, Unreachable, defaultPatience, realClock } from '../wire/index.js';
 import { version } from '../version.js';
 
 /** Options of `hapspec run` as the command line gives them. */
@@ -45,10 +46,11 @@ export interface RunFlags {
   readonly runs?: string | number;
   readonly time?: string | number;
   readonly replay?: string;
+  readonly jobs?: string | number;
 }
 
-/** Reports are written at most this often while a run goes on (real milliseconds), and once at its end. */
-const REPORT_INTERVAL = 250;
+/** Reports are written this often while a run goes on (real milliseconds), so that a kill loses a second at the most. */
+const REPORT_INTERVAL = 750;
 
 function number(text: string | number | undefined, option: string): number | undefined {
   if (text === undefined || typeof text === 'number') return text;
@@ -112,6 +114,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   const attempts = number(flags.attempts, '--attempts');
   const pace = number(flags.pace, '--pace');
   const runs = number(flags.runs, '--runs');
+  const jobs = number(flags.jobs, '--jobs');
   const time = duration(flags.time, '--time');
   if (flags.writeExpectations && flags.expectations === undefined)
     throw new InputError('--write-expectations: say where: --expectations FILE');
@@ -139,6 +142,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     ...(flags.destructive !== undefined && { destructive: flags.destructive }),
     ...(flags.evidence !== undefined && { evidence: flags.evidence }),
     ...(runs !== undefined && { runs }),
+    ...jobsOf(jobs, target, flags),
     ...(time !== undefined && { time }),
     ...(flags.replay !== undefined && { replay: flags.replay, say: (line) => console.log(line) }),
     ...(flags.only !== undefined && { only: flags.only }),
@@ -148,32 +152,30 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     command: commandLine(target, flags),
   });
   const { run, bench, redacted } = prepared;
-  bench.onProgress = progressLine();
+  if (bench !== undefined) bench.onProgress = progressLine();
   if (flags.dryRun) {
     console.log(planText(run));
     return 0;
   }
-  const write = reportWriter(flags, prepared);
+  const reports = reportWriter(flags, prepared);
   // Before the first contact: a path that cannot be written must not cost the accessory a run.
-  write(() => run.report(), true);
+  reports.write(run.report());
   const colours = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
   const screen = consoleReporter({ stream: process.stdout, colours });
   const planned = run.plan.filter(({ reported }) => reported).length;
-  screen.started?.(planned, { target, seed: run.options.seed, tool: { name: 'hapspec', version } });
+  screen.started?.(planned, { target, seed: run.seed, tool: { name: 'hapspec', version } });
   const observer: RunObserver = {
     checking: (check, index) => screen.checking?.(check, index),
-    checked: (result, soFar) => {
-      screen.checked?.(redacted(result), soFar);
-      write(soFar);
-    },
+    checked: (result, soFar) => screen.checked?.(redacted(result), soFar),
   };
   const finish = (report: RunReport): number => {
-    write(() => report, true);
+    reports.end(report);
     screen.ended?.(redacted(report));
     return report.exit.code;
   };
 
-  const guarded = guard(run);
+  reports.begin();
+  const guarded = guard(run, () => reports.end(run.report()));
   try {
     await prepared.begin();
   } catch (error) {
@@ -187,7 +189,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   }
   await Promise.race([executeUnderMocha(run, [observer]), guarded.failed]);
   // A harness that has failed may hang; the accessory is still owed an attempt to leave it as it was found.
-  await within(prepared.end(), bench, 3 * bench.options.patience.answer);
+  await within(prepared.end(), bench?.clock ?? realClock, 3 * (timeout ?? defaultPatience.answer));
   guarded.release();
   if (guarded.error !== undefined) console.error(`hapspec: the harness failed: ${guarded.error}`);
   if (flags.writeExpectations) {
@@ -198,7 +200,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
 }
 
 /** Waits for work, `milliseconds` at most; the timer does not outlive it, or it would keep the process alive. */
-async function within(work: Promise<void>, { clock }: Bench, milliseconds: number): Promise<void> {
+async function within(work: Promise<void>, clock: Clock, milliseconds: number): Promise<void> {
   let cancel: () => void = () => undefined;
   const late = new Promise<void>((resolve) => (cancel = clock.at(clock.now() + milliseconds, resolve)));
   await Promise.race([work, late]);
@@ -206,7 +208,7 @@ async function within(work: Promise<void>, { clock }: Bench, milliseconds: numbe
 }
 
 /** The plan in order with what each check costs, what is left out, and the price. */
-function planText(run: Run): string {
+function planText(run: Execution): string {
   const lines: string[] = [];
   for (const { entry, reported, leftOut } of run.plan) {
     if (leftOut !== undefined || entry.kind === 'watch') continue;
@@ -241,24 +243,50 @@ function priceText({ m2, m4, m6, verifies, attempts, seconds }: Estimate): strin
   return `${m2} M2, ${m4} M4, ${m6} M6, ${verifies} verifies, ${attempts} failed attempts${waiting}`;
 }
 
-/** Writes the reports asked for: now when forced, else not more often than the interval. */
-function reportWriter(
-  flags: RunFlags,
-  { redacted }: Prepared,
-): (report: () => RunReport, force?: boolean) => void {
-  let last = -Infinity;
-  return (report, force = false) => {
-    if (flags.junit === undefined && flags.json === undefined) return;
-    if (!force && performance.now() - last < REPORT_INTERVAL) return;
-    const clean = redacted(report());
-    if (flags.junit !== undefined) writeAtomically(flags.junit, junit(clean));
-    if (flags.json !== undefined) writeAtomically(flags.json, json(clean));
-    last = performance.now();
+/** Threads for a run against the embedded accessory, all cores unless the user says how many. */
+function jobsOf(jobs: number | undefined, target: string, { replay }: RunFlags): { jobs?: number } {
+  if (jobs !== undefined) return { jobs };
+  const shared = parseAddress(target).kind === 'embedded' && replay === undefined;
+  return shared ? { jobs: availableParallelism() } : {};
+}
+
+interface ReportWriter {
+  /** Writes the reports asked for. @throws InputError when one cannot be written */
+  write(report: RunReport): void;
+  /** Keeps them current from now on, whatever a check takes. */
+  begin(): void;
+  /** Writes them for the last time, so that they are there after a power cut too. */
+  end(report: RunReport): void;
+}
+
+function reportWriter(flags: RunFlags, { run, redacted }: Prepared): ReportWriter {
+  const { junit: junitFile, json: jsonFile } = flags;
+  let timer: NodeJS.Timeout | undefined;
+  const write = (report: RunReport, durable = false): void => {
+    if (junitFile === undefined && jsonFile === undefined) return;
+    const clean = redacted(report);
+    if (junitFile !== undefined) writeAtomically(junitFile, junit(clean), durable);
+    if (jsonFile !== undefined) writeAtomically(jsonFile, json(clean), durable);
+  };
+  return {
+    write,
+    begin() {
+      timer = setInterval(() => write(run.report()), REPORT_INTERVAL);
+      timer.unref();
+    },
+    end(report) {
+      clearInterval(timer);
+      write(report, true);
+    },
   };
 }
 
 /** Catches what must not end the process without a report: stray errors (exit 4) and signals (exit 5). */
-function guard(run: Run): { failed: Promise<void>; readonly error: string | undefined; release(): void } {
+function guard(
+  run: Execution,
+  /** Writes what there is: the process ends at once. */
+  last: () => void,
+): { failed: Promise<void>; readonly error: string | undefined; release(): void } {
   let error: string | undefined;
   let fail: () => void = () => undefined;
   const failed = new Promise<void>((resolve) => (fail = resolve));
@@ -269,7 +297,10 @@ function guard(run: Run): { failed: Promise<void>; readonly error: string | unde
   };
   const onSignal = (): void => {
     // The second time there is no waiting: what is in the accessory is in the key store for the next run.
-    if (run.over) process.exit(5);
+    if (run.over) {
+      last();
+      process.exit(5);
+    }
     run.interrupt();
     console.error('hapspec: interrupted: leaving the accessory as it was found (once more to stop at once)');
   };
@@ -317,6 +348,7 @@ function commandLine(target: string, flags: RunFlags): string {
     if (flags[hook] !== undefined) words.push(`--${hook}`, `'${flags[hook]}'`);
   if (flags.destructive) words.push('--destructive');
   if (flags.runs !== undefined) words.push('--runs', String(flags.runs));
+  if (flags.jobs !== undefined) words.push('--jobs', String(flags.jobs));
   if (flags.time !== undefined) words.push('--time', String(flags.time));
   if (flags.replay !== undefined) words.push('--replay', `'${flags.replay}'`);
   if (flags.seed !== undefined) words.push('--seed', String(flags.seed));

@@ -75,18 +75,25 @@ export const MAX_PAIRINGS = 16;
 /** The user name of SRP in Pair Setup (seed 002 §2.2). */
 export const SRP_USER = 'Pair-Setup';
 
-function nameOf(table: Readonly<Record<string, number>>, value: number): string | undefined {
-  for (const [name, number] of Object.entries(table)) if (number === value) return name;
-  return undefined;
+/** The names of a table by number; of two names the first. */
+function byNumber(table: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
+  return new Map(
+    Object.entries(table)
+      .map(([name, number]) => [number, name] as const)
+      .reverse(),
+  );
 }
+const typeNames = byNumber(TlvType);
+const methodNames = byNumber(Method);
+const errorNames = byNumber(TlvError);
 
 /** The name of a TLV type, or `0x7f` when the protocol does not define it. */
 export function tlvTypeName(type: number): string {
-  return nameOf(TlvType, type) ?? `0x${type.toString(16).padStart(2, '0')}`;
+  return typeNames.get(type) ?? `0x${type.toString(16).padStart(2, '0')}`;
 }
 export function methodName(method: number): string {
-  return nameOf(Method, method) ?? `Method ${method}`;
+  return methodNames.get(method) ?? `Method ${method}`;
 }
 export function tlvErrorName(code: number): string {
-  return nameOf(TlvError, code) ?? `Error ${code}`;
+  return errorNames.get(code) ?? `Error ${code}`;
 }

@@ -53,9 +53,11 @@ let serial = 0;
  * Writes a file so that readers, also after a crash in the middle, find the old content or the new and never half:
  * a temporary file in the same folder, fsync, rename. Parent folders are made. Synchronous, because reports are kept
  * current while the process may end at any time.
+ * @param durable - false where the file is soon written again: what a killed process wrote is there all the same, only
+ *   a machine that loses its power needs the fsync
  * @throws InputError naming the path and what to do when it is a folder or cannot be written.
  */
-export function writeAtomically(path: string, content: string | Uint8Array): void {
+export function writeAtomically(path: string, content: string | Uint8Array, durable = true): void {
   let temporary: string | undefined;
   try {
     const target = destination(path);
@@ -65,7 +67,7 @@ export function writeAtomically(path: string, content: string | Uint8Array): voi
     temporary = name;
     try {
       writeFileSync(file, content);
-      fsyncSync(file);
+      if (durable) fsyncSync(file);
     } finally {
       closeSync(file);
     }

@@ -38,6 +38,16 @@ function resultObject(result: CheckResult): CheckResult {
   };
 }
 
+/** A result is written once, however many reports it stands in while the run goes on. */
+const written = new WeakMap<CheckResult, string>();
+
+function resultText(result: CheckResult): string {
+  const text =
+    written.get(result) ?? JSON.stringify(resultObject(result), null, 2).replaceAll('\n', '\n    ');
+  written.set(result, text);
+  return text;
+}
+
 /** The report as JSON (`schema: 1`): keys always in the same order, a newline at the end. */
 export function json(report: RunReport): string {
   const { tool, price } = report;
@@ -63,7 +73,8 @@ export function json(report: RunReport): string {
       wallMs: price.wallMs,
       accessoryMs: price.accessoryMs,
     },
-    results: report.results.map(resultObject),
   };
-  return JSON.stringify(ordered, null, 2) + '\n';
+  const results = report.results.map((result) => `\n    ${resultText(result)}`);
+  const list = results.length === 0 ? '[]' : `[${results.join()}\n  ]`;
+  return `${JSON.stringify(ordered, null, 2).slice(0, -2)},\n  "results": ${list}\n}\n`;
 }

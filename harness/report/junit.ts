@@ -74,15 +74,47 @@ function verdictOf(result: CheckResult, strict: boolean): Verdict {
 }
 
 function counters(results: readonly CheckResult[], strict: boolean): Attributes {
-  const count = (verdict: Verdict): number =>
-    results.filter((result) => verdictOf(result, strict) === verdict).length;
+  const count: Record<Verdict, number> = { passed: 0, failure: 0, error: 0, skipped: 0 };
+  for (const result of results) count[verdictOf(result, strict)]++;
   return {
     tests: results.length,
-    failures: count('failure'),
-    errors: count('error'),
-    skipped: count('skipped'),
+    failures: count.failure,
+    errors: count.error,
+    skipped: count.skipped,
     time: seconds(results.reduce((sum, { durationMs }) => sum + durationMs, 0)),
   };
+}
+
+interface Head {
+  readonly name: string;
+  readonly chapter: string;
+}
+const heads = new WeakMap<CheckResult, Head>();
+
+function headOf(result: CheckResult): Head {
+  const head = heads.get(result) ?? {
+    name: oneLine(`${result.id} ${result.title}`, 300),
+    chapter: oneLine(result.chapter),
+  };
+  heads.set(result, head);
+  return head;
+}
+
+/** A test case as it was written, and what it depends on beside its result. */
+interface Written {
+  readonly under: string;
+  readonly lines: readonly string[];
+}
+/** Reports are written again and again while a run goes on, and a result does not change once it is there. */
+const written = new WeakMap<CheckResult, Written>();
+
+function testcaseOnce(result: CheckResult, name: string, report: RunReport): readonly string[] {
+  const under = JSON.stringify([name, report.target, report.seed, report.strict]);
+  const known = written.get(result);
+  if (known?.under === under) return known.lines;
+  const lines = testcase(result, name, report);
+  written.set(result, { under, lines });
+  return lines;
 }
 
 function testcase(result: CheckResult, name: string, report: RunReport): string[] {
@@ -137,10 +169,10 @@ export function junit(report: RunReport): string {
   // Readers take a repeated (classname, name) for a retry, or drop it: two checks must never look like one.
   const taken = new Set<string>();
   const nameOf = (result: CheckResult): string => {
-    const name = oneLine(`${result.id} ${result.title}`, 300);
+    const { name, chapter } = headOf(result);
     for (let copy = 1; ; copy++) {
       const candidate = copy === 1 ? name : `${name} (${copy})`;
-      const key = `${oneLine(result.chapter)}\n${candidate}`;
+      const key = `${chapter}\n${candidate}`;
       if (taken.has(key)) continue;
       taken.add(key);
       return candidate;
@@ -162,7 +194,7 @@ export function junit(report: RunReport): string {
         hostname: oneLine(report.target),
         timestamp: oneLine(timestamp(results[0]!.startedAt)),
       },
-      [...about, ...results.flatMap((result) => testcase(result, nameOf(result), report))],
+      [...about, ...results.flatMap((result) => testcaseOnce(result, nameOf(result), report))],
     ),
   );
   const root = {

@@ -30,43 +30,60 @@ function patterns(secret: string): string[] {
 /**
  * Makes a function that replaces every secret by `‹redacted›`: texts as they are and as hex of their UTF-8, a setup
  * code with and without dashes, byte secrets as hex; hex in either case. Empty secrets are ignored.
+ * @param growing - keys that are made while the run goes on: each call also knows those added since the last
  */
-export function redactor(secrets: readonly (string | Uint8Array)[]): (text: string) => string {
+export function redactor(
+  secrets: readonly (string | Uint8Array)[],
+  growing: readonly Uint8Array[] = [],
+): (text: string) => string {
   const texts = secrets.filter((secret) => typeof secret === 'string').flatMap(patterns);
   const sources = [...new Set(texts)].sort((a, b) => b.length - a.length);
   const anyText = sources.length === 0 ? undefined : new RegExp(sources.join('|'), 'gi');
-  const keys = keyRedactor(
-    secrets.filter((secret): secret is Uint8Array => typeof secret !== 'string' && secret.length > 0),
-  );
+  const fixed = secrets.filter((secret): secret is Uint8Array => typeof secret !== 'string');
+  const keys = keyRedactor(fixed, growing);
   return (text) => keys(anyText === undefined ? text : text.replace(anyText, REDACTED));
 }
 
 /**
  * Replaces keys written as hex. A run makes hundreds of them, too many for one expression: every run of hex digits is
- * looked up at each place in each length a key has. The lookup is made when the first text has room for a key.
+ * looked up at each place in each length a key has.
  */
-function keyRedactor(keys: readonly Uint8Array[]): (text: string) => string {
-  if (keys.length === 0) return (text) => text;
-  const lengths = [...new Set(keys.map(({ length }) => 2 * length))].sort((a, b) => b - a);
-  const roomy = new RegExp(`[0-9a-f]{${lengths.at(-1)!},}`, 'gi');
-  let known: ReadonlySet<string> | undefined;
-  return (text) =>
-    text.replace(roomy, (run) => {
-      known ??= new Set(keys.map((key) => hex(key)));
-      const digits = run.toLowerCase();
-      let out = '';
-      let from = 0;
-      for (let at = 0; at < digits.length;) {
-        const length = lengths.find((candidate) => known!.has(digits.slice(at, at + candidate)));
-        if (length === undefined) {
-          at++;
-          continue;
-        }
-        out += run.slice(from, at) + REDACTED;
-        from = at += length;
-      }
-      return out + run.slice(from);
-    });
+function keyRedactor(fixed: readonly Uint8Array[], growing: readonly Uint8Array[]): (text: string) => string {
+  const known = new Set<string>();
+  let lengths: readonly number[] = [];
+  let roomy: RegExp | undefined;
+  const learn = (keys: readonly Uint8Array[]): void => {
+    for (const key of keys) if (key.length > 0) known.add(hex(key));
+    const found = new Set([...lengths, ...keys.flatMap(({ length }) => (length > 0 ? [2 * length] : []))]);
+    if (found.size === lengths.length) return;
+    lengths = [...found].sort((a, b) => b - a);
+    roomy = new RegExp(`[0-9a-f]{${lengths.at(-1)!},}`, 'gi');
+  };
+  learn(fixed);
+  let seen = 0;
+  return (text) => {
+    if (growing.length > seen) {
+      learn(growing.slice(seen));
+      seen = growing.length;
+    }
+    return roomy === undefined ? text : text.replace(roomy, (run) => withoutKeys(run, known, lengths));
+  };
+}
+
+function withoutKeys(run: string, known: ReadonlySet<string>, lengths: readonly number[]): string {
+  const digits = run.toLowerCase();
+  let out = '';
+  let from = 0;
+  for (let at = 0; at < digits.length;) {
+    const length = lengths.find((candidate) => known.has(digits.slice(at, at + candidate)));
+    if (length === undefined) {
+      at++;
+      continue;
+    }
+    out += run.slice(from, at) + REDACTED;
+    from = at += length;
+  }
+  return out + run.slice(from);
 }
 
 function mapStrings(value: unknown, change: (text: string) => string): unknown {
@@ -80,12 +97,23 @@ function mapStrings(value: unknown, change: (text: string) => string): unknown {
 }
 
 /**
- * The report, or one result of it, with `redact` applied to every string in it, names of observations included. Done before serialising,
- * because escaping for XML or JSON could hide a secret from a search in the finished file.
+ * Makes a function that gives a report, or one result of it, with `redact` applied to every string in it, names of
+ * observations included. Done before serialising, because escaping for XML or JSON could hide a secret from a search
+ * in the finished file. A result is gone through once, however many reports it stands in: the keys it may show were
+ * made before it was.
  */
-export function redactReport<T extends RunReport | CheckResult>(
-  report: T,
+export function reportRedactor(
   redact: (text: string) => string,
-): T {
-  return mapStrings(report, redact) as T;
+): <T extends RunReport | CheckResult>(report: T) => T {
+  const clean = new WeakMap<CheckResult, CheckResult>();
+  const cleaned = (result: CheckResult): CheckResult => {
+    const known = clean.get(result) ?? (mapStrings(result, redact) as CheckResult);
+    clean.set(result, known);
+    return known;
+  };
+  return <T extends RunReport | CheckResult>(report: T): T => {
+    if (!('results' in report)) return cleaned(report) as T;
+    const { results, ...rest } = report;
+    return { ...(mapStrings(rest, redact) as object), results: results.map(cleaned) } as unknown as T;
+  };
 }

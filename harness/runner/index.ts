@@ -1,10 +1,12 @@
 /** Catalogue, selection, plan, execution, status. */
+export type { RunFacts, RunHead } from './book.js';
 export * from './catalogue.js';
 export * from './check.js';
 export * from './coverage.js';
 export * from './hunt.js';
 export * from './judge.js';
 export * from './mount.js';
+export * from './parts.js';
 export * from './result.js';
 export * from './execute.js';
 export * from './expectations.js';

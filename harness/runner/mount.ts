@@ -1,7 +1,7 @@
 import Mocha from 'mocha';
 import type { CheckResult, RunObserver } from './result.js';
 import type { PlanEntry } from './plan.js';
-import type { Run } from './run.js';
+import type { Execution } from './parts.js';
 
 /** What the reporter class reads from a test: mocha carries it, mocha decides nothing. */
 interface Carried {
@@ -20,7 +20,7 @@ class Red extends Error {
  * Executes a run under mocha, built without files or globals, and tells the observers what its reporter hears.
  * Verdicts, retries, timeouts and exit codes live outside mocha, so none of its habits can change them.
  */
-export function executeUnderMocha(run: Run, observers: readonly RunObserver[]): Promise<void> {
+export function executeUnderMocha(run: Execution, observers: readonly RunObserver[]): Promise<void> {
   class Reporter {
     constructor(runner: Mocha.Runner) {
       runner.on('test', (test) => {

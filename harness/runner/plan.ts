@@ -147,11 +147,14 @@ export function makePlan(
   selected: readonly Case[],
   can: Capabilities,
   budget: Budget,
+  /** Checks that go first among those of their phase, whether or not they are selected: others stand on them. */
+  before: readonly Check[] = [],
 ): Plan {
   const watches = selected.filter((entry): entry is Watch => entry.kind === 'watch');
   const wanted = new Set(watches.flatMap((watch) => producers[watch.topic]));
   const checks = suite.filter(
-    (entry): entry is Check => entry.kind === 'check' && (selected.includes(entry) || wanted.has(entry.id)),
+    (entry): entry is Check =>
+      entry.kind === 'check' && (selected.includes(entry) || wanted.has(entry.id) || before.includes(entry)),
   );
   const leftOut = new Map<string, NonNullable<PlanEntry['leftOut']>>();
   for (const { id, notFor } of [...checks, ...watches]) {
@@ -215,7 +218,8 @@ export function makePlan(
     } else
       for (const what of ['attempts', 'm2', 'm4', 'verifies', 'seconds'] as const) left[what] -= price[what];
   }
-  const ordered: readonly Case[] = [...checks.sort((a, b) => phase(a) - phase(b)), ...watches];
+  const place = (check: Check): number => phase(check) + (before.includes(check) ? 0 : 0.5);
+  const ordered: readonly Case[] = [...checks.sort((a, b) => place(a) - place(b)), ...watches];
   const entries = ordered.map((entry): PlanEntry => {
     const out = leftOut.get(entry.id);
     return { entry, reported: selected.includes(entry), ...(out && { leftOut: out }) };

@@ -2,8 +2,9 @@ import { type Identity, equal } from '../protocol/index.js';
 import { type Bench, Blocked, HookFailed, StepFailed, answered, describeOutcome } from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
 import type { Case, Check, Watch } from './check.js';
-import { type RunEnvironment, failure, header, messageOf, runCheck, signOfLife } from './execute.js';
-import { type Expectations, applyExpectations } from './expectations.js';
+import { Book, type RunFacts, type RunHead } from './book.js';
+import { type RunEnvironment, failure, runCheck, signOfLife } from './execute.js';
+import type { Execution } from './parts.js';
 import {
   type Estimate,
   type Plan,
@@ -16,16 +17,12 @@ import {
 } from './plan.js';
 import type { CheckResult, Price, RunReport } from './result.js';
 import { matchesPattern } from './selection.js';
-import { exitOf } from './status.js';
 import { WatchState } from './watching.js';
 
 /** Failed attempts a run may spend between resets unless told otherwise; accessories lock after 100. */
 export const DEFAULT_ATTEMPTS = 30;
 
-export interface RunOptions extends RunEnvironment {
-  readonly version: string;
-  readonly command: string;
-  readonly strict: boolean;
+export interface RunOptions extends RunEnvironment, RunHead {
   readonly bench: Bench;
   /** The whole suite: producers of messages for watches are taken from it when they are not selected. */
   readonly suite: readonly Case[];
@@ -36,8 +33,10 @@ export interface RunOptions extends RunEnvironment {
   readonly destructive?: boolean;
   /** Identities `hapspec pair` put into the accessory to stay. */
   readonly kept?: () => readonly Identity[];
-  /** Known deviations of this accessory. */
-  readonly expectations?: Expectations;
+  /** Checks that run first, unreported, for what they show to the selected ones: their own part of the run has them. */
+  readonly before?: readonly Check[];
+  /** Asked whether somebody outside has ended the run. */
+  readonly stopped?: () => boolean;
   /** Gets the wire record of each check when it has run. */
   readonly evidence?: (id: string, events: readonly TraceEvent[]) => void;
 }
@@ -53,7 +52,7 @@ function wasSilent({ status, message }: CheckResult): boolean {
 }
 
 /** A run: plan, execution in order, report. */
-export class Run {
+export class Run implements Execution {
   readonly plan: readonly PlanEntry[];
   /** What the plan asks of a healthy accessory. */
   readonly estimate: Estimate;
@@ -62,16 +61,11 @@ export class Run {
   /** Which of the two it is; known when the plain flow has shown it, and not changed then. */
   private quick: boolean | undefined;
   private readonly limit: number;
-  private readonly results = new Map<string, CheckResult>();
+  private readonly book: Book;
+  private readonly environment: RunEnvironment;
   private readonly watches: readonly WatchState[];
-  private readonly startedAt = new Date().toISOString();
   private readonly start: number;
   private mark = 0;
-  private interrupted = false;
-  private harnessError: string | undefined;
-  private down: string | undefined;
-  /** Set when the plain flow no longer worked at the end. */
-  private closing: CheckResult | undefined;
   /** Failures by silence, by family. */
   private readonly silences = new Map<string, readonly CheckResult[]>();
   private foundAs: Bench['state'] = 'unknown';
@@ -98,10 +92,12 @@ export class Run {
       // In virtual time a minute of silence is over at once.
       seconds: bench.clock.virtual ? Infinity : secondsFor(this.limit),
     };
-    const { entries, estimate } = makePlan(suite, selected, can, budget);
+    const { entries, estimate } = makePlan(suite, selected, can, budget, options.before);
     this.plan = entries;
     this.estimate = estimate;
-    this.quickPlan = makePlan(suite, selected, can, { ...budget, ...quickExchanges });
+    this.book = new Book(options, entries);
+    this.environment = this.environmentOf(options);
+    this.quickPlan = makePlan(suite, selected, can, { ...budget, ...quickExchanges }, options.before);
     this.watches = selected
       .filter((entry): entry is Watch => entry.kind === 'watch')
       .map((watch) => new WatchState(watch));
@@ -112,8 +108,7 @@ export class Run {
   }
 
   /** The options, with what ends a property early; the time for properties is shared among them. */
-  private get environment(): RunEnvironment {
-    const { hunt = {} } = this.options;
+  private environmentOf({ hunt = {} }: RunOptions): RunEnvironment {
     const properties = this.plan.filter(
       ({ entry, leftOut }) =>
         entry.kind === 'check' && entry.spec.property !== undefined && leftOut === undefined,
@@ -133,23 +128,32 @@ export class Run {
     this.keptIdentity = bench.recovered.find((identity) => kept().some(({ id }) => equal(id, identity.id)));
   }
 
+  get seed(): string {
+    return this.options.seed;
+  }
+
+  get strict(): boolean {
+    return this.options.strict;
+  }
+
   /** No further check starts; those left are reported as not run. */
   interrupt(): void {
-    this.interrupted = true;
+    this.book.interrupted = true;
   }
 
   /** Records an error outside any check: the run ends, exit 4. */
   harnessFailed(error: unknown): void {
-    this.harnessError ??= messageOf(error);
+    this.book.harnessFailed(error);
   }
 
   /** Nothing answers: no check can run. */
   unreachable(why: string): void {
-    this.down = why;
+    this.book.down = why;
   }
 
   get over(): boolean {
-    return this.interrupted || this.harnessError !== undefined;
+    this.book.interrupted ||= this.options.stopped?.() === true;
+    return this.book.over;
   }
 
   /** What the plan leaves this out for, as far as the accessory's pace is known. */
@@ -163,32 +167,23 @@ export class Run {
 
   /** Runs one entry of the plan and returns its result. */
   async runEntry(planned: PlanEntry): Promise<CheckResult> {
-    const { entry, reported } = planned;
-    const { bench, evidence } = this.options;
+    const { entry } = planned;
+    const { bench, evidence, before = [] } = this.options;
     const leftOut = this.leftOut(planned);
     let result: CheckResult;
     if (leftOut !== undefined) result = this.skipped(entry, leftOut.reason, leftOut.message, true);
-    else if (this.over || this.down !== undefined) result = this.notRun(entry);
+    else if (this.over || this.book.down !== undefined) result = this.book.notRun(entry);
     else if (entry.kind === 'watch') {
       const state = this.watches.find(({ watch }) => watch === entry)!;
-      result = state.result(bench, this.options, this.startedAt);
+      result = state.result(bench, this.options, this.book.startedAt);
     } else {
       this.mark = bench.trace.mark();
       result = await this.runPlanned(entry);
-      evidence?.(entry.id, bench.trace.since(this.mark));
+      // Another part of the run has that of what only goes before.
+      if (!before.includes(entry)) evidence?.(entry.id, bench.trace.since(this.mark));
     }
-    if (reported) this.results.set(entry.id, result);
-    return this.excused(result);
-  }
-
-  /** The result as the known deviations leave it. */
-  private excused(result: CheckResult): CheckResult {
-    const { expectations, suite } = this.options;
-    if (expectations === undefined) return result;
-    return (
-      applyExpectations(expectations, [result], suite, new Date()).find(({ id }) => id === result.id) ??
-      result
-    );
+    this.book.record(result);
+    return this.book.excused(result);
   }
 
   /** One of the known deviations is about this check. */
@@ -200,7 +195,7 @@ export class Run {
     const family = familyOf(check.id);
     const silent = this.silences.get(family) ?? [];
     // Each silence costs the whole window; two of a family show what the others would.
-    const known = silent.every((result) => this.excused(result).reason === 'expected');
+    const known = silent.every((result) => this.book.excused(result).reason === 'expected');
     // Where the silences are known, so are those that are met by none.
     if (silent.length >= 2 && (!known || this.isExpected(check))) {
       const message = `two of ${family} were met by silence already${known ? ', as expected' : ''}`;
@@ -211,7 +206,7 @@ export class Run {
     let result = await runCheck(check, this.options.bench, this.environment);
     if (result.died) result = await this.afterDeath(check, result);
     // What is known to fail is not worth another look.
-    else if (this.excused(result).status === 'fail') result = await this.confirm(check, result);
+    else if (this.book.excused(result).status === 'fail') result = await this.confirm(check, result);
     if (wasSilent(result)) {
       this.silences.set(family, [...silent, result]);
       // Confirmed, as a rule: answers are no longer given the whole time.
@@ -283,14 +278,14 @@ export class Run {
   private async afterDeath(check: Check, first: CheckResult): Promise<CheckResult> {
     const { bench } = this.options;
     if (!(await this.revive())) {
-      this.down = `it stopped answering after ${check.id}`;
+      this.book.down = `it stopped answering after ${check.id}`;
       const message = `the accessory stopped answering after this and does not come back: --restart CMD would tell whether this stimulus does it (${first.message})`;
       return { ...first, status: 'error', reason: 'unreachable', message };
     }
     bench.broken.delete(check.id);
     const again = await runCheck(check, bench, this.environment);
     if (again.died) {
-      if (!(await this.revive())) this.down = `it stopped answering after ${check.id}`;
+      if (!(await this.revive())) this.book.down = `it stopped answering after ${check.id}`;
       const message = `the accessory stops answering after this, each time: ${first.message}`;
       return { ...again, status: 'fail', reason: 'forbidden', message, attempts: 2 };
     }
@@ -325,33 +320,11 @@ export class Run {
     message: string,
     leftOut: boolean,
   ): CheckResult {
-    return { ...this.blank(entry), status: 'skip', reason, message, ...(leftOut && { leftOut }) };
+    return { ...this.book.blank(entry), status: 'skip', reason, message, ...(leftOut && { leftOut }) };
   }
 
-  private failed(entry: Case, reason: 'setup' | 'not-run', message: string): CheckResult {
-    return { ...this.blank(entry), status: 'error', reason, message };
-  }
-
-  private blank(entry: Case): Omit<CheckResult, 'status' | 'reason' | 'message'> {
-    return {
-      ...header(entry),
-      failure: undefined,
-      observations: {},
-      startedAt: this.startedAt,
-      durationMs: 0,
-    };
-  }
-
-  private notRun(entry: Case): CheckResult {
-    const message =
-      this.harnessError !== undefined
-        ? `not run: the harness failed (${this.harnessError})`
-        : this.interrupted
-          ? 'not run: the run was interrupted'
-          : this.down !== undefined
-            ? `not run: the accessory cannot be reached (${this.down})`
-            : 'not run yet';
-    return this.failed(entry, 'not-run', message);
+  private failed(entry: Case, reason: 'setup', message: string): CheckResult {
+    return { ...this.book.blank(entry), status: 'error', reason, message };
   }
 
   /** Leaves the accessory as it was found. */
@@ -367,9 +340,9 @@ export class Run {
   private async closingFlow(): Promise<void> {
     const { bench } = this.options;
     const sanity = this.plan.filter(({ entry }) => entry.kind === 'check' && entry.spec.sanity);
-    const worked = sanity.every(({ entry }) => this.results.get(entry.id)?.status === 'pass');
+    const worked = sanity.every(({ entry }) => this.book.get(entry.id)?.status === 'pass');
     const more = this.plan.some(({ entry }) => entry.kind === 'check' && !entry.spec.sanity);
-    if (sanity.length < 5 || !worked || !more || this.over || this.down !== undefined) return;
+    if (sanity.length < 5 || !worked || !more || this.over || this.book.down !== undefined) return;
     const last = sanity.at(-1)!.entry;
     const mark = bench.trace.mark();
     try {
@@ -385,8 +358,8 @@ export class Run {
       const expected = error instanceof StepFailed || error instanceof Blocked || error instanceof HookFailed;
       if (!expected && !(error instanceof Unreachable)) throw error;
       const message = `the plain flow worked at the start and does not at the end: ${error.message}`;
-      this.closing = {
-        ...this.blank(last),
+      this.book.extra.push({
+        ...this.book.blank(last),
         id: 'sanity/last',
         title: 'The plain flow works at the end as it did at the start',
         chapter: 'sanity.last',
@@ -394,7 +367,7 @@ export class Run {
         reason: 'setup',
         message,
         failure: failure(last, this.options, [], message, bench.trace.since(mark)),
-      };
+      });
     }
     await bench.closeLinks();
   }
@@ -410,19 +383,22 @@ export class Run {
 
   /** The results as they were seen, before known deviations are taken into account. */
   get seen(): readonly CheckResult[] {
-    const { suite } = this.options;
-    return this.plan
-      .filter(({ reported }) => reported)
-      .sort((a, b) => suite.indexOf(a.entry) - suite.indexOf(b.entry))
-      .map(({ entry }) => this.results.get(entry.id) ?? this.notRun(entry));
+    return this.book.seen;
   }
 
-  /** The report as it stands; what has not run is in it as such. */
-  report(exit?: RunReport['exit']): RunReport {
-    const { bench, target, seed, strict, command, version, expectations, suite } = this.options;
-    const seen = this.closing === undefined ? this.seen : [...this.seen, this.closing];
-    const results =
-      expectations === undefined ? seen : applyExpectations(expectations, seen, suite, new Date());
+  /** What was seen of an entry that has run, before known deviations are taken into account. */
+  resultOf(entry: Case): CheckResult {
+    return this.book.get(entry.id) ?? this.book.notRun(entry);
+  }
+
+  /** What was found beside the results. */
+  get extra(): readonly CheckResult[] {
+    return this.book.extra;
+  }
+
+  /** What is known of the accessory. */
+  get facts(): RunFacts {
+    const { bench } = this.options;
     const accessory: Record<string, string> = {
       profile: bench.profile.name,
       'found as': this.foundAs === 'ours' ? 'unpaired' : this.foundAs,
@@ -431,26 +407,11 @@ export class Run {
       accessory['id'] = Buffer.from(bench.accessory.id).toString('latin1');
       accessory['LTPK'] = Buffer.from(bench.accessory.ltpk).toString('hex');
     }
-    return {
-      tool: { name: 'hapspec', version },
-      target,
-      accessory,
-      seed,
-      strict,
-      command,
-      startedAt: this.startedAt,
-      results,
-      price: this.price(),
-      aftermath: this.aftermath,
-      exit:
-        exit ??
-        exitOf({
-          results,
-          strict,
-          interrupted: this.interrupted,
-          harnessError: this.harnessError !== undefined,
-          clean: this.aftermath.clean,
-        }),
-    };
+    return { accessory, price: this.price(), aftermath: this.aftermath };
+  }
+
+  /** The report as it stands; what has not run is in it as such. */
+  report(exit?: RunReport['exit']): RunReport {
+    return this.book.report(this.facts, exit);
   }
 }

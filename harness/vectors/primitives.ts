@@ -820,7 +820,11 @@ export const hkdfKeys: Generator = (random) =>
         'nul-terminated',
         hkdfSha512(ikm, `${salt}\0`, `${info}\0`, size),
       ),
-      wrong('extracted and not expanded', 'extract-only', hmac(nobleSha512, saltBytes, ikm).subarray(0, size)),
+      wrong(
+        'extracted and not expanded',
+        'extract-only',
+        hmac(nobleSha512, saltBytes, ikm).subarray(0, size),
+      ),
     ];
     // All mistakes on the labels everybody needs, two on each of the others.
     const every = ['Pair-Setup-Encrypt', 'Pair-Verify-Encrypt', 'Control-Write', 'Split-Controller'].includes(

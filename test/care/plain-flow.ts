@@ -26,7 +26,7 @@ function die(): never {
 
 /** What the last request was, with the place in the flow it belongs to. */
 function saying(): string {
-  const said = bench.trace.since(0).findLast(({ kind }) => kind === 'said');
+  const said = bench!.trace.since(0).findLast(({ kind }) => kind === 'said');
   return said?.kind === 'said' ? `#${said.connection} ${said.sealed ? '[sealed] ' : ''}${said.line}` : '?';
 }
 

@@ -82,14 +82,14 @@ async function against(row: Row): Promise<Outcome> {
   const reds = report.results
     .filter(({ status, reason }) => (status === 'fail' || status === 'error') && reason !== 'not-run')
     .map((result) => `${result.id} ${word(result)}`);
-  const events = bench.trace.since(0);
+  const events = bench!.trace.since(0);
   const waits = events.flatMap((event) => (event.kind === 'silence' ? [event.waited] : []));
   return {
     ends: [String(report.exit.code), ...reds].join('; '),
     texts: [junit(redacted(report)), json(redacted(report))],
     longest: Math.max(0, ...waits),
     ms: performance.now() - begun,
-    keys: bench.keys,
+    keys: bench!.keys,
     said: events.flatMap((event) => (event.kind === 'said' ? [event.line] : [])),
   };
 }

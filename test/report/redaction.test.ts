@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { hex } from '../../harness/protocol/index.js';
-import { REDACTED, codeForms, json, junit, redactReport, redactor } from '../../harness/report/index.js';
+import { REDACTED, codeForms, json, junit, redactor, reportRedactor } from '../../harness/report/index.js';
 import { failure, report, reportFullOf, result } from './sample.js';
 
 describe('redaction', () => {
@@ -45,22 +45,42 @@ describe('redaction', () => {
     expect(redactor(['secret', 'secret-longer'])('secret-longer secret')).to.equal(`${REDACTED} ${REDACTED}`);
   });
 
+  it('knows keys that are made while the run goes on, of any length', () => {
+    const keys: Uint8Array[] = [];
+    const growing = redactor(['031-45-154'], keys);
+    const later = [key, key.slice(0, 16), new Uint8Array(0)];
+    expect(growing(`a ${hex(key)}`)).to.equal(`a ${hex(key)}`);
+    for (const made of later) keys.push(made);
+    for (const made of later.slice(0, 2)) expect(growing(`a ${hex(made)}`)).to.equal(`a ${REDACTED}`);
+    expect(growing('031-45-154')).to.equal(REDACTED);
+  });
+
+  it('goes through a result once, however many reports it stands in', () => {
+    let calls = 0;
+    const counting = reportRedactor((text) => (calls++, text));
+    const run = report();
+    const first = counting(run);
+    const after = calls;
+    const second = counting({ ...run, results: [...run.results] });
+    expect(second.results.every((one, i) => one === first.results[i])).to.equal(true);
+    expect(calls - after).to.be.lessThan(after / 2);
+  });
+
   it('leaves no secret in any serialised report', () => {
     const forms = ['031-45-154', '03145154', Buffer.from('031-45-154').toString('hex'), hex(key)];
     for (const form of forms) {
-      const clean = redactReport(reportFullOf(`<${form}>`), redact);
+      const clean = reportRedactor(redact)(reportFullOf(`<${form}>`));
       for (const text of [junit(clean), json(clean)]) expect(text).to.not.contain(form);
     }
   });
 
   it('keeps what is not secret, absent members and numbers included', () => {
     const sample = report();
-    expect(redactReport(sample, redact)).to.deep.equal(sample);
-    const changed = redactReport(
+    expect(reportRedactor(redact)(sample)).to.deep.equal(sample);
+    const changed = reportRedactor(redact)(
       report({
         results: [result({ failure: { ...failure, exchange: ['→ 03145154'] }, durationMs: 3145154 })],
       }),
-      redact,
     );
     expect(changed.results[0]?.failure?.exchange).to.deep.equal([`→ ${REDACTED}`]);
     expect(changed.results[0]?.durationMs).to.equal(3145154);
