@@ -3,22 +3,29 @@ import { suite } from '../../suites/index.js';
 import { findFault } from '../accessory/index.js';
 import { findFaultBy, matrixRow } from '../runner/index.js';
 
-/** What a worker does: rows of the kill matrix, null standing for the healthy twin, or hunts by properties. */
+/** What workers do: rows of the kill matrix, or hunts by properties. Which of them, they are told one by one. */
 export interface Work {
-  readonly names: readonly (string | null)[];
   readonly seed: number;
   readonly full: boolean;
   /** Runs and seeds of a hunt. */
   readonly hunt?: { readonly most: number; readonly seeds: number };
 }
 
-const { names, seed, full, hunt } = workerData as Work;
-for (const name of names) {
+/** The name of a fault, null for the healthy twin, undefined when there is nothing more to do. */
+export type Task = string | null | undefined;
+
+const { seed, full, hunt } = workerData as Work;
+const port = parentPort!;
+
+function work(name: string | null): Promise<unknown> {
   const fault = name === null ? undefined : findFault(name);
-  if (hunt === undefined || fault === undefined)
-    parentPort!.postMessage(await matrixRow(suite, fault, { seed, full }));
-  else {
-    const seeds = Array.from({ length: hunt.seeds }, (_, i) => seed + i);
-    parentPort!.postMessage(await findFaultBy(suite, fault, { seeds, most: hunt.most }));
-  }
+  if (hunt === undefined || fault === undefined) return matrixRow(suite, fault, { seed, full });
+  const seeds = Array.from({ length: hunt.seeds }, (_, i) => seed + i);
+  return findFaultBy(suite, fault, { seeds, most: hunt.most });
 }
+
+port.on('message', (name: Task) => {
+  if (name === undefined) port.close();
+  // A rejection is an error of the worker: the other side hears of it.
+  else void work(name).then((made) => port.postMessage(made));
+});

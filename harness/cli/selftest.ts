@@ -6,7 +6,7 @@ import { faults, variants } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
 import { writeAtomically } from '../report/index.js';
 import { type Find, type Grade, type Row, grade, isHunted, medianOf } from '../runner/index.js';
-import type { Work } from './selftest-worker.js';
+import type { Task, Work } from './selftest-worker.js';
 
 export interface SelftestFlags {
   readonly full?: boolean;
@@ -15,37 +15,80 @@ export interface SelftestFlags {
   readonly properties?: boolean;
 }
 
-/** Rows of the matrix. */
-function rowsOf(seed: number, full: boolean): Promise<readonly Row[]> {
-  return byWorkers<Row>({ names: [null, ...[...variants, ...faults].map(({ name }) => name)], seed, full });
+/** How long a twin takes, roughly, where a fault that meets the checks of what it breaks takes 1. */
+function weightOf(name: string | null, full: boolean): number {
+  if (name === null) return 100;
+  return full || variants.some((variant) => variant.name === name) ? 10 : 1;
 }
 
-/** What workers make of each name, as many of them as there are cores. */
-async function byWorkers<T>({ names, ...work }: Work): Promise<readonly T[]> {
+/** Rows of the matrix. */
+function rowsOf(seed: number, full: boolean): Promise<readonly Row[]> {
+  const names = [null, ...[...variants, ...faults].map(({ name }) => name)];
+  return byWorkers<Row>(
+    names,
+    names.map((name) => weightOf(name, full)),
+    { seed, full },
+  );
+}
+
+/**
+ * Cuts a list into so many stretches of about the same weight. Neighbours stay together: faults of one message meet the
+ * same checks, whose arithmetic a worker remembers.
+ */
+export function stretches(weights: readonly number[], count: number): number[][] {
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const parts = Array.from({ length: count }, (): number[] => []);
+  let before = 0;
+  for (const [i, weight] of weights.entries()) {
+    parts[Math.min(count - 1, Math.floor((count * before) / total))]!.push(i);
+    before += weight;
+  }
+  return parts;
+}
+
+/** What is next in a stretch; when nothing is left in it, the last of the longest. */
+export function nextOf(parts: readonly number[][], own: number): number | undefined {
+  const next = parts[own]!.shift();
+  if (next !== undefined) return next;
+  return parts.reduce((longest, part) => (part.length > longest.length ? part : longest)).pop();
+}
+
+/** What workers make of each name, in the order of the names; as many workers as there are cores. */
+async function byWorkers<T>(
+  names: readonly (string | null)[],
+  weights: readonly number[],
+  work: Work,
+): Promise<readonly T[]> {
   const count = Math.max(1, Math.min(availableParallelism(), 8));
-  // Dealt like cards, so that slow neighbours in the list do not meet in one worker.
-  const hands = Array.from({ length: count }, (_, hand) => names.filter((_name, i) => i % count === hand));
-  const rows = await Promise.all(
-    hands.map(
-      (hand) =>
-        new Promise<T[]>((resolve, reject) => {
-          const made: T[] = [];
-          const worker = new Worker(new URL('./selftest-worker.js', import.meta.url), {
-            workerData: { names: hand, ...work } satisfies Work,
+  const parts = stretches(weights, count);
+  const made = new Map<number, T>();
+  await Promise.all(
+    parts.map(
+      (_, own) =>
+        new Promise<void>((resolve, reject) => {
+          const worker = new Worker(new URL('./selftest-worker.js', import.meta.url), { workerData: work });
+          let current: number | undefined;
+          const next = (): void => {
+            current = nextOf(parts, own);
+            worker.postMessage((current === undefined ? undefined : names[current]) satisfies Task);
+          };
+          worker.on('message', (result: T) => {
+            made.set(current!, result);
+            next();
           });
-          worker.on('message', (row: T) => made.push(row));
           worker.once('error', reject);
           worker.once('exit', (code) =>
-            code === 0 && made.length === hand.length
-              ? resolve(made)
+            code === 0 && current === undefined
+              ? resolve()
               : reject(
-                  new Error(`a worker ended with code ${code} after ${made.length} of ${hand.length} twins`),
+                  new Error(`a worker ended with code ${code} within ${names[current!] ?? 'its twins'}`),
                 ),
           );
+          next();
         }),
     ),
   );
-  return rows.flat();
+  return names.map((_, i) => made.get(i)!);
 }
 
 const START = '<!-- selftest: written by "hapspec selftest --update README.md" -->';
@@ -99,7 +142,12 @@ export function huntTable(finds: readonly Find[]): string {
 async function propertiesCommand(seed: number, path: string | undefined): Promise<number> {
   const start = performance.now();
   const names = faults.filter(isHunted).map(({ name }) => name);
-  const finds = await byWorkers<Find>({ names, seed, full: false, hunt: { most: MOST, seeds: SEEDS } });
+  const hunt = { most: MOST, seeds: SEEDS };
+  const finds = await byWorkers<Find>(
+    names,
+    names.map(() => 1),
+    { seed, full: false, hunt },
+  );
   const found = finds.filter(({ runs }) => medianOf(runs) <= MOST);
   if (path === undefined) console.log(huntTable(finds));
   else writeAtomically(path, huntTable(finds));

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { bin, endChildren, hapspec, hapspecLines, start } from './process.js';
+import { bin, endChildren, hapspecLine, hapspecLines, start } from './process.js';
 
 describe('hapspec: receivers of AirPlay', function () {
   let folder: string;
@@ -24,7 +24,13 @@ describe('hapspec: receivers of AirPlay', function () {
   for (const line of ['rtsp', 'http'])
     it(`are tested over ${line}, with the default code`, async () => {
       const target = await receiver();
-      const ran = await hapspec(['run', target, '--start-line', line, ...only('TRANSIENT-0*', 'AIRPLAY-0*')]);
+      const ran = await hapspecLine([
+        'run',
+        target,
+        '--start-line',
+        line,
+        ...only('TRANSIENT-0*', 'AIRPLAY-0*'),
+      ]);
       expect(ran.code, ran.stdout + ran.stderr).to.equal(0);
       expect(ran.stdout).to.include('✓ pass  TRANSIENT-02').and.to.include('✓ pass  AIRPLAY-05');
     });
@@ -32,12 +38,12 @@ describe('hapspec: receivers of AirPlay', function () {
   it('with a PIN are paired by it, and owe no transient setup', async () => {
     const target = await receiver('--pin', '1357');
     const flow = only('PS-M*-01', 'PV-M*-01', 'TRANSIENT-02');
-    const ran = await hapspec(['run', target, '--code', '1357', ...flow]);
+    const ran = await hapspecLine(['run', target, '--code', '1357', ...flow]);
     expect(ran.code, ran.stdout + ran.stderr).to.equal(0);
     expect(ran.stdout)
       .to.include('✓ pass  PS-M5-01')
       .and.to.match(/skip {2}TRANSIENT-02 .*never declared/);
-    const wrong = await hapspec(['run', target, '--code', '2468', ...flow]);
+    const wrong = await hapspecLine(['run', target, '--code', '2468', ...flow]);
     expect(wrong.code).to.equal(1);
   });
 
@@ -46,12 +52,12 @@ describe('hapspec: receivers of AirPlay', function () {
     const target = await receiver('--mfi', '--mfi-root', anchor);
     expect(readFileSync(anchor, 'utf8')).to.include('BEGIN CERTIFICATE');
     const wanted = ['--declares', 'mfi', '--declares', 'transient', ...only('MFI-*', 'PS-M1-11')];
-    const ran = await hapspec(['run', target, '--mfi-root', anchor, ...wanted]);
+    const ran = await hapspecLine(['run', target, '--mfi-root', anchor, ...wanted]);
     expect(ran.code, ran.stdout + ran.stderr).to.equal(0);
     expect(ran.stdout).to.include('✓ pass  MFI-07').and.to.include('✓ pass  MFI-09');
     const other = join(folder, 'other.pem');
     await receiver('--mfi', '--mfi-root', other);
-    const foreign = await hapspec(['run', target, '--mfi-root', other, ...wanted]);
+    const foreign = await hapspecLine(['run', target, '--mfi-root', other, ...wanted]);
     expect(foreign.code).to.equal(1);
     expect(foreign.stdout).to.match(/FAIL.*MFI-07/i);
   });

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { Accessory, startServer } from '../../harness/accessory/index.js';
 import { parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import type { TcpListener } from '../../harness/wire/index.js';
-import { endChildren, hapspec, start } from './process.js';
+import { endChildren, hapspec, hapspecLine, start } from './process.js';
 
 const CODE = '031-45-154';
 
@@ -59,9 +59,9 @@ describe('hapspec: commands around a run', function () {
   });
 
   it('a run puts the pairing of "hapspec pair" back as it was found', async () => {
-    await hapspec(['pair', target, '--code', CODE, ...state]);
+    await hapspecLine(['pair', target, '--code', CODE, ...state]);
     const [before] = accessory.pairings;
-    const run = await hapspec([
+    const run = await hapspecLine([
       'run',
       target,
       '--code',
@@ -75,12 +75,12 @@ describe('hapspec: commands around a run', function () {
     expect(run.code, run.stdout + run.stderr).to.equal(0);
     expect(run.stdout).to.include('paired by "hapspec pair" again, as it was found');
     expect(accessory.pairings).to.deep.equal([before]);
-    expect((await hapspec(['pairings', target, ...state])).code).to.equal(0);
+    expect((await hapspecLine(['pairings', target, ...state])).code).to.equal(0);
   });
 
   it('evidence holds the bytes, the decoded items and what was sealed, and no secret', async () => {
     const evidence = join(folder, 'evidence');
-    const run = await hapspec([
+    const run = await hapspecLine([
       'run',
       target,
       '--code',
@@ -136,19 +136,28 @@ describe('hapspec: commands around a run', function () {
       json: 'out/report.json',
     };
     writeFileSync(config, JSON.stringify(options));
-    const run = await hapspec(['run', '--config', config]);
+    const run = await hapspecLine(['run', '--config', config]);
     expect(run.code, run.stdout + run.stderr).to.equal(0);
     expect(JSON.parse(readFileSync(join(folder, 'out/report.json'), 'utf8'))).to.include({
       seed: '5',
       target,
     });
-    const flags = await hapspec(['run', 'embedded', '--config', config, '--only', 'PS-M1-06', '--seed', '6']);
+    const flags = await hapspecLine([
+      'run',
+      'embedded',
+      '--config',
+      config,
+      '--only',
+      'PS-M1-06',
+      '--seed',
+      '6',
+    ]);
     expect(flags.stdout)
       .to.include('embedded, seed 6')
       .and.to.include('PS-M1-06')
       .and.not.to.include('PS-M1-01');
     writeFileSync(config, '{ "timeuot": 1 }');
-    const wrong = await hapspec(['run', '--config', config]);
+    const wrong = await hapspecLine(['run', '--config', config]);
     expect(wrong.code).to.equal(2);
     expect(wrong.stderr).to.include('"timeuot"').and.to.include('"timeout"');
   });
@@ -165,13 +174,13 @@ describe('hapspec: commands around a run', function () {
       '--expectations',
       file,
     ];
-    expect((await hapspec([...faulty, '--write-expectations'])).code).to.equal(1);
-    expect((await hapspec(faulty)).code).to.equal(2);
+    expect((await hapspecLine([...faulty, '--write-expectations'])).code).to.equal(1);
+    expect((await hapspecLine(faulty)).code).to.equal(2);
     writeFileSync(file, readFileSync(file, 'utf8').replace(/TODO[^"]*/, 'fixed in the next release'));
-    const excused = await hapspec(faulty);
+    const excused = await hapspecLine(faulty);
     expect(excused.code, excused.stdout).to.equal(0);
     expect(excused.stdout).to.include('expected fail: fixed in the next release');
-    const stale = await hapspec(['run', 'embedded', '--only', 'PS-M3-04', '--expectations', file]);
+    const stale = await hapspecLine(['run', 'embedded', '--only', 'PS-M3-04', '--expectations', file]);
     expect(stale.code).to.equal(1);
     expect(stale.stdout).to.include('remove the entry');
   });

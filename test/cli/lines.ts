@@ -1,21 +1,23 @@
 /**
- * `node lines.js`: reads command lines as JSON (a list of lists of words), runs each as `hapspec` does, one after the
- * other in this process, and prints how each ended. A process for each would cost half a second to start.
+ * `node lines.js`: takes orders as lines of JSON, runs each as `hapspec` does, one after the other in this process, and
+ * answers each with a line of how it ended. A process for each would cost half a second to start and compute all anew.
  */
-import { text } from 'node:stream/consumers';
+import { createInterface } from 'node:readline';
 import { main } from '../../harness/cli/main.js';
 import { memoiseArithmetic } from '../../harness/protocol/index.js';
-import type { Ended } from './process.js';
+import type { Ended, Order } from './process.js';
 
-const lines = JSON.parse(await text(process.stdin)) as readonly (readonly string[])[];
 const print = process.stdout.write.bind(process.stdout);
 // A command that is over ends its process after a while: not the others.
 process.exit = (() => undefined) as unknown as typeof process.exit;
+// Each command listens for the end of the process; a warning about their number would be taken for the next one's words.
+process.setMaxListeners(0);
 
 // What two runs of one seed compute is computed once.
 memoiseArithmetic(true);
-const all: Ended[] = [];
-for (const words of lines) {
+for await (const order of createInterface({ input: process.stdin })) {
+  const { words, env } = JSON.parse(order) as Order;
+  Object.assign(process.env, env);
   const said = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const)
     process[name].write = (chunk: string | Uint8Array): boolean => {
@@ -24,7 +26,6 @@ for (const words of lines) {
     };
   process.exitCode = undefined;
   await main([process.execPath, 'hapspec', ...words]);
-  all.push({ code: Number(process.exitCode), signal: null, ...said });
+  print(`${JSON.stringify({ code: Number(process.exitCode), signal: null, ...said } satisfies Ended)}\n`);
 }
 process.exitCode = 0;
-print(JSON.stringify(all));

@@ -18,8 +18,8 @@ export interface Ended {
 export interface Child {
   readonly process: ChildProcess;
   readonly ended: Promise<Ended>;
-  /** Resolves when stdout holds the text. @throws when the child ends before. */
-  said(text: string): Promise<void>;
+  /** Resolves when stdout holds the text, at `from` or later. @throws when the child ends before. */
+  said(text: string, from?: number): Promise<void>;
   /** Standard output so far. */
   output(): string;
 }
@@ -31,17 +31,17 @@ const states = mkdtempSync(join(tmpdir(), 'hapspec-states-'));
 let runs = 0;
 process.once('exit', () => rmSync(states, { recursive: true, force: true }));
 
-/** Ends every child still running, by the process that was started here. For `after`. */
+/** Ends every child still running, by the process that was started here, but the process of all lines. For `after`. */
 export function endChildren(): void {
-  for (const child of children) child.kill('SIGKILL');
+  for (const child of children) if (child !== desk?.child.process) child.kill('SIGKILL');
 }
 
-/** Starts node with a script of the build. */
+/** Starts node with a script of the build. Its standard input is the text given, or stays open for more (null). */
 export function start(
   script: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  input?: string,
+  input: string | null = '',
 ): Child {
   const inherited = Object.entries(process.env).filter(
     ([name]) => !/^(HAPSPEC_|NODE_OPTIONS$|FORCE_COLOR$)/.test(name),
@@ -50,7 +50,7 @@ export function start(
     env: { ...Object.fromEntries(inherited), HAPSPEC_STATE: join(states, String(++runs)), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-  child.stdin.end(input);
+  if (input !== null) child.stdin.end(input);
   children.add(child);
   let stdout = '';
   let stderr = '';
@@ -67,10 +67,10 @@ export function start(
       resolve({ code, signal, stdout, stderr });
     });
   });
-  const said = (text: string): Promise<void> =>
+  const said = (text: string, from = 0): Promise<void> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
-        if (!stdout.includes(text)) return;
+        if (!stdout.includes(text, from)) return;
         listeners.delete(look);
         resolve();
       };
@@ -91,12 +91,54 @@ export function hapspec(args: readonly string[], env: Readonly<Record<string, st
   return startHapspec(args, env).ended;
 }
 
-/** How each of several command lines ends, in one process for all of them. */
-export async function hapspecLines(lines: readonly (readonly string[])[]): Promise<readonly Ended[]> {
-  const script = fileURLToPath(new URL('lines.js', import.meta.url));
-  const { code, stdout, stderr } = await start(script, [], {}, JSON.stringify(lines)).ended;
-  if (code !== 0) throw new Error(`the process of all lines ended with ${code}: ${stderr}`);
-  return JSON.parse(stdout) as readonly Ended[];
+/** What the process of all lines is told: the words of a command line, and what differs in its environment. */
+export interface Order {
+  readonly words: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The process of all lines, and where its next answer begins. */
+let desk: { readonly child: Child; read: number } | undefined;
+let lastOrder: Promise<unknown> = Promise.resolve();
+
+/** It ends when its input does, and that is when this process does: nobody waits for it. */
+function startDesk(): Child {
+  const child = start(fileURLToPath(new URL('lines.js', import.meta.url)), [], {}, null);
+  child.process.unref();
+  for (const pipe of [child.process.stdin, child.process.stdout, child.process.stderr])
+    (pipe as Socket | null)?.unref();
+  return child;
+}
+
+async function ordered(order: Order): Promise<Ended> {
+  desk ??= { child: startDesk(), read: 0 };
+  const { child } = desk;
+  child.process.stdin!.write(`${JSON.stringify(order)}\n`);
+  await child.said('\n', desk.read);
+  const end = child.output().indexOf('\n', desk.read);
+  const answer = child.output().slice(desk.read, end);
+  desk.read = end + 1;
+  return JSON.parse(answer) as Ended;
+}
+
+/**
+ * `hapspec …` to its end, in one process for all lines of this one, one after the other: for commands that are about
+ * what is said and done, and not about a process.
+ */
+export function hapspecLine(
+  words: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  const order = { words, env: { HAPSPEC_STATE: join(states, String(++runs)), ...env } };
+  const ended = lastOrder.then(() => ordered(order));
+  // Whoever gave that order hears of its error, nobody else.
+  lastOrder = ended.catch(() => undefined);
+  return ended;
+}
+
+/** How each of several command lines ends. */
+export function hapspecLines(lines: readonly (readonly string[])[]): Promise<readonly Ended[]> {
+  return Promise.all(lines.map((words) => hapspecLine(words)));
 }
 
 /** A TCP peer of this process on loopback. */

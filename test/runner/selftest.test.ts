@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { type Fault, faults, findFault, healthy } from '../../harness/accessory/index.js';
-import { summary } from '../../harness/cli/selftest.js';
+import { nextOf, stretches, summary } from '../../harness/cli/selftest.js';
 import { type Row, grade, matrixRow } from '../../harness/runner/index.js';
 import { suite } from '../../suites/index.js';
 
@@ -70,6 +70,24 @@ describe('runner: selftest', () => {
       odd: ['PS-M3-04 warn: tolerated'],
     };
     expect(grade([], [row]).passed).to.equal(false);
+  });
+
+  it('deals every twin once, neighbours to one worker, and the last of the longest to who has none', () => {
+    const weights = [100, 10, 10, ...Array.from({ length: 120 }, () => 1)];
+    for (const count of [1, 2, 3, 8]) {
+      const parts = stretches(weights, count);
+      expect(parts).to.have.length(count);
+      expect(parts.flat(), `${count} workers`).to.deep.equal([...weights.keys()]);
+      const dealt: number[] = [];
+      // The first worker takes everything: its own in order, then from the ends of the others.
+      for (let next = nextOf(parts, 0); next !== undefined; next = nextOf(parts, 0)) dealt.push(next);
+      expect(
+        dealt.toSorted((a, b) => a - b),
+        `${count} workers`,
+      ).to.deep.equal([...weights.keys()]);
+    }
+    expect(stretches(weights, 2)[0]).to.have.length(3);
+    expect(nextOf([[], [1, 2], [3, 4, 5]], 0)).to.equal(5);
   });
 
   it('has a change in every fault that is one of the behaviour', () => {

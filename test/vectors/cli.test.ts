@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { endChildren, hapspec, hapspecLines } from '../cli/process.js';
+import { endChildren, hapspecLine, hapspecLines } from '../cli/process.js';
 import { InputError } from '../../harness/protocol/index.js';
 import {
   NoVectors,
@@ -38,11 +38,11 @@ describe('hapspec vectors', function () {
   it('verify names the case and the field of a corrupted copy, exit 1', async () => {
     const path = corrupted('hkdf', 3, 'key', 'ff'.repeat(32));
     const good = write('good.json', serialise(vectors('tlv8')));
-    const { code, stdout, stderr } = await hapspec(['vectors', 'verify', good, path]);
+    const { code, stdout, stderr } = await hapspecLine(['vectors', 'verify', good, path]);
     expect([code, stderr]).to.deep.equal([1, '']);
     expect(stdout).to.include(`${path} tcId 3 key: is "ffff`);
     expect(stdout).to.include('1 claim does not hold');
-    const refused = await hapspec([
+    const refused = await hapspecLine([
       'vectors',
       'export',
       '--format',
@@ -62,7 +62,7 @@ describe('hapspec vectors', function () {
   });
 
   it('a file that is none of vectors is a usage error, without a stack', async () => {
-    const { code, stdout, stderr } = await hapspec([
+    const { code, stdout, stderr } = await hapspecLine([
       'vectors',
       'verify',
       write('other.json', '{"name":"x"}'),
@@ -72,7 +72,7 @@ describe('hapspec vectors', function () {
     expect(stderr.trim().split('\n')).to.have.length(1);
     for (const content of ['{"testGroups": [', '[1]', 'null', '7', ''])
       expect(() => parseVectors(content), content).to.throw(NoVectors);
-    const absent = await hapspec(['vectors', 'verify', join(folder, 'absent.json')]);
+    const absent = await hapspecLine(['vectors', 'verify', join(folder, 'absent.json')]);
     expect([absent.code, absent.stderr.includes('cannot read')]).to.deep.equal([2, true]);
   });
 
@@ -81,9 +81,9 @@ describe('hapspec vectors', function () {
       ...vectors('tlv8'),
       testGroups: [null, 7, { type: '__proto__' }, { type: 'TlvCodec', tests: [null] }],
     };
-    const { code, stderr } = await hapspec(['vectors', 'verify', write('odd.json', JSON.stringify(odd))]);
+    const { code, stderr } = await hapspecLine(['vectors', 'verify', write('odd.json', JSON.stringify(odd))]);
     expect([code, stderr]).to.deep.equal([1, '']);
-    const endless = await hapspec(['vectors', 'verify', '/dev/zero']);
+    const endless = await hapspecLine(['vectors', 'verify', '/dev/zero']);
     expect([endless.code, endless.stderr.includes('16 MiB')]).to.deep.equal([2, true]);
   });
 
@@ -100,11 +100,17 @@ describe('hapspec vectors', function () {
   it('evidence of a run becomes vectors that hold', async () => {
     const evidence = join(folder, 'evidence');
     const only = ['--only', 'PS-M5-01', '--only', 'PAIRINGS-01'];
-    const run = await hapspec(['run', 'embedded', ...only, '--seed', '1', '--evidence', evidence]);
+    const run = await hapspecLine(['run', 'embedded', ...only, '--seed', '1', '--evidence', evidence]);
     expect(run.code, run.stdout).to.equal(0);
     const read = async (name: string): Promise<VectorFile> => {
       const out = join(folder, `${name}.json`);
-      const made = await hapspec(['vectors', 'from-evidence', join(evidence, `${name}.jsonl`), '--out', out]);
+      const made = await hapspecLine([
+        'vectors',
+        'from-evidence',
+        join(evidence, `${name}.jsonl`),
+        '--out',
+        out,
+      ]);
       expect([made.code, made.stderr]).to.deep.equal([0, '']);
       const file = parseVectors(readFileSync(out, 'utf8'));
       expect(verifyFile(file)).to.deep.equal([]);
@@ -138,8 +144,8 @@ describe('hapspec vectors', function () {
       JSON.stringify({ exchanges, keys: { 'PV-Msg03': vector!['encryptKey'] } }),
     );
     const out = join(folder, 'replayed.json');
-    expect((await hapspec(['vectors', 'from-evidence', path, '--out', out])).code).to.equal(0);
-    expect((await hapspec(['vectors', 'verify', out])).code).to.equal(0);
+    expect((await hapspecLine(['vectors', 'from-evidence', path, '--out', out])).code).to.equal(0);
+    expect((await hapspecLine(['vectors', 'verify', out])).code).to.equal(0);
     const { tests } = parseVectors(readFileSync(out, 'utf8')).testGroups[0]!;
     expect(tests.map((test) => test['body'])).to.deep.equal([M1, M2, M3, M4]);
     expect(tests[2]!['sub']).to.equal((vector!['m3'] as Readonly<Record<string, string>>)['sub']);
@@ -153,7 +159,7 @@ describe('hapspec vectors', function () {
       '{"exchanges":[7]}',
     ];
     for (const content of odd) expect(() => fromRecording(content), content).to.throw(InputError);
-    const wrong = await hapspec(['vectors', 'from-evidence', write('wrong.json', odd[0]!)]);
+    const wrong = await hapspecLine(['vectors', 'from-evidence', write('wrong.json', odd[0]!)]);
     expect([wrong.code, wrong.stdout]).to.deep.equal([2, '']);
     expect(wrong.stderr).to.include('neither evidence').and.include('"exchanges"');
   });

@@ -8,7 +8,8 @@ describe('virtual clock', () => {
     const started = performance.now();
     await Promise.all([clock.sleep(10_000), clock.sleep(30_000), clock.sleep(20_000)]);
     expect(clock.now()).to.equal(30_000);
-    expect(performance.now() - started).to.be.below(100);
+    // A clock that really waited would take as long; a busy machine does not take half a minute.
+    expect(performance.now() - started, 'real milliseconds').to.be.below(clock.now());
   });
 
   it('does not move while someone still works', async () => {
