@@ -42,7 +42,7 @@ function reasonOf({ what, ended, milliseconds, entry }: Waited, red: boolean, pa
       ? { what: 'an event that need not come', rule: 'events may be held back for a second to go together' }
       : {
           what: 'an event that must not come',
-          rule: 'three times what the slowest of the run took, 500 ms at least',
+          rule: 'twice what the slowest of the run took, 500 ms at least',
         };
   if (red)
     return lasted(patience.answer)
@@ -54,11 +54,11 @@ function reasonOf({ what, ended, milliseconds, entry }: Waited, red: boolean, pa
           }
         : {
             what: 'an answer known not to come',
-            rule: 'an answer is due all the same: three times the slowest, 500 ms at least',
+            rule: 'it is due all the same: twice the slowest answer, 500 ms at least',
           };
   return lasted(patience.silence)
     ? { what: 'nothing', rule: 'silence is allowed: the first of each area gets 1.5 s' }
-    : { what: 'nothing', rule: 'silence is allowed: four times the slowest answer, 400 ms at least' };
+    : { what: 'nothing', rule: 'silence is allowed: twice the slowest answer, 400 ms at least' };
 }
 
 /** A peer with nothing announced, in a process of its own. */

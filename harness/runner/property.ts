@@ -16,7 +16,7 @@ const SHRINKING = { virtual: 200, real: 20 };
 /** Time that shrinking may take on a device beyond the execution under way (ms): what is met by silence takes long. */
 const SHRINKING_TIME = 10_000;
 /** The same where the counterexample is a silence: a smaller one is met by the same, and each costs its time. */
-const SHRINKING_SILENCE = 2_000;
+const SHRINKING_SILENCE = 1_000;
 /** A counterexample that fails twice in three is one. */
 const CONFIRMATIONS = 3;
 /** Failed attempts of one trial: a guess, and what comes of it. */

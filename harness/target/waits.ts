@@ -13,14 +13,14 @@ export function fixedWaits({ answer, silence }: Patience): Waits {
   return { judged: answer, quiet: silence };
 }
 
-/** What an impatient run gives an answer: so many times what the slowest took, and what silence takes at the least. */
+/** A time that follows from what the run has measured is so many times what the slowest took. */
 const TIMES_THE_SLOWEST = 2;
-/** The same where a check has seen the whole time go by in silence: the next one is not news. */
-const AGAIN = { times: 3, least: 500 };
-/** The time that is given where nothing has to come, once nothing has for the whole of it. */
-const QUIET_AGAIN = { times: 4, least: 400 };
-/** The time for an event that must not come, once it is known how long those take that must. */
-const EVENT = { times: 3, least: 500 };
+/** At the least, for an answer where the whole time has gone by in silence already: the next one is not news. */
+const ANSWER_AGAIN = 500;
+/** At the least, where nothing has to come, once nothing has for the whole time. */
+const QUIET_AGAIN = 400;
+/** At the least, for an event that must not come, once it is known how long those take that must. */
+const EVENT = 500;
 /** What an answer gets that is known not to come, in times of what silence takes: late ones still show. */
 const KNOWN = 3;
 
@@ -86,18 +86,18 @@ export class Pace {
   }
 
   get answerAgain(): number {
-    return Math.min(this.answerWait, Math.max(AGAIN.least, AGAIN.times * this.slowest.any));
+    return Math.min(this.answerWait, Math.max(ANSWER_AGAIN, TIMES_THE_SLOWEST * this.slowest.any));
   }
 
   quietAgain(light: boolean): number {
     const slowest = light ? this.slowest.light : this.slowest.any;
-    return Math.min(this.patience.silence, Math.max(QUIET_AGAIN.least, QUIET_AGAIN.times * slowest));
+    return Math.min(this.patience.silence, Math.max(QUIET_AGAIN, TIMES_THE_SLOWEST * slowest));
   }
 
   get eventWait(): number {
     const { silence } = this.patience;
     if (this.slowestEvent === undefined) return silence;
-    return Math.min(silence, Math.max(EVENT.least, EVENT.times * this.slowestEvent));
+    return Math.min(silence, Math.max(EVENT, TIMES_THE_SLOWEST * this.slowestEvent));
   }
 }
 
