@@ -72,7 +72,8 @@ export class Pace {
   }
 
   late(milliseconds: number, given: number): void {
-    if (given >= this.patience.silence) return;
+    // Nothing shorter follows from what was measured: that was a look, not a wait.
+    if (given < QUIET_AGAIN || given >= this.patience.silence) return;
     this.lateAnswers++;
     this.answered(milliseconds, true);
   }
@@ -116,6 +117,8 @@ export interface Waiting {
  */
 export class CheckWaits implements Waits {
   private before: Pace['whole'];
+  /** What was asked for last, so that a silence since is one of those. */
+  private last: 'answer' | 'quiet' | undefined;
 
   constructor(
     private readonly pace: Pace,
@@ -129,6 +132,7 @@ export class CheckWaits implements Waits {
     switch (this.about.judged) {
       case 'answer':
         this.settle();
+        this.last = 'answer';
         return this.pace.silentIn.has(this.about.requirement) && !this.pace.confirming
           ? this.pace.answerAgain
           : this.pace.answerWait;
@@ -143,6 +147,7 @@ export class CheckWaits implements Waits {
 
   get quiet(): number {
     this.settle();
+    this.last = 'quiet';
     const { pace, about } = this;
     return pace.silentIn.has(this.area) ? pace.quietAgain(about.light) : pace.patience.silence;
   }
@@ -154,8 +159,7 @@ export class CheckWaits implements Waits {
   /** Takes note of the silences met since. */
   settle(): void {
     const { whole, silentIn } = this.pace;
-    if (whole.answer > this.before.answer && this.about.judged === 'answer')
-      silentIn.add(this.about.requirement);
+    if (whole.answer > this.before.answer && this.last === 'answer') silentIn.add(this.about.requirement);
     if (whole.quiet > this.before.quiet) silentIn.add(this.area);
     this.before = { ...whole };
   }
