@@ -35,14 +35,11 @@ function waitsOf({ spec, requirement }: Check, bench: Bench): CheckWaits {
   const accepted: readonly Matcher[] = [...allow, ...tolerate];
   const isSilence = ({ event }: Matcher): boolean => event === 'silence';
   return new CheckWaits(bench.pace, {
-    judged: allow.some(isSilence)
-      ? 'quiet'
-      : // An answer would be better: it gets its whole time.
-        tolerate.some(isSilence)
-        ? 'silence'
-        : accepted.length > 0 && accepted.every(({ event }) => event === 'close')
-          ? 'close'
-          : 'answer',
+    judged: accepted.some(isSilence)
+      ? 'silence'
+      : accepted.length > 0 && accepted.every(({ event }) => event === 'close')
+        ? 'close'
+        : 'answer',
     requirement: requirement.id,
     light: spec.from === 'paired',
   });

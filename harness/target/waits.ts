@@ -4,7 +4,7 @@ import type { Clock, Patience } from '../wire/index.js';
 export interface Waits {
   /** For an outcome the check sorts into right and wrong. */
   readonly judged: number;
-  /** For something that must not come, or need not. */
+  /** For something that need not come, and is as good when it does not. What must come is never given less by it. */
   readonly quiet: number;
 }
 
@@ -104,8 +104,8 @@ export class Pace {
 
 /** What a check is about, as far as waiting goes. */
 export interface Waiting {
-  /** What is waited for: `quiet` where silence is right, `silence` where it is tolerated and an answer is better. */
-  readonly judged: 'answer' | 'close' | 'silence' | 'quiet';
+  /** The most patient outcome that is accepted. */
+  readonly judged: 'answer' | 'close' | 'silence';
   readonly requirement: string;
   /** It asks for nothing of Pair Setup that takes long. */
   readonly light: boolean;
@@ -140,8 +140,6 @@ export class CheckWaits implements Waits {
         return close;
       case 'silence':
         return silence;
-      case 'quiet':
-        return this.quiet;
     }
   }
 
