@@ -8,10 +8,12 @@ import { compare, machine, rows, table } from './measure.js';
 import { reports } from './reports.js';
 import { wholeRuns } from './runs.js';
 import { vectorLines } from './vectors.js';
+import { waits } from './waits.js';
 
 const usage = `npm run bench             everything, side by side: some minutes
 npm run bench parts       arithmetic, frames, flows, reports, vectors
 npm run bench runs        whole commands: the embedded run, selftest, a default run on HAP-NodeJS
+npm run bench waits       every wait of that default run, and the rule that needs it (bench/waits.md)
 npm run bench -- --keep   and keep the ratios as those the next run is compared with (bench/figures.json)`;
 
 const words = process.argv.slice(2).filter((word) => word !== '--keep');
@@ -21,6 +23,7 @@ const known: Record<string, readonly (() => Promise<Record<string, number>>)[]> 
   everything: [parts, runs],
   parts: [parts],
   runs: [runs],
+  waits: [waits],
 };
 const wanted = known[what];
 if (wanted === undefined || words.length > 1) {

@@ -1,6 +1,14 @@
 import { EditWithoutEffect } from '../controller/index.js';
 import type { Random } from '../protocol/index.js';
-import { type Bench, Blocked, HookFailed, type Matcher, NotApplicable, StepFailed } from '../target/index.js';
+import {
+  type Bench,
+  Blocked,
+  CheckWaits,
+  HookFailed,
+  type Matcher,
+  NotApplicable,
+  StepFailed,
+} from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
 import type { Case, Check, CheckContext } from './check.js';
 import { Falsified, type Hunt, Inconclusive } from './hunt.js';
@@ -21,13 +29,20 @@ export interface RunEnvironment {
   readonly hunt?: Hunt;
 }
 
-/** How long a judged outcome may take: as long as the most patient outcome the check accepts needs. */
-export function judgedWait(check: Pick<Check, 'spec'>, bench: Bench): number {
-  const { patience } = bench.options;
-  const accepted: readonly Matcher[] = [...(check.spec.allow ?? []), ...(check.spec.tolerate ?? [])];
-  if (accepted.some(({ event }) => event === 'silence')) return patience.silence;
-  if (accepted.length > 0 && accepted.every(({ event }) => event === 'close')) return patience.close;
-  return bench.answerWait;
+/** How long outcomes are waited for: as long as the most patient outcome the check accepts needs. */
+function waitsOf({ spec, requirement }: Check, bench: Bench): CheckWaits {
+  const { allow = [], tolerate = [] } = spec;
+  const accepted: readonly Matcher[] = [...allow, ...tolerate];
+  const isSilence = ({ event }: Matcher): boolean => event === 'silence';
+  return new CheckWaits(bench.pace, {
+    judged: accepted.some(isSilence)
+      ? 'silence'
+      : accepted.length > 0 && accepted.every(({ event }) => event === 'close')
+        ? 'close'
+        : 'answer',
+    requirement: requirement.id,
+    light: spec.from === 'paired',
+  });
 }
 
 /** The flow steps a pairing state stands on. */
@@ -58,6 +73,7 @@ export async function runCheck(
   let seen = '';
   let allowed: readonly string[] = wordsOf(check.spec);
   let found: Falsified | undefined;
+  const waits = waitsOf(check, bench);
   try {
     for (const requirement of [...foundations[check.spec.from], ...needsOf(check)]) {
       const broken = bench.broken.get(requirement);
@@ -72,7 +88,7 @@ export async function runCheck(
     // The way to the starting state is not part of what the check did.
     mark = bench.trace.mark();
     const context: CheckContext = {
-      controller: bench.controller(check.id, judgedWait(check, bench)),
+      controller: bench.controller(check.id, waits),
       expect: keeper.expect,
       // Not the controller's stream: a check's own draws must differ from the identity it sends.
       random: environment.random.fork(`${check.id} body`),
@@ -104,6 +120,7 @@ export async function runCheck(
   }
   const bodyEvents = found?.events ?? bench.trace.since(mark);
   await bench.closeLinks();
+  waits.settle();
   const alive =
     (check.spec.risky ?? false) || thrown === 'unreachable'
       ? await signOfLife(bench)

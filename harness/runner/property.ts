@@ -15,6 +15,8 @@ const POOL = 8;
 const SHRINKING = { virtual: 200, real: 20 };
 /** Time that shrinking may take on a device beyond the execution under way (ms): what is met by silence takes long. */
 const SHRINKING_TIME = 10_000;
+/** The same where the counterexample is a silence: a smaller one is met by the same, and each costs its time. */
+const SHRINKING_SILENCE = 1_000;
 /** A counterexample that fails twice in three is one. */
 const CONFIRMATIONS = 3;
 /** Failed attempts of one trial: a guess, and what comes of it. */
@@ -258,7 +260,7 @@ class Hunter<T> {
     const fresh = (part: string): Controller => {
       bench.options.reseed?.(`${name} ${part}`);
       const random = bench.options.random.fork(`${name} ${part}`);
-      return new Controller(bench, random, this.context.controller.judgedWait);
+      return new Controller(bench, random, this.context.controller.waits);
     };
     let start = mark;
     try {
@@ -369,7 +371,8 @@ class Hunter<T> {
   /** The smallest failing value that `most` executions lead to. */
   private async shrunk(seed: number, first: Find, setting: Setting, most: number): Promise<Find> {
     const { clock } = this.context.bench;
-    const end = this.virtual ? Infinity : clock.now() + SHRINKING_TIME;
+    const silent = first.events.some(({ kind }) => kind === 'silence');
+    const end = this.virtual ? Infinity : clock.now() + (silent ? SHRINKING_SILENCE : SHRINKING_TIME);
     let left = most;
     let smallest: Omit<Find, 'path'> | undefined;
     const details = await this.check(

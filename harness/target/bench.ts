@@ -24,10 +24,11 @@ import { Controller } from './controller.js';
 import type { Announcements } from './discovery.js';
 import { Blocked, StepFailed } from './errors.js';
 import { HookFailed } from './hooks.js';
-import { Link } from './link.js';
+import { Link, type Wait } from './link.js';
 import { type Lockout, guess } from './lockout.js';
 import { type Outcome, describeOutcome } from './outcome.js';
 import { type Feature, type KeyNames, type Profile, hapProfile } from './profile.js';
+import { Pace, type Waits, fixedWaits } from './waits.js';
 
 /** What a check needs the accessory to be when it starts; `locked` has refused a hundred guesses and says MaxTries. */
 export type PairingState = 'any' | 'unpaired' | 'paired' | 'locked';
@@ -136,9 +137,6 @@ const SOMEBODY_ELSE = 45_000;
 /** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
 const BUSY_PATIENCE = 5_000;
 
-/** What an impatient bench gives an answer: so many times what the slowest took, and what silence takes at the least. */
-const TIMES_THE_SLOWEST = 2;
-
 /** Secrets kept in mind: some exchanges back, so that looking for all of them in every byte stays cheap. */
 const SECRETS = 24;
 
@@ -187,10 +185,10 @@ export class Bench {
   tainted = false;
   /** Told how far a check that takes minutes has come. */
   onProgress: ((done: number, most: number, what: string) => void) | undefined;
-  /** An answer that was due did not come, twice: the whole time is not spent on each that follows. */
-  impatient = false;
-  /** The longest time (ms) any answer took. */
-  private slowest = 0;
+  /** How fast the accessory is, and how long it is waited for accordingly. */
+  readonly pace: Pace;
+  /** Told of every wait for the accessory, and of every pause. */
+  onWait: ((wait: Wait) => void) | undefined;
   /** The shortest time (ms) in which the accessory came to an M2, and to an M4. */
   private readonly quickest = { m2: Infinity, m4: Infinity };
   /** Set by the runner: gets every message for the watches. */
@@ -204,7 +202,8 @@ export class Bench {
   private showsNoCode = false;
 
   constructor(readonly options: BenchOptions) {
-    this.clock = options.dialer.clock;
+    this.clock = pausesTold(options.dialer.clock, (wait) => this.onWait?.(wait));
+    this.pace = new Pace(options.patience, this.clock);
     this.trace = new Trace(() => this.clock.now());
     this.profile = options.profile ?? hapProfile;
   }
@@ -236,12 +235,12 @@ export class Bench {
   private readonly labels = new Map<string, number>();
 
   /** The reference controller for one check, with the randomness of its id. */
-  controller(label: string, judgedWait = this.options.patience.answer): Controller {
+  controller(label: string, waits: Waits = fixedWaits(this.options.patience)): Controller {
     const times = (this.labels.get(label) ?? 0) + 1;
     this.labels.set(label, times);
     // An embedded accessory that went on from the same seed would send the same B a second time.
     this.options.reseed?.(times === 1 ? label : `${label}, time ${times}`);
-    return new Controller(this, this.options.random.fork(label), judgedWait);
+    return new Controller(this, this.options.random.fork(label), waits);
   }
 
   /** @throws Unreachable when no connection comes about within the time for an answer. */
@@ -257,8 +256,8 @@ export class Bench {
       this.profile,
       this.trace,
       {
-        reply: (reply, asked) => {
-          this.slowest = Math.max(this.slowest, reply.elapsed);
+        reply: (reply, asked, path) => {
+          this.pace.answered(reply.elapsed, path !== undefined && path !== this.profile.paths.setup);
           if (reply.tlv !== undefined) this.emit('pairing-reply', reply);
           if (reply.tlv?.error !== undefined && asked !== undefined)
             this.emit('error-reply', { reply, asked });
@@ -266,7 +265,14 @@ export class Bench {
         frame: (frame: ReceivedFrame) => this.emit('frame', frame),
         secured: (bytes, wrong) => this.emit('secured', { bytes, wrong }),
         readable: (bytes) => this.emit('readable', { connection: link.number, bytes }),
-        waited: (milliseconds) => (this.spent.accessoryMs += milliseconds),
+        waited: (wait) => {
+          if (wait.what === 'answer' || wait.what === 'event') this.spent.accessoryMs += wait.milliseconds;
+          this.onWait?.(wait);
+        },
+        said: () => this.pace.asked(),
+        event: () => this.pace.told(),
+        silent: (milliseconds) => this.pace.silent(milliseconds),
+        late: (milliseconds, given) => this.pace.late(milliseconds, given),
       },
       host,
     );
@@ -364,13 +370,6 @@ export class Bench {
     this.spent.m4++;
     if (succeeded) this.quickest.m4 = Math.min(this.quickest.m4, outcome.elapsed);
     else this.spendAttempt();
-  }
-
-  /** How long an answer that is judged may take (ms). */
-  get answerWait(): number {
-    const { answer, silence } = this.options.patience;
-    if (!this.impatient || this.clock.virtual) return answer;
-    return Math.min(answer, Math.max(silence, TIMES_THE_SLOWEST * this.slowest));
   }
 
   /** True when M2, and M4 where one was seen, took no longer than this (ms): false while no M2 has been seen. */
@@ -756,6 +755,20 @@ export class Bench {
       message: `NOT AS FOUND: the accessory answers Unavailable and no key of this run opens it. ${recovery(this.options.memory)}`,
     };
   }
+}
+
+/** The same clock; every sleep on it is told. */
+function pausesTold(clock: Clock, tell: (wait: Wait) => void): Clock {
+  return {
+    virtual: clock.virtual,
+    now: () => clock.now(),
+    at: (time, action) => clock.at(time, action),
+    async sleep(milliseconds) {
+      const start = clock.now();
+      await clock.sleep(milliseconds);
+      tell({ what: 'pause', milliseconds: clock.now() - start, ended: 'over' });
+    },
+  };
 }
 
 function recovery(memory: Memory | undefined): string {

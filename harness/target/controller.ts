@@ -53,6 +53,7 @@ import { Blocked, NotApplicable, StepFailed } from './errors.js';
 import type { Link } from './link.js';
 import { type Outcome, type Reply, describeOutcome, success } from './outcome.js';
 import type { KeyNames, Step } from './profile.js';
+import type { Waits } from './waits.js';
 
 export interface SetupOptions {
   /** The setup code of the accessory, its digits alone, or a code of the same form that is certainly wrong. */
@@ -105,9 +106,24 @@ export class Controller {
   constructor(
     readonly bench: Bench,
     readonly random: Random,
-    /** Milliseconds a judged outcome may take; follows from what the check allows. */
-    readonly judgedWait: number,
+    /** How long is waited for what is judged; follows from what the check allows. */
+    readonly waits: Waits,
   ) {}
+
+  /** Milliseconds a judged outcome may take. */
+  get judgedWait(): number {
+    return this.waits.judged;
+  }
+
+  /** Milliseconds of silence where nothing has to come. */
+  get quietWait(): number {
+    return this.waits.quiet;
+  }
+
+  /** Milliseconds in which an event that must not come would have. */
+  get eventWait(): number {
+    return this.bench.pace.eventWait;
+  }
 
   get profile(): Bench['profile'] {
     return this.bench.profile;

@@ -8,6 +8,7 @@ export * from './lifecycle.js';
 export * from './link.js';
 export * from './lockout.js';
 export * from './store.js';
+export * from './waits.js';
 export * from './outcome.js';
 export * from './profile.js';
 export * from './address.js';

@@ -24,17 +24,36 @@ import {
 import { type Outcome, hexDump, isPairingBody } from './outcome.js';
 import { type Profile, type SetupKind, hapProfile } from './profile.js';
 
+/** One wait for the accessory: what for, how long, and what ended it (`over` when its time was up, as it should be). */
+export interface Wait {
+  readonly what: 'answer' | 'event' | 'end' | 'more' | 'pause';
+  /** Milliseconds that went by. */
+  readonly milliseconds: number;
+  readonly ended: Outcome['kind'] | 'data' | 'event' | 'over';
+}
+
 /** Called for what the accessory sends, so that watches see every message of the run. */
 export interface LinkObserver {
-  /** `asked` is the State of the request, when it was one of 1, 3, 5 in a message that can be read. */
-  reply?(reply: Outcome & { kind: 'reply' }, asked: number | undefined): void;
+  /**
+   * `asked` is the State of the request, when it was one of 1, 3, 5 in a message that can be read; `path` where it
+   * went, undefined for raw bytes.
+   */
+  reply?(reply: Outcome & { kind: 'reply' }, asked: number | undefined, path: string | undefined): void;
   frame?(frame: ReceivedFrame): void;
   /** Bytes on a secured connection, and what is wrong with them when they are no frames that open. */
   secured?(bytes: Bytes, wrong: string | undefined): void;
   /** Readable bytes in the order they came: plaintext, opened frames, opened sub-TLVs. */
   readable?(bytes: Bytes): void;
-  /** Milliseconds spent waiting for the accessory. */
-  waited?(milliseconds: number): void;
+  /** The accessory was waited for. */
+  waited?(wait: Wait): void;
+  /** A request went out. */
+  said?(): void;
+  /** An event came. */
+  event?(): void;
+  /** Nothing came of what was sent for so many milliseconds, the time it was given. */
+  silent?(milliseconds: number): void;
+  /** Something came so long after what was sent, and it had been given less. */
+  late?(milliseconds: number, given: number): void;
 }
 
 /** An event, and whether it came in frames that opened. */
@@ -65,8 +84,10 @@ export class Link {
   sequence = 0;
   /** State of the last request. */
   private asked: number | undefined;
-  /** Whether what was asked last went to a path of pairing; undefined for raw bytes. */
-  private pairing: boolean | undefined;
+  /** Where what was asked last went to; undefined for raw bytes. */
+  private path: string | undefined;
+  /** What was sent last was met by silence: when it was sent, and how long was waited. */
+  private silence: { readonly since: number; readonly waited: number } | undefined;
   /** Frames that came since the last request, as they came. */
   lastFrames: ReceivedFrame[] = [];
   /** Events (`EVENT/1.0`) received so far and not taken by `event` yet. */
@@ -168,7 +189,7 @@ export class Link {
     const legible = message?.defect === undefined && message?.all(TlvType.State).length === 1;
     this.asked = legible && [1, 3, 5].includes(message.state ?? 0) ? message.state : undefined;
     const path = this.profile.route(request.path, request.body);
-    this.pairing = path.startsWith('/pair');
+    this.path = path;
     const line = `${request.method} ${path}  ${describeBody(request)}`;
     this.trace.record(this.number, { kind: 'said', line, sealed: this.secured, ...(items && { items }) });
     const bytes = this.encode(request);
@@ -182,13 +203,15 @@ export class Link {
   /** Raw bytes as they are, in one segment. */
   send(bytes: Bytes): void {
     this.trace.record(this.number, { kind: 'sent', bytes });
+    this.silence = undefined;
+    this.observer.said?.();
     this.connection.write(bytes);
   }
 
   /** A line of the decoded exchange for what raw sends do. */
   said(line: string): void {
     this.asked = undefined;
-    this.pairing = undefined;
+    this.path = undefined;
     this.trace.record(this.number, { kind: 'said', line, sealed: this.secured });
   }
 
@@ -212,7 +235,11 @@ export class Link {
     const start = this.connection.clock.now();
     this.lastFrames = [];
     const outcome = await this.read(start, start + wait);
-    this.observer.waited?.(this.connection.clock.now() - start);
+    if (outcome.kind === 'silence') {
+      this.silence = { since: start, waited: wait };
+      this.observer.silent?.(wait);
+    }
+    this.waited('answer', start, outcome.kind);
     return outcome;
   }
 
@@ -220,10 +247,21 @@ export class Link {
   async event(wait: number): Promise<ReceivedEvent | undefined> {
     const start = this.connection.clock.now();
     if (this.events.length === 0) {
-      await this.read(start, start + wait, true);
-      this.observer.waited?.(this.connection.clock.now() - start);
+      const { kind } = await this.read(start, start + wait, true);
+      this.waited('event', start, this.events.length > 0 ? 'event' : kind);
     }
     return this.events.shift();
+  }
+
+  private waited(what: Wait['what'], start: number, ended: Wait['ended']): void {
+    this.observer.waited?.({ what, milliseconds: this.connection.clock.now() - start, ended });
+  }
+
+  /** Bytes came: behind a silence they tell that it was not waited long enough. */
+  private came(): void {
+    if (this.silence === undefined) return;
+    this.observer.late?.(this.connection.clock.now() - this.silence.since, this.silence.waited);
+    this.silence = undefined;
   }
 
   /**
@@ -264,7 +302,7 @@ export class Link {
       }
       if (progress.kind === 'invalid') return { kind: 'garbage', what: progress.what, elapsed };
     }
-    this.observer.waited?.(clock.now() - start);
+    this.waited('answer', start, 'reply');
     return last;
   }
 
@@ -284,6 +322,7 @@ export class Link {
         const { message } = progress;
         if (message.version.startsWith('EVENT')) {
           this.events.push({ message, sealed });
+          this.observer.event?.();
           if (this.events.length > limits.events)
             return { kind: 'garbage', what: `more than ${limits.events} events in a row`, elapsed };
           this.heard(`${message.startLine}  ${message.body.length} bytes`, sealed);
@@ -303,6 +342,7 @@ export class Link {
       const event = await this.connection.next(Math.min(deadline, quiet));
       const now = clock.now() - start;
       if (event.kind === 'data') {
+        this.came();
         this.trace.record(this.number, { kind: 'received', bytes: event.bytes });
         const plain = this.unseal(event.bytes);
         if (this.reader.idle) this.readingPlain = false;
@@ -365,7 +405,8 @@ export class Link {
   }
 
   private reply(http: HttpMessage, sealed: boolean, elapsed: number): Outcome {
-    const tlv = isPairingBody(http, this.profile, this.pairing) ? decodeTlv(http.body) : undefined;
+    const pairing = this.path?.startsWith('/pair');
+    const tlv = isPairingBody(http, this.profile, pairing) ? decodeTlv(http.body) : undefined;
     this.heard(`${http.status}  ${describeResponse(http, tlv)}`, sealed, elapsed, tlv?.items);
     const outcome = {
       kind: 'reply',
@@ -376,7 +417,7 @@ export class Link {
       profile: this.profile,
       elapsed,
     } as const;
-    this.observer.reply?.(outcome, this.asked);
+    this.observer.reply?.(outcome, this.asked, this.path);
     return outcome;
   }
 
@@ -392,9 +433,10 @@ export class Link {
 
   /** Waits up to `wait` ms for the accessory to end the connection, dropping what it still sends. True when it did. */
   async closes(wait: number): Promise<boolean> {
-    const deadline = this.connection.clock.now() + wait;
+    const start = this.connection.clock.now();
     for (;;) {
-      const event = await this.connection.next(deadline);
+      const event = await this.connection.next(start + wait);
+      if (event.kind !== 'data') this.waited('end', start, event.kind);
       if (event.kind === 'silence') return false;
       if (event.kind === 'data') {
         this.trace.record(this.number, { kind: 'received', bytes: event.bytes });
@@ -411,9 +453,13 @@ export class Link {
    * A FIN travels behind the last answer, so it may take the `wait` to show.
    */
   async stillOpen(wait: number): Promise<boolean> {
-    const event = await this.connection.next(this.connection.clock.now() + wait);
-    if (event.kind === 'data') this.connection.unread(event.bytes);
-    else if (event.kind !== 'silence') this.ended(event.kind);
+    const start = this.connection.clock.now();
+    const event = await this.connection.next(start + wait);
+    this.waited('end', start, event.kind === 'silence' ? 'over' : event.kind);
+    if (event.kind === 'data') {
+      this.came();
+      this.connection.unread(event.bytes);
+    } else if (event.kind !== 'silence') this.ended(event.kind);
     return event.kind === 'data' || event.kind === 'silence';
   }
 
@@ -421,7 +467,9 @@ export class Link {
   async excess(wait: number): Promise<Bytes> {
     const { pending } = this.reader;
     if (pending.length > 0) return pending;
-    const event = await this.connection.next(this.connection.clock.now() + wait);
+    const start = this.connection.clock.now();
+    const event = await this.connection.next(start + wait);
+    this.waited('more', start, event.kind === 'silence' ? 'over' : event.kind);
     if (event.kind !== 'data') {
       if (event.kind !== 'silence') this.ended(event.kind);
       return pending;
@@ -446,6 +494,8 @@ export class Link {
   /** Ends the connection in good order and gives the accessory time to notice: some stay Busy until they do. */
   async close(): Promise<void> {
     if (!this.over) {
+      // What has come meanwhile came late; what comes behind our FIN may be an answer to that.
+      if (this.silence !== undefined) await this.stillOpen(0);
       this.trace.record(this.number, { kind: 'we-close' });
       this.connection.finish();
       await this.closes(LINGER);

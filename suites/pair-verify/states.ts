@@ -171,7 +171,8 @@ export default chapter('pair-verify.states', ({ check }) => [
         headers: [['Content-Type', profile.mediaType]],
         body: verify.lastM3,
       });
-      expect(await session.sendRaw(again, 'the same M3 in plaintext, behind M4')).to.be.allowed();
+      const line = 'the same M3 in plaintext, behind M4';
+      expect(await session.sendRaw(again, line, controller.quietWait)).to.be.allowed();
     },
   ),
 

@@ -583,11 +583,12 @@ export class Flow {
     requirement: string,
     bytes: (session: Session) => Bytes,
   ): Promise<void> {
-    const { silence, close } = this.trial.bench.options.patience;
+    const { bench, controller } = this.trial;
     const link = await this.begin(model, at, what);
     link.send(bytes(this.wires[at]!.session!));
     // What looks like the length of a long frame may be waited for.
-    const outcome = await link.outcome(requirement === 'SESS-18' ? silence : close);
+    const wait = requirement === 'SESS-18' ? controller.quietWait : bench.options.patience.close;
+    const outcome = await link.outcome(wait);
     if (anyReply().matches(outcome))
       this.violate(requirement, `${what} was answered: ${describeOutcome(outcome)}`);
     await link.close();

@@ -207,8 +207,10 @@ export default chapter('properties.refusals', () => [
       const line = `GET ${bench.profile.resource} in a frame with bit ${bit} flipped`;
       // A longer length lets the accessory wait for the rest; a shorter one or another byte shows at once.
       const waits = bit < 16;
-      const { silence: quiet, close } = bench.options.patience;
-      expect(await session.sendRaw(flipBit(frame, bit), line, waits ? quiet : close)).to.be.allowed({
+      const { close } = bench.options.patience;
+      expect(
+        await session.sendRaw(flipBit(frame, bit), line, waits ? controller.quietWait : close),
+      ).to.be.allowed({
         allow: waits ? [closed(), silence()] : [closed()],
         forbid: [anyReply()],
       });
@@ -257,8 +259,9 @@ export default chapter('properties.refusals', () => [
       const sealed = sealFrame(key ?? keys.toAccessory, counter ?? encoder.counter, plain, aad);
       const bare = wrong === 'that is none: plaintext';
       const line = `GET ${request.path} in a frame ${wrong}`;
-      const { silence: quiet, close } = bench.options.patience;
-      expect(await session.sendRaw(bare ? plain : sealed, line, bare ? quiet : close)).to.be.allowed({
+      const { close } = bench.options.patience;
+      const wait = bare ? controller.quietWait : close;
+      expect(await session.sendRaw(bare ? plain : sealed, line, wait)).to.be.allowed({
         // What looks like the length of a long frame may be waited for.
         allow: bare ? [closed(), silence()] : [closed()],
         forbid: [anyReply()],
@@ -397,7 +400,7 @@ export default chapter('properties.refusals', () => [
       step(link.number, words);
       link.send(link.dress(bytes));
       bench.spent.verifies++;
-      const outcome = await link.outcome(controller.judgedWait);
+      const outcome = await link.outcome(controller.quietWait);
       // Lengths that contradict each other are how one request is smuggled inside another (RFC 9112 §11.2).
       const contradiction = words.startsWith('Content-Length');
       expect(outcome).to.be.allowed({

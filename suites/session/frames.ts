@@ -325,7 +325,7 @@ export default chapter('session.frames', ({ check }) => [
           whose === 'after-verify-m2' ? (await controller.pairVerify()).link : await controller.open();
         link.said(whose === 'random' ? 'random bytes in the form of a frame' : 'a frame of another session');
         link.send(frame);
-        expect(await link.outcome(controller.judgedWait), 'on a plain connection').to.be.allowed();
+        expect(await link.outcome(controller.quietWait), 'on a plain connection').to.be.allowed();
       },
     ),
   ),
@@ -349,7 +349,8 @@ export default chapter('session.frames', ({ check }) => [
                   headers: [type],
                   body,
                 });
-          expect(await session.sendRaw(plain, `plaintext request for ${what}`)).to.be.allowed();
+          const line = `plaintext request for ${what}`;
+          expect(await session.sendRaw(plain, line, controller.quietWait)).to.be.allowed();
         },
       ),
     ),

@@ -265,9 +265,9 @@ export default chapter('session.sessions', ({ check, watch }) => [
         allow: [served()],
       },
       async (context) => {
-        const { bench, expect } = context;
+        const { controller, expect } = context;
         const { quiet, writer, item, values } = await stimulus(context);
-        const event = await quiet.link.event(bench.options.patience.silence);
+        const event = await quiet.link.event(controller.eventWait);
         expect(event && told(event, item), 'an event').to.equal(undefined);
         expect(await writer.put(item, { value: values[0] }), 'the value back').to.be.allowed();
       },
@@ -281,7 +281,7 @@ export default chapter('session.sessions', ({ check, watch }) => [
       const { writer, item, values } = await notified(context);
       const plain = [await controller.open(), (await controller.pairVerify()).link];
       await writer.put(item, { value: values[1] });
-      const outcomes = await Promise.all(plain.map((link) => link.outcome(controller.judgedWait)));
+      const outcomes = await Promise.all(plain.map((link) => link.outcome(controller.eventWait)));
       for (const [i, link] of plain.entries()) {
         expect(outcomes[i], 'a connection without a session').to.be.allowed();
         expect(link.events.length, 'events in plaintext').to.equal(0);

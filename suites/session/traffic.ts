@@ -228,6 +228,7 @@ export default chapter('session.traffic', ({ check, watch }) => [
         const outcome = await session.sendRaw(
           start,
           `the first 66 bytes of a frame of ${size}, then silence`,
+          controller.quietWait,
         );
         expect(outcome).to.be.allowed();
         observe('it', outcome.kind === 'silence' ? 'waits' : 'closes');
