@@ -110,6 +110,7 @@ describe('cli: configuration', () => {
       declares: ['transient'],
       mfiRoot: 'root.pem',
       runs: 300,
+      jobs: 2,
       time: '10m',
     };
 
