@@ -1,34 +1,6 @@
 import { type KeyObject, constants, generateKeyPairSync, sign } from 'node:crypto';
-import {
-  CMSVersion,
-  CertificateChoices,
-  CertificateSet,
-  ContentInfo,
-  DigestAlgorithmIdentifiers,
-  EncapsulatedContentInfo,
-  SignedData,
-  SignerInfos,
-  id_data,
-  id_signedData,
-} from '@peculiar/asn1-cms';
-import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
-import {
-  AlgorithmIdentifier,
-  AttributeTypeAndValue,
-  AttributeValue,
-  BasicConstraints,
-  Certificate,
-  Extension,
-  Extensions,
-  Name,
-  RelativeDistinguishedName,
-  SubjectPublicKeyInfo,
-  TBSCertificate,
-  Validity,
-  Version,
-  id_ce_basicConstraints,
-} from '@peculiar/asn1-x509';
-import type { Bytes, ChipKind } from '../protocol/index.js';
+import type { Name } from '@peculiar/asn1-x509';
+import { type Bytes, type ChipKind, asn1 } from '../protocol/index.js';
 
 /** An authentication coprocessor: a key, its certificate, and who issued that. */
 export interface MfiChip {
@@ -53,6 +25,7 @@ interface Authority {
 }
 
 function nameOf(text: string): Name {
+  const { AttributeTypeAndValue, AttributeValue, Name, RelativeDistinguishedName } = asn1();
   const value = new AttributeValue({ utf8String: text });
   return new Name([new RelativeDistinguishedName([new AttributeTypeAndValue({ type: COMMON_NAME, value })])]);
 }
@@ -63,6 +36,9 @@ function issue(
   issuer: { name: string; key: KeyObject },
   serial: number,
 ): Bytes {
+  const { AlgorithmIdentifier, AsnConvert, BasicConstraints, Certificate, Extension, Extensions } = asn1();
+  const { OctetString, SubjectPublicKeyInfo, TBSCertificate, Validity, Version } = asn1();
+  const { id_ce_basicConstraints } = asn1();
   const algorithm = new AlgorithmIdentifier({ algorithm: ECDSA_SHA256 });
   const constraint = new BasicConstraints({ cA: subject === issuer.name });
   const tbs = new TBSCertificate({
@@ -92,6 +68,9 @@ function issue(
 }
 
 function contain(certificate: Bytes): Bytes {
+  const { AsnConvert, CMSVersion, Certificate, CertificateChoices, CertificateSet, ContentInfo } = asn1();
+  const { DigestAlgorithmIdentifiers, EncapsulatedContentInfo, SignedData, SignerInfos } = asn1();
+  const { id_data, id_signedData } = asn1();
   const held = new CertificateChoices({ certificate: AsnConvert.parse(certificate, Certificate) });
   const signed = new SignedData({
     version: CMSVersion.v1,

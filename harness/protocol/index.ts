@@ -1,6 +1,7 @@
 /** The protocol core: bytes in, bytes out; no socket, no clock, no file. */
 export * from './aead.js';
 export * from './announcement.js';
+export * from './asn1.js';
 export * from './bytes.js';
 export * from './constants.js';
 export * from './frames.js';

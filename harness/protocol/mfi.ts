@@ -2,9 +2,7 @@ import { type KeyObject, X509Certificate } from 'node:crypto';
 import { p256 } from '@noble/curves/nist.js';
 import { sha1 } from '@noble/hashes/legacy.js';
 import { sha256 } from '@noble/hashes/sha2.js';
-import { ContentInfo, SignedData, id_signedData } from '@peculiar/asn1-cms';
-import { AsnConvert } from '@peculiar/asn1-schema';
-import { Certificate } from '@peculiar/asn1-x509';
+import { asn1 } from './asn1.js';
 import { type Bytes, InputError, concat, equal, fromHex, fromInteger, toInteger } from './bytes.js';
 import { deriveKey } from './key-schedule.js';
 import type { Primitives } from './primitives.js';
@@ -40,6 +38,7 @@ export function readMfiCertificate(bytes: Bytes): X509Certificate | string {
   const length = derLength(bytes);
   if (length === undefined || length > bytes.length) return 'it is no DER';
   if (length < bytes.length) return `${bytes.length - length} bytes follow its DER`;
+  const { AsnConvert, Certificate, ContentInfo, SignedData, id_signedData } = asn1();
   const bare = tryRead(() => AsnConvert.parse(bytes, Certificate));
   if (bare !== undefined) return nodeCertificate(bytes);
   const container = tryRead(() => AsnConvert.parse(bytes, ContentInfo));

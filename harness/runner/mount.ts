@@ -1,4 +1,4 @@
-import Mocha from 'mocha';
+import type Mocha from 'mocha';
 import type { CheckResult, RunObserver } from './result.js';
 import type { PlanEntry } from './plan.js';
 import type { Execution } from './parts.js';
@@ -20,7 +20,9 @@ class Red extends Error {
  * Executes a run under mocha, built without files or globals, and tells the observers what its reporter hears.
  * Verdicts, retries, timeouts and exit codes live outside mocha, so none of its habits can change them.
  */
-export function executeUnderMocha(run: Execution, observers: readonly RunObserver[]): Promise<void> {
+export async function executeUnderMocha(run: Execution, observers: readonly RunObserver[]): Promise<void> {
+  // Only whoever runs a suite needs it, and it takes its time to load.
+  const { default: Mocha } = await import('mocha');
   class Reporter {
     constructor(runner: Mocha.Runner) {
       runner.on('test', (test) => {
