@@ -25,7 +25,7 @@ interface Authority {
 }
 
 function nameOf(text: string): Name {
-  const { AttributeTypeAndValue, AttributeValue, Name, RelativeDistinguishedName } = asn1();
+  const { AttributeTypeAndValue, AttributeValue, Name, RelativeDistinguishedName } = asn1().x509;
   const value = new AttributeValue({ utf8String: text });
   return new Name([new RelativeDistinguishedName([new AttributeTypeAndValue({ type: COMMON_NAME, value })])]);
 }
@@ -36,9 +36,9 @@ function issue(
   issuer: { name: string; key: KeyObject },
   serial: number,
 ): Bytes {
-  const { AlgorithmIdentifier, AsnConvert, BasicConstraints, Certificate, Extension, Extensions } = asn1();
-  const { OctetString, SubjectPublicKeyInfo, TBSCertificate, Validity, Version } = asn1();
-  const { id_ce_basicConstraints } = asn1();
+  const { AsnConvert, OctetString } = asn1().schema;
+  const { AlgorithmIdentifier, BasicConstraints, Certificate, Extension, Extensions } = asn1().x509;
+  const { SubjectPublicKeyInfo, TBSCertificate, Validity, Version, id_ce_basicConstraints } = asn1().x509;
   const algorithm = new AlgorithmIdentifier({ algorithm: ECDSA_SHA256 });
   const constraint = new BasicConstraints({ cA: subject === issuer.name });
   const tbs = new TBSCertificate({
@@ -68,9 +68,10 @@ function issue(
 }
 
 function contain(certificate: Bytes): Bytes {
-  const { AsnConvert, CMSVersion, Certificate, CertificateChoices, CertificateSet, ContentInfo } = asn1();
-  const { DigestAlgorithmIdentifiers, EncapsulatedContentInfo, SignedData, SignerInfos } = asn1();
-  const { id_data, id_signedData } = asn1();
+  const { AsnConvert } = asn1().schema;
+  const { Certificate } = asn1().x509;
+  const { CMSVersion, CertificateChoices, CertificateSet, ContentInfo, SignedData, SignerInfos } = asn1().cms;
+  const { DigestAlgorithmIdentifiers, EncapsulatedContentInfo, id_data, id_signedData } = asn1().cms;
   const held = new CertificateChoices({ certificate: AsnConvert.parse(certificate, Certificate) });
   const signed = new SignedData({
     version: CMSVersion.v1,

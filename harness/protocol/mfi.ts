@@ -38,7 +38,10 @@ export function readMfiCertificate(bytes: Bytes): X509Certificate | string {
   const length = derLength(bytes);
   if (length === undefined || length > bytes.length) return 'it is no DER';
   if (length < bytes.length) return `${bytes.length - length} bytes follow its DER`;
-  const { AsnConvert, Certificate, ContentInfo, SignedData, id_signedData } = asn1();
+  const { cms, schema, x509 } = asn1();
+  const { AsnConvert } = schema;
+  const { ContentInfo, SignedData, id_signedData } = cms;
+  const { Certificate } = x509;
   const bare = tryRead(() => AsnConvert.parse(bytes, Certificate));
   if (bare !== undefined) return nodeCertificate(bytes);
   const container = tryRead(() => AsnConvert.parse(bytes, ContentInfo));
