@@ -8,6 +8,8 @@ import {
   type SetupCode,
   aint,
   airplayCode,
+  memoiseArithmetic,
+  memoising,
   parseSetupCode,
   readTrustAnchors,
   seededRandom,
@@ -117,9 +119,6 @@ export interface Prepared {
   redacted<T extends RunReport | CheckResult>(report: T): T;
 }
 
-/** Runs of each property against an embedded accessory. */
-const RUNS_IN_MEMORY = 25;
-
 /** Where keys, ledgers and locks are kept unless told otherwise. */
 export const DEFAULT_STATE = '.hapspec';
 
@@ -153,7 +152,7 @@ function trustAnchors(path: string): ReturnType<typeof readTrustAnchors> {
   return readTrustAnchors(content);
 }
 
-/** The suite with its properties run as often as the user wants, and more often in memory, where that costs nothing. */
+/** The suite with its properties run as often as the user wants. */
 function propertiesAsAsked(
   cases: readonly Case[],
   address: Address,
@@ -161,9 +160,8 @@ function propertiesAsAsked(
 ): readonly Case[] {
   const embedded = address.kind === 'embedded';
   const asked = runs !== undefined || time !== undefined;
-  if (!asked && !embedded) return cases;
-  const count =
-    runs === undefined ? (embedded ? RUNS_IN_MEMORY : undefined) : aint(runs, 'runs', 1, 1_000_000);
+  if (!asked) return cases;
+  const count = runs === undefined ? undefined : aint(runs, 'runs', 1, 1_000_000);
   return withRuns(cases, count, { asked, bounded: !embedded });
 }
 
@@ -382,6 +380,8 @@ async function performPart(
   { run, bench, begin, end, redacted }: One,
   hear: (result: CheckResult) => void,
 ): Promise<PartEnd> {
+  // The plain flow, with the same draws, begins and ends every part.
+  memoiseArithmetic(true);
   try {
     await begin();
   } catch (error) {
@@ -422,6 +422,7 @@ function prepareParts(wanted: Wanted, parts: readonly Part[]): Prepared {
     const { run } = preparePart(wanted, part);
     return { entries: run.plan, estimate: run.estimate };
   });
+  const memoised = memoising();
   let running: Run | undefined;
   const here: Performer = {
     lanes: 1,
@@ -431,7 +432,9 @@ function prepareParts(wanted: Wanted, parts: readonly Part[]): Prepared {
       return performPart(one, hear);
     },
     interrupt: () => running?.interrupt(),
-    end: async () => undefined,
+    async end() {
+      if (!memoised) memoiseArithmetic(false);
+    },
   };
   // A function cannot be told to another thread, and only replays say anything.
   const plain = { ...options, say: undefined, seed: Number(wanted.seed) };

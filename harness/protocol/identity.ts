@@ -28,10 +28,15 @@ function computed(name: string, operation: (...inputs: Bytes[]) => Bytes, ...inp
 
 function identity(id: Bytes, ltsk: Bytes, by: Primitives = noble): Identity {
   abytes(ltsk, 'LTSK', Length.ltsk);
+  let ltpk: Bytes | undefined;
   return {
     id,
     ltsk,
-    ltpk: computed(`${by.name} Ed25519 public key`, (seed) => by.ed25519PublicKey(seed), ltsk),
+    // Computed when it is first asked for: many a controller is made to be refused before anybody sees its key.
+    get ltpk() {
+      ltpk ??= computed(`${by.name} Ed25519 public key`, (seed) => by.ed25519PublicKey(seed), ltsk);
+      return ltpk;
+    },
   };
 }
 

@@ -1,6 +1,9 @@
 /** Results already computed, by the name of the operation and all its inputs; undefined while memoising is off. */
 let results: Map<string, unknown> | undefined;
 
+/** Results that are remembered at the most, some 100 MB: a hunt may go on for hours. */
+const MOST = 50_000;
+
 /**
  * Remembers the results of expensive arithmetic (or stops doing so and forgets them). Runs that repeat the same seeded
  * flows against many twins of one accessory then pay for each operation once; group and curves stay the true ones.
@@ -18,6 +21,11 @@ export function memoising(): boolean {
 export function remembered<T>(key: () => string, compute: () => T): T {
   if (results === undefined) return compute();
   const name = key();
-  if (!results.has(name)) results.set(name, compute());
-  return results.get(name) as T;
+  const known = results.has(name);
+  const result = known ? (results.get(name) as T) : compute();
+  // Behind all others: the first is the one that was not asked for the longest.
+  if (known) results.delete(name);
+  results.set(name, result);
+  if (results.size > MOST) results.delete(results.keys().next().value!);
+  return result;
 }
