@@ -14,7 +14,14 @@ import {
   readTrustAnchors,
   seededRandom,
 } from './protocol/index.js';
-import { codeForms, redactor, reportRedactor, writeEvidence, writeReplay } from './report/index.js';
+import {
+  codeForms,
+  redactor,
+  reportRedactor,
+  whyUnreadable,
+  writeEvidence,
+  writeReplay,
+} from './report/index.js';
 import {
   type Case,
   type CheckResult,
@@ -77,6 +84,8 @@ export interface ConformanceOptions {
   readonly launch?: string;
   readonly reset?: string;
   readonly restart?: string;
+  /** Milliseconds an accessory that is being started may take until it answers, before first contact. */
+  readonly wait?: number;
   /** File of known deviations. */
   readonly expectations?: string;
   /** Milliseconds between two connections. */
@@ -147,7 +156,7 @@ function trustAnchors(path: string): ReturnType<typeof readTrustAnchors> {
   try {
     content = readFileSync(path);
   } catch (error) {
-    throw new InputError(`--mfi-root: cannot read ${path}: ${(error as Error).message}`, { cause: error });
+    throw new InputError(`--mfi-root: cannot read ${path}: ${whyUnreadable(error)}`, { cause: error });
   }
   return readTrustAnchors(content);
 }
@@ -175,7 +184,7 @@ function replayOf(path: string, { only = [], skip = [], runs, time, seed }: Conf
   try {
     content = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new InputError(`--replay: cannot read ${path}: ${(error as Error).message}`, { cause: error });
+    throw new InputError(`--replay: cannot read ${path}: ${whyUnreadable(error)}`, { cause: error });
   }
   const replay = readReplay(content, path);
   const found = suite.find(({ id }) => id === replay.check);
@@ -285,7 +294,8 @@ function prepareOne(
       : undefined;
   const state =
     address.kind === 'tcp' ? openState(options.state ?? DEFAULT_STATE, addressKey(address)) : undefined;
-  const life = new Lifecycle(options, target);
+  const wait = options.wait === undefined ? undefined : aint(options.wait, 'wait', 0, 24 * 3_600_000);
+  const life = new Lifecycle({ ...options, ...(wait !== undefined && { wait }) }, target);
   const bench = benchFor(address, {
     code,
     random,

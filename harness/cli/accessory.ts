@@ -113,12 +113,10 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
   if (!/^\d{1,5}$/.test(flags.port))
     throw new InputError(`--port: expected a number from 0 to 65535, got "${flags.port}"`);
   const port = aint(Number(flags.port), '--port', 0, 65_535);
-  if (flags.fault !== undefined && !faults.some(({ name }) => name === flags.fault))
+  const names = [...faults, ...variants].map(({ name }) => name);
+  if (flags.fault !== undefined && !names.includes(flags.fault))
     throw new InputError(
-      `--fault ${flags.fault}: there is none of that name.${didYouMean(
-        flags.fault,
-        faults.map(({ name }) => name),
-      )} "hapspec accessory --list-faults" shows them`,
+      `--fault ${flags.fault}: there is none of that name.${didYouMean(flags.fault, names)} "hapspec accessory --list-faults" shows them`,
     );
   const fault = flags.fault === undefined ? undefined : findFault(flags.fault);
   const chip = fault?.dress?.mfi ?? asked.dress.mfi;

@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { InputError } from '../protocol/index.js';
+import { whyUnreadable } from '../report/files.js';
 import { parseJson } from '../runner/expectations.js';
 import { didYouMean } from './nearest.js';
 
@@ -32,6 +33,7 @@ export const configKeys = {
   runs: 'number',
   jobs: 'number',
   time: 'string',
+  wait: 'string',
 } as const satisfies Record<string, 'string' | 'number' | 'boolean' | 'list'>;
 
 export type ConfigKey = keyof typeof configKeys;
@@ -133,7 +135,7 @@ function json(path: string): unknown {
   try {
     content = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new InputError(`config: cannot read ${path}: ${(error as Error).message}`, { cause: error });
+    throw new InputError(`config: cannot read ${path}: ${whyUnreadable(error)}`, { cause: error });
   }
   return parseJson(content, path);
 }

@@ -65,6 +65,7 @@ function program(exit: (code: number) => void): Command {
     .option('--runs <N>', 'runs of each property (default 10)')
     .option('--time <D>', 'how long the properties go on, e.g. 90s, 10m, 2h; they share it')
     .option('--replay <FILE>', 'run the counterexample in this file alone, step by step')
+    .option('--wait <D>', 'until the accessory answers, e.g. 30s: for one that is being started')
     .option('--pace <MS>', 'pause between connections')
     .option('--expectations <FILE>', 'known deviations; stale, unknown and expired entries are red')
     .option('--write-expectations', 'write what deviates in this run to that file')
@@ -108,7 +109,7 @@ function program(exit: (code: number) => void): Command {
     .option('--mfi', 'with an authentication coprocessor whose certificate is self-made')
     .option('--mfi-root <FILE>', 'write the certificate of its authority there')
     .option('--state <DIR>', 'keep identity and pairings in this folder')
-    .option('--fault <NAME>', 'with this fault')
+    .option('--fault <NAME>', 'with this fault, or as this benign variant')
     .option('--seed <N>', 'draw everything random from this')
     .option('--latency <NAME>', 'answer as slowly as real hardware: esp32')
     .option('--advertise', 'announce it by mDNS')
@@ -208,6 +209,11 @@ function describe(error: unknown): string {
 /** Runs the command line and sets the process's exit code: 2 for the user's mistakes, 4 for the harness's own. */
 export async function main(argv: readonly string[]): Promise<void> {
   let code = 0;
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // Whoever read it has what he wanted; what else there is to do goes on.
+      if (error.code !== 'EPIPE') throw error;
+    });
   try {
     await program((result) => (code = result)).parseAsync([...argv]);
   } catch (error) {

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { InputError } from '../protocol/index.js';
 import { type Prepared, prepareRun } from '../conformance.js';
-import { consoleReporter, json, junit, writeAtomically } from '../report/index.js';
+import { consoleReporter, json, junit, makeFolder, writeAtomically } from '../report/index.js';
 import {
   type Estimate,
   type Execution,
@@ -47,6 +47,7 @@ export interface RunFlags {
   readonly time?: string | number;
   readonly replay?: string;
   readonly jobs?: string | number;
+  readonly wait?: string | number;
 }
 
 /** Reports are written this often while a run goes on (real milliseconds), so that a kill loses a second at the most. */
@@ -60,12 +61,24 @@ function number(text: string | number | undefined, option: string): number | und
 
 const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 
+const DURATION = /^(\d{1,9})(ms|s|m|h)$/;
+
 /** Milliseconds of `90s`, `10m`, `2h`. */
 function duration(words: string | number | undefined, option: string): number | undefined {
   if (words === undefined) return undefined;
-  const parts = /^(\d{1,9})(ms|s|m|h)$/.exec(String(words));
+  const parts = DURATION.exec(String(words));
   if (parts === null)
     throw new InputError(`${option}: expected a duration such as 90s, 10m or 2h, got "${words}"`);
+  return Number(parts[1]) * units[parts[2] as keyof typeof units];
+}
+
+/** Milliseconds as a plain number, or as a duration with its unit. */
+function milliseconds(words: string | number | undefined, option: string): number | undefined {
+  if (words === undefined || typeof words === 'number' || /^\d{1,15}$/.test(words))
+    return number(words, option);
+  const parts = DURATION.exec(words);
+  if (parts === null)
+    throw new InputError(`${option}: expected milliseconds, or a duration such as 5s, got "${words}"`);
   return Number(parts[1]) * units[parts[2] as keyof typeof units];
 }
 
@@ -109,13 +122,14 @@ function progressLine(): NonNullable<Bench['onProgress']> {
 /** Runs the suite and returns the exit code. @throws InputError for the user's mistakes (exit 2). */
 export async function runCommand(wanted: string, flags: RunFlags): Promise<number> {
   const code = flags.code ?? process.env['HAPSPEC_CODE'];
-  const timeout = number(flags.timeout, '--timeout');
+  const timeout = milliseconds(flags.timeout, '--timeout');
   const seed = number(flags.seed, '--seed');
   const attempts = number(flags.attempts, '--attempts');
-  const pace = number(flags.pace, '--pace');
+  const pace = milliseconds(flags.pace, '--pace');
   const runs = number(flags.runs, '--runs');
   const jobs = number(flags.jobs, '--jobs');
   const time = duration(flags.time, '--time');
+  const wait = duration(flags.wait, '--wait');
   if (flags.writeExpectations && flags.expectations === undefined)
     throw new InputError('--write-expectations: say where: --expectations FILE');
   // A file that is to be written from this run may not be there yet, or not be complete.
@@ -144,6 +158,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     ...(runs !== undefined && { runs }),
     ...jobsOf(jobs, target, flags),
     ...(time !== undefined && { time }),
+    ...(wait !== undefined && { wait }),
     ...(flags.replay !== undefined && { replay: flags.replay, say: (line) => console.log(line) }),
     ...(flags.only !== undefined && { only: flags.only }),
     ...(flags.skip !== undefined && { skip: flags.skip }),
@@ -159,6 +174,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   }
   const reports = reportWriter(flags, prepared);
   // Before the first contact: a path that cannot be written must not cost the accessory a run.
+  if (flags.evidence !== undefined) makeFolder(flags.evidence);
   reports.write(run.report());
   const colours = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
   const screen = consoleReporter({ stream: process.stdout, colours });
@@ -313,6 +329,13 @@ function guard(
   process.removeAllListeners('unhandledRejection');
   process.on('uncaughtException', onError);
   process.on('unhandledRejection', onError);
+  // A reader such as `head` has what it wanted: the run ends as it does on a signal, and says no more.
+  const onBrokenPipe = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== 'EPIPE') onError(error);
+    else run.interrupt();
+  };
+  process.stdout.on('error', onBrokenPipe);
+  process.stderr.on('error', onBrokenPipe);
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   return {
@@ -325,6 +348,8 @@ function guard(
       process.removeListener('unhandledRejection', onError);
       for (const listener of outer.uncaughtException) process.on('uncaughtException', listener);
       for (const listener of outer.unhandledRejection) process.on('unhandledRejection', listener);
+      process.stdout.removeListener('error', onBrokenPipe);
+      process.stderr.removeListener('error', onBrokenPipe);
       process.removeListener('SIGINT', onSignal);
       process.removeListener('SIGTERM', onSignal);
     },
@@ -350,6 +375,7 @@ function commandLine(target: string, flags: RunFlags): string {
   if (flags.runs !== undefined) words.push('--runs', String(flags.runs));
   if (flags.jobs !== undefined) words.push('--jobs', String(flags.jobs));
   if (flags.time !== undefined) words.push('--time', String(flags.time));
+  if (flags.wait !== undefined) words.push('--wait', String(flags.wait));
   if (flags.replay !== undefined) words.push('--replay', `'${flags.replay}'`);
   if (flags.seed !== undefined) words.push('--seed', String(flags.seed));
   return words.join(' ');

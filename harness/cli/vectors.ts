@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InputError } from '../protocol/index.js';
-import { oneLine, writeAtomically } from '../report/index.js';
+import { oneLine, whyUnreadable, writeAtomically } from '../report/index.js';
 import {
   MAX_FILE,
   MAX_RECORDING,
@@ -44,7 +44,7 @@ function readBounded(path: string, most: number): string {
     }
   } catch (error) {
     if (error instanceof InputError) throw error;
-    throw new InputError(`cannot read ${path}: ${(error as Error).message}`);
+    throw new InputError(`cannot read ${path}: ${whyUnreadable(error)}`);
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }

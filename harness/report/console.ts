@@ -74,6 +74,7 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
   let done = 0;
   let chapter: string | undefined;
   let progressShown = false;
+  const causes = new Set<string>();
 
   const print = (...lines: readonly string[]): void => {
     const erase = progressShown ? ERASE_LINE : '';
@@ -161,6 +162,11 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     checked(result) {
       done++;
       if (terminal && !verbose && result.status !== 'fail' && result.status !== 'error') return;
+      // One cause, one line: how many it has kept from running stands at the end.
+      if (result.reason === 'not-run' || result.reason === 'dependency') {
+        if (causes.has(result.message)) return;
+        causes.add(result.message);
+      }
       const lines = [resultLine(result)];
       if (result.chapter !== chapter) {
         chapter = result.chapter;

@@ -1,5 +1,7 @@
 import {
+  accessSync,
   closeSync,
+  constants,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -23,6 +25,18 @@ const fixes: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'that name is too long; choose a shorter one',
 };
 
+/** Why a file could not be read, in words. */
+export function whyUnreadable(error: unknown): string {
+  const words: Readonly<Record<string, string>> = {
+    ENOENT: 'there is no such file',
+    EACCES: 'you may not read it',
+    EPERM: 'you may not read it',
+    EISDIR: 'that is a folder; name a file inside it',
+    ENOTDIR: 'a part of that path is a file, not a folder',
+  };
+  return words[systemCode(error)] ?? (error instanceof Error ? error.message : String(error));
+}
+
 function systemCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
@@ -45,6 +59,16 @@ function destination(path: string): string {
     if (systemCode(error) !== 'ENOENT') throw error;
   }
   return target;
+}
+
+/** Makes a folder that files are going to be written into. @throws InputError when it cannot be, or they could not */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+    accessSync(path, constants.W_OK);
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
 }
 
 let serial = 0;

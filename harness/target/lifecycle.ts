@@ -1,4 +1,5 @@
 import type { Bench, Hooks } from './bench.js';
+import { Unreachable } from '../wire/index.js';
 import { HookFailed, type Launched, launchHook, runHook } from './hooks.js';
 
 /** Shell commands of the user that act on the accessory. */
@@ -6,6 +7,8 @@ export interface Commands {
   readonly launch?: string;
   readonly reset?: string;
   readonly restart?: string;
+  /** Milliseconds an accessory that somebody else starts may take until it answers. */
+  readonly wait?: number;
 }
 
 /** How long a hook may run, and how long a launched accessory may take to answer (ms). */
@@ -47,9 +50,12 @@ export class Lifecycle {
     return this.launched;
   }
 
-  /** Starts the accessory when there is a command for it, and waits until it answers. @throws HookFailed */
+  /**
+   * Starts the accessory when there is a command for it, and waits until it answers.
+   * @throws HookFailed; Unreachable when one that somebody else starts does not within `wait`
+   */
   async start(bench: Bench, interrupted: () => boolean): Promise<void> {
-    if (this.commands.launch === undefined) return;
+    if (this.commands.launch === undefined) return this.appear(bench, interrupted);
     const launched = this.spawn(this.commands.launch);
     let ended: number | null | undefined;
     void launched.exited.then(({ code }) => (ended = code ?? null));
@@ -71,6 +77,18 @@ export class Lifecycle {
           launched.output(),
         );
       }
+    }
+  }
+
+  private async appear(bench: Bench, interrupted: () => boolean): Promise<void> {
+    const { wait } = this.commands;
+    if (wait === undefined) return;
+    const deadline = bench.clock.now() + wait;
+    while (!(await bench.ready(0))) {
+      if (interrupted()) return;
+      if (bench.clock.now() >= deadline)
+        throw new Unreachable('timeout', `nothing answered within the ${wait / 1000} s of --wait`);
+      await bench.clock.sleep(250);
     }
   }
 

@@ -112,6 +112,7 @@ describe('cli: configuration', () => {
       runs: 300,
       jobs: 2,
       time: '10m',
+      wait: '30s',
     };
 
     it('are all the keys there are; paths are meant from the file, commands are left alone', async () => {

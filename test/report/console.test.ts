@@ -107,6 +107,20 @@ exit 1: at least one check failed
     expect(text).to.not.contain('Failures');
   });
 
+  it('says a cause once while the run goes on, and how many it concerns at the end', () => {
+    const kept = Array.from({ length: 30 }, (_, i) =>
+      result({ id: `D-${i}`, status: 'skip', reason: 'dependency', message: 'needs PS-M5-01: refused' }),
+    );
+    const stopped = Array.from({ length: 30 }, (_, i) =>
+      result({ id: `N-${i}`, status: 'error', reason: 'not-run', message: 'not run: interrupted' }),
+    );
+    const text = show(report({ results: [...kept, ...stopped] }));
+    const lines = text.split('\n').filter((line) => /needs PS-M5-01|not run: interrupted/.test(line));
+    expect(lines).to.have.length(4);
+    expect(text).to.contain('30 dependency: needs PS-M5-01: refused (D-0,');
+    expect(text).to.contain('30 not-run: not run: interrupted (N-0,');
+  });
+
   it('shows warnings in full under --strict, where they decide the exit code', () => {
     const text = show(report({ strict: true }));
     expect(text).to.contain(

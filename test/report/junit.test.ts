@@ -142,6 +142,23 @@ describe('JUnit', () => {
     });
   });
 
+  it('skips what did not run, and says once, as an error, that the run is not complete', () => {
+    const missing = ['A', 'B', 'C'].map((id) =>
+      result({ id, status: 'error', reason: 'not-run', message: 'not run: the run was interrupted' }),
+    );
+    const run = report({ results: [result(), ...missing] });
+    const { root, cases } = parse(run);
+    expect(elements(caseOf(run, 'B'), 'skipped')).to.have.length(1);
+    expect(cases.filter((one) => elements(one, 'error').length > 0)).to.have.length(1);
+    const complete = caseOf(run, 'run/complete');
+    expect(elements(complete, 'error')[0]!.getAttribute('message')).to.equal(
+      '3 of 4 did not run: not run: the run was interrupted',
+    );
+    expectTrueCounters(root);
+    for (const suite of parse(run).suites) expectTrueCounters(suite);
+    expect(parse(report({ results: [result()] })).cases).to.have.length(1);
+  });
+
   it('counts what it contains', () => {
     const { root, suites } = parse(report());
     [root, ...suites].forEach(expectTrueCounters);
