@@ -1,0 +1,240 @@
+import { expect } from 'chai';
+import {
+  Accessory,
+  type Behaviour,
+  type Dress,
+  airplayDress,
+  embed,
+  hapDress,
+  healthyIn,
+  memoryStore,
+} from '../../harness/accessory/index.js';
+import {
+  AIRPLAY_CODE,
+  type Identity,
+  Method,
+  Permission,
+  TlvError,
+  TlvType,
+  accessoryIdentity,
+  airplayCode,
+  controllerIdentity,
+  equal,
+  hex,
+  memoiseArithmetic,
+  parseSetupCode,
+  seededRandom,
+  tlv,
+} from '../../harness/protocol/index.js';
+import { Bench, type Memory, airplayProfile, hapProfile } from '../../harness/target/index.js';
+import { type Clock, VirtualClock, defaultPatience } from '../../harness/wire/index.js';
+
+/** What a scripted accessory may look at beside its own behaviour. */
+interface Scene {
+  readonly ok: Behaviour;
+  readonly clock: Clock;
+  /** Identifiers (hex) whose removal is still to come, and when it does. */
+  readonly leaving: Map<string, number>;
+  /** When a connection was last ended by a removal. */
+  ended: number;
+}
+
+type Change = (scene: Scene) => Partial<Behaviour>;
+type Reply = Parameters<Behaviour['answers']>[0];
+
+const isRemove = ({ step }: Reply): boolean => step === 'pairings-remove';
+const keeps = { removes: () => false, endsSession: () => false };
+
+/** Whoever removes anybody, itself too, meets this. */
+const scripts: Readonly<Record<string, Change>> = {
+  'refuses by Error=2': ({ ok }) => ({
+    ...keeps,
+    beforeSending: (reply) =>
+      isRemove(reply)
+        ? [tlv(TlvType.State, 2), tlv(TlvType.Error, TlvError.Authentication)]
+        : ok.beforeSending(reply),
+  }),
+  'refuses by 404': ({ ok }) => ({
+    ...keeps,
+    status: (reply) => (isRemove(reply) ? 404 : ok.status(reply)),
+  }),
+  'ignores: empty 200': ({ ok }) => ({
+    ...keeps,
+    beforeSending: (reply) => (isRemove(reply) ? [] : ok.beforeSending(reply)),
+  }),
+  'ignores: silence': ({ ok }) => ({
+    ...keeps,
+    answers: (reply) => !isRemove(reply) && ok.answers(reply),
+  }),
+  'ignores: State=2': () => keeps,
+  'ignores: close': ({ ok }) => ({
+    removes: () => false,
+    answers: (reply) => !isRemove(reply) && ok.answers(reply),
+    admits: (request) =>
+      request.secured && methodOf(request.message.body) === Method.RemovePairing
+        ? 'close'
+        : ok.admits(request),
+  }),
+  'loses: close': ({ ok }) => ({ answers: (reply) => !isRemove(reply) && ok.answers(reply) }),
+  'loses: close, Busy for 300 ms': (scene) => ({
+    answers(reply) {
+      if (!isRemove(reply)) return scene.ok.answers(reply);
+      scene.ended = scene.clock.now();
+      return false;
+    },
+    refusesSetup: (request) =>
+      scene.clock.now() < scene.ended + 300 ? TlvError.Busy : scene.ok.refusesSetup(request),
+  }),
+  'loses: silence': ({ ok }) => ({
+    endsSession: () => false,
+    answers: (reply) => !isRemove(reply) && ok.answers(reply),
+  }),
+  'delays: 2 s': (scene) => delayed(scene, 2_000, 'answer'),
+  'delays: 2 s, close': (scene) => delayed(scene, 2_000, 'close'),
+};
+
+function methodOf(body: Uint8Array): number | undefined {
+  return healthyIn(hapDress).decode(body).get(TlvType.Method)?.[0];
+}
+
+/** The removal is on its way to the flash, and until it is there the pairing counts. */
+function delayed({ ok, clock, leaving }: Scene, wait: number, how: 'answer' | 'close'): Partial<Behaviour> {
+  const stays = ({ id }: { id: Uint8Array }): boolean => (leaving.get(hex(id)) ?? Infinity) > clock.now();
+  let paired = 0;
+  return {
+    removes({ id }) {
+      if (!leaving.has(hex(id))) leaving.set(hex(id), clock.now() + wait);
+      return false;
+    },
+    restored: (pairings) => {
+      paired = pairings.length;
+      return pairings;
+    },
+    answers: (reply) => !(how === 'close' && isRemove(reply)) && ok.answers(reply),
+    lookUp: (id, known) => ok.lookUp(id, { ...known, pairings: known.pairings.filter(stays) }),
+    endsSession: () => false,
+    refusesSetup: (request) => {
+      const gone = [...leaving.values()].filter((due) => due <= clock.now()).length;
+      return ok.refusesSetup({ ...request, paired: request.paired && gone < paired });
+    },
+  };
+}
+
+interface Kept {
+  readonly identity: Identity;
+  readonly confirmed: boolean;
+  readonly accessory: { readonly id: Uint8Array; readonly ltpk: Uint8Array } | undefined;
+}
+
+interface Result {
+  /** Pairings in the accessory whose key nobody has any more. */
+  readonly lost: number;
+  readonly inside: number;
+  readonly kept: number;
+  readonly clean: boolean;
+  readonly message: string;
+  readonly state: string;
+  readonly seconds: number;
+  readonly bench: Bench;
+}
+
+/** What comes of `count` pairings of an earlier run in an accessory of this kind. */
+async function rescue(dress: Dress, change: Change, count: number): Promise<Result> {
+  const random = seededRandom('keys lost');
+  const clock = new VirtualClock();
+  const own = accessoryIdentity(random);
+  const identities = Array.from({ length: count }, () => controllerIdentity(random));
+  const scene: Scene = { ok: healthyIn(dress), clock, leaving: new Map(), ended: -Infinity };
+  const airplay = dress.kind === 'airplay';
+  const code = airplay ? airplayCode(AIRPLAY_CODE) : parseSetupCode('031-45-154');
+  const accessory = new Accessory({
+    code,
+    random: random.fork('accessory'),
+    behaviour: { ...scene.ok, ...change(scene) },
+    store: memoryStore({
+      id: own.id,
+      ltsk: own.ltsk,
+      failedAttempts: 0,
+      pairings: identities.map(({ id, ltpk }) => ({ id, ltpk, permissions: Permission.Admin })),
+    }),
+  });
+  const kept: Kept[] = identities.map((identity) => ({
+    identity,
+    confirmed: true,
+    accessory: { id: own.id, ltpk: own.ltpk },
+  }));
+  const same = (identity: Identity) => (other: Kept) => equal(other.identity.ltsk, identity.ltsk);
+  const memory: Memory = {
+    remember: (identity) => {
+      if (!kept.some(same(identity))) kept.push({ identity, confirmed: false, accessory: undefined });
+    },
+    confirmed: () => undefined,
+    forget: (identity) => {
+      const at = kept.findIndex(same(identity));
+      if (at >= 0) kept.splice(at, 1);
+    },
+    identities: () => [...kept],
+    attempts: 0,
+    spend: () => undefined,
+    wasReset: () => undefined,
+  };
+  const bench = new Bench({
+    dialer: embed(accessory, clock),
+    profile: airplay ? airplayProfile() : hapProfile,
+    code,
+    random,
+    patience: defaultPatience,
+    memory,
+  });
+  const start = clock.now();
+  await bench.survey();
+  const found = bench.state;
+  const { clean, message } = await bench.restore(found);
+  const seconds = (clock.now() - start) / 1000;
+  // What is still to leave does so whatever happens to its key.
+  const inside = accessory.pairings.filter(({ id }) => !scene.leaving.has(hex(id)));
+  const lost = inside.filter(({ ltpk }) => !kept.some(({ identity }) => equal(identity.ltpk, ltpk)));
+  return {
+    lost: lost.length,
+    inside: inside.length,
+    kept: kept.length,
+    clean,
+    message,
+    state: bench.state,
+    seconds,
+    bench,
+  };
+}
+
+const COUNTS = [1, 2, 8];
+
+describe('target: keys of pairings that are hard to remove', function () {
+  this.timeout(60_000);
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
+
+  for (const [dress, name] of [
+    [hapDress, 'an accessory'],
+    [airplayDress, 'a receiver'],
+  ] as const)
+    for (const [script, change] of Object.entries(scripts))
+      it(`0 of ${COUNTS.join(', ')} are lost: ${name} that ${script}`, async () => {
+        const results: (Result & { count: number })[] = [];
+        for (const count of COUNTS) results.push({ count, ...(await rescue(dress, change, count)) });
+        const about = results.map(
+          ({ count, lost, inside, kept, state, seconds, message }) =>
+            `${count} keys: ${lost} lost, ${inside} in it, ${kept} kept, ${state}, ${seconds.toFixed(1)} s: ${message}`,
+        );
+        if (process.env['HAPSPEC_FIGURES'] === '1')
+          console.log(about.map((line) => `      ${line}`).join('\n'));
+        expect(
+          results.map(({ lost }) => lost),
+          about.join('\n'),
+        ).to.deep.equal([0, 0, 0]);
+        for (const { inside, kept, clean, seconds } of results) {
+          // What is in it is said; nothing is kept that is of no use, nor tried for ever.
+          expect([kept, clean], about.join('\n')).to.deep.equal([inside, inside === 0]);
+          expect(seconds, 'seconds of the accessory').to.be.lessThan(150);
+        }
+      });
+});
