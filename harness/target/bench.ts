@@ -259,6 +259,8 @@ export class Bench {
   private seenFree = false;
   /** It was paired by somebody else when it was looked at first. */
   private foundForeign = false;
+  /** A removal was met by silence: the next ones are not waited for as long, and Pair Verify tells what they came to. */
+  private removalsSilent = false;
   private doubts = 0;
   private showsNoCode = false;
 
@@ -629,6 +631,7 @@ export class Bench {
       this.listDoubtful = false;
       await this.unpair();
     } else if (this.guests.size > 0 && this.state === 'ours') await this.tidy();
+    if (state === 'unpaired' && this.state === 'ours') await this.unpair();
     // The harness itself may have been too early: nobody else was there when the run began.
     if (this.state === 'foreign' && !this.foundForeign && this.doubts < MOST_DOUBTS) {
       this.doubts++;
@@ -640,11 +643,10 @@ export class Bench {
     if (this.state === 'foreign')
       throw new Blocked(
         this.held.size > 0
-          ? `the accessory is paired, and ${this.keptKeys()}: factory-reset the accessory, or give --reset CMD [${this.decision}]`
-          : `the accessory is paired with another controller: remove it there, factory-reset the accessory, or give --reset CMD [${this.decision}]`,
+          ? `factory-reset the accessory, or give --reset CMD: ${this.decision}`
+          : `the accessory is paired with another controller: remove it there, factory-reset the accessory, or give --reset CMD (${this.decision})`,
       );
-    if (state === 'unpaired' && this.state === 'ours') await this.unpair();
-    else if (state === 'paired' && this.state === 'unpaired') {
+    if (state === 'paired' && this.state === 'unpaired') {
       const controller = this.controller('ensure paired');
       const setup = await controller.pairSetup();
       await setup.m3();
@@ -676,6 +678,7 @@ export class Bench {
     if (dead !== undefined) throw new StepFailed('PS-M1-01', dead);
     // Only what was ours a moment ago may be so by a hair: somebody else's stays so.
     let again = this.sentIdentities.length > 0 || this.spent.m6 > 0 ? 0 : ASK_AGAIN.length;
+    let went = false;
     for (let looks = 0; looks < MOST_LOOKS; looks++) {
       const outcome = await this.ask();
       const error = outcome.kind === 'reply' ? outcome.tlv?.error : undefined;
@@ -684,7 +687,17 @@ export class Bench {
       // One that refuses M1 in words of its own may be paired as well, and then a key of ours opens it.
       const refused =
         error === TlvError.Unavailable || (outcome.kind === 'reply' && this.state === 'unknown');
-      if (refused && (await this.recover(bounds))) continue;
+      if (refused && (await this.recover(bounds))) {
+        went = true;
+        continue;
+      }
+      // With an admin that went may have gone who could not remove itself.
+      if (went && [...this.held.values()].some(({ is }) => is === 'in')) {
+        went = false;
+        this.tryAgain((_identity, { is }) => is === 'in');
+        this.state = 'unknown';
+        continue;
+      }
       if (this.profile.servesPaired && served && this.state !== 'unpaired') {
         this.unpaired();
         this.decide(
@@ -739,8 +752,14 @@ export class Bench {
       }
   }
 
-  private isOurs(id: Bytes): boolean {
-    return this.guests.has(hex(id)) || this.sentIdentities.some((identity) => equal(identity.id, id));
+  private isOurs(id: Bytes, held = false): boolean {
+    const identities = held ? [...this.sentIdentities, ...this.held.keys()] : this.sentIdentities;
+    return this.guests.has(hex(id)) || identities.some((identity) => equal(identity.id, id));
+  }
+
+  private get removalWait(): number {
+    const { answer, silence } = this.options.patience;
+    return this.removalsSilent ? silence : answer;
   }
 
   /** A list without the controllers that were there before the run: a receiver pairs with several. */
@@ -782,7 +801,7 @@ export class Bench {
       const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
       // By its key: an accessory may list an identifier otherwise than it came.
       const others = entries.flatMap(({ id, ltpk }) =>
-        equal(ltpk, own.ltpk) || equal(id, own.id) || (servesPaired && !this.isOurs(id)) ? [] : [id],
+        equal(ltpk, own.ltpk) || equal(id, own.id) || (servesPaired && !this.isOurs(id, true)) ? [] : [id],
       );
       const leaving = entries.length > 0 ? others : named;
       if (entries.length === 0) named = [];
@@ -790,9 +809,10 @@ export class Bench {
       before = leaving.length;
       for (const id of leaving) {
         if (!(await session.link.stillOpen(0))) break;
-        const outcome = await session.sendRemove(id);
+        const outcome = await session.sendPairings(removePairing(id), this.removalWait);
         if (outcome.kind !== 'silence') continue;
         // The others would be met by it as well, each for the whole time.
+        this.removalsSilent = true;
         await this.closeLinks();
         return;
       }
@@ -863,7 +883,7 @@ export class Bench {
       let heard: Bytes | undefined;
       let refused = false;
       try {
-        const removal = await this.removeSelf(identity, brief);
+        const removal = await this.removeSelf(identity);
         wasIn = true;
         ({ heard } = removal);
         const { outcome } = removal;
@@ -901,15 +921,16 @@ export class Bench {
     const order = admin !== undefined && this.sentIdentities.includes(admin) ? [admin, ...others] : others;
     const until = this.clock.now() + time;
     let [tried, brief, went] = [0, false, false];
+    const out: Identity[] = [];
     for (const identity of order) {
       if (tried++ >= most || this.clock.now() > until) {
         this.hold(identity, 'doubtful', 'there was no time to try it: the next run goes on');
         continue;
       }
       const { is, why, wasIn } = await this.takeOut(identity, { brief });
-      if (is === 'out') {
+      if (is === 'out' && !wasIn) out.push(identity);
+      else if (is === 'out') {
         this.forget(identity);
-        if (!wasIn) continue;
         this.recovered.push(identity);
         this.decide(`the pairing of ${text(identity.id)} is removed: ${why}`);
         went = true;
@@ -924,6 +945,8 @@ export class Bench {
         return true;
       } else this.hold(identity, 'doubtful', why);
     }
+    // An accessory that knows so many controllers may know one again when another has gone.
+    if (!went) for (const identity of out) this.forget(identity);
     return went;
   }
 
@@ -979,19 +1002,16 @@ export class Bench {
    * Pair Verify as `identity` and Remove of its own pairing; housekeeping, so an unproven accessory is accepted.
    * @returns what came of it, and how the accessory named itself. @throws StepFailed when `identity` does not get in
    */
-  private async removeSelf(
-    identity: Identity,
-    brief: boolean,
-  ): Promise<{ outcome: Outcome; heard: Bytes | undefined }> {
-    if (!brief && (this.guests.size > 0 || this.state !== 'ours')) await this.removeOthers(identity);
+  private async removeSelf(identity: Identity): Promise<{ outcome: Outcome; heard: Bytes | undefined }> {
+    if (this.guests.size > 0 || this.state !== 'ours') await this.removeOthers(identity);
     this.guests.clear();
     const controller = this.controller(`housekeeping ${text(identity.id)}`);
     const verify = await controller.pairVerify({ as: identity, housekeeping: true });
     const heard = verify.m2?.items?.get(TlvType.Identifier);
     const session = await verify.m3();
     const { state } = this;
-    const { answer, silence } = this.options.patience;
-    const outcome = await session.sendPairings(removePairing(identity.id), brief ? silence : answer);
+    const outcome = await session.sendPairings(removePairing(identity.id), this.removalWait);
+    this.removalsSilent ||= outcome.kind === 'silence';
     // Who asked here looks at what has come of it.
     this.state = state;
     await this.closeLinks();
@@ -1008,8 +1028,15 @@ export class Bench {
     if (this.state !== 'ours' || admin === undefined) return;
     const known = this.broken.get(UNPAIRING);
     if (known !== undefined) throw new StepFailed(UNPAIRING, known);
-    const { is, why, acknowledged } = await this.takeOut(admin, { sure: true });
+    const { is, why, wasIn, acknowledged } = await this.takeOut(admin, { sure: true });
     await this.closeLinks();
+    if (is === 'out' && !wasIn) {
+      this.state = 'unknown';
+      this.decide(`the key of this run does not open the accessory: ${why}`);
+      await this.settle();
+      // Settled on by now, and somebody else's at the worst.
+      return;
+    }
     if (is === 'out') {
       this.forget(admin);
       this.unpaired();
@@ -1029,8 +1056,8 @@ export class Bench {
     if (this.options.hooks?.reset !== undefined) return this.factoryReset();
     const what = `the pairing of this run stays in the accessory: ${why}`;
     this.decide(what);
-    this.broken.set(UNPAIRING, what);
-    throw new StepFailed(UNPAIRING, what);
+    this.broken.set(UNPAIRING, this.decision);
+    throw new StepFailed(UNPAIRING, this.decision);
   }
 
   /** The end of a run: every key it holds is looked at for the last time, and what is left is known to be needed. */

@@ -26,6 +26,8 @@ import {
   seededRandom,
   tlv,
 } from '../../harness/protocol/index.js';
+import { suite } from '../../suites/index.js';
+import { execute, newRun } from '../runner/bench.js';
 import { Bench, type Memory, airplayProfile, hapProfile } from '../../harness/target/index.js';
 import { type Clock, VirtualClock, defaultPatience } from '../../harness/wire/index.js';
 
@@ -237,4 +239,31 @@ describe('target: keys of pairings that are hard to remove', function () {
           expect(seconds, 'seconds of the accessory').to.be.lessThan(150);
         }
       });
+
+  // Each check that removes the admin, or comes behind one that does, and the flow that stands on the state.
+  const selected = suite.filter(
+    ({ id, kind }) => kind === 'check' && /^(P[SV]-M\d-01$|PS-M1-0|HTTP-06|PAIRINGS-(0[1-6]|1[89]))/.test(id),
+  );
+  for (const script of ['loses: close', 'loses: close, Busy for 300 ms'])
+    it(`is judged in the right state: an accessory that ${script}`, async () => {
+      const random = seededRandom('judged');
+      const clock = new VirtualClock();
+      const scene: Scene = { ok: healthyIn(hapDress), clock, leaving: new Map(), ended: -Infinity };
+      const code = parseSetupCode('031-45-154');
+      const behaviour = { ...scene.ok, ...scripts[script]!(scene) };
+      const accessory = new Accessory({ code, random: random.fork('accessory'), behaviour });
+      const dialer = embed(accessory, clock);
+      const bench = new Bench({ dialer, code, random, patience: defaultPatience });
+      const { results, aftermath } = await execute(newRun({ bench, selected }));
+      const wrong = results.filter(
+        ({ status, leftOut }) => leftOut !== true && status !== 'pass' && status !== 'fail',
+      );
+      expect(wrong.map(({ id, status, message }) => `${id} ${status}: ${message}`)).to.deep.equal([]);
+      const red = new Set(
+        results.filter(({ status }) => status === 'fail').map(({ requirement }) => requirement),
+      );
+      expect([...red].filter((id) => !/^PAIRINGS-1[89]$/.test(id))).to.deep.equal([]);
+      expect(red.size, 'the lost reply is red').to.equal(2);
+      expect(aftermath.clean, aftermath.message).to.equal(true);
+    });
 });
