@@ -259,6 +259,8 @@ export class Bench {
   private seenFree = false;
   /** It was paired by somebody else when it was looked at first. */
   private foundForeign = false;
+  /** How the accessory named itself when it last let a key of ours in. */
+  private heard: Bytes | undefined;
   /** A removal was met by silence: the next ones are not waited for as long, and Pair Verify tells what they came to. */
   private removalsSilent = false;
   private doubts = 0;
@@ -835,10 +837,11 @@ export class Bench {
   }
 
   /**
-   * Whether a key opens the accessory, by Pair Verify. `heard` is the identifier it had in a session that this key
-   * opened a moment ago: where no M6 told its LTPK, that it is the same one.
+   * Whether a key opens the accessory, by Pair Verify. Where no M6 has told its LTPK, it is known by the identifier it
+   * had when it let a key of ours in: it had to know that key for it.
    */
-  private async standing(identity: Identity, heard?: Bytes): Promise<Standing> {
+  private async standing(identity: Identity): Promise<Standing> {
+    const { heard } = this;
     const peer = this.peers.get(identity) ?? this.accessory;
     const controller = this.controller(`is it in there ${text(identity.id)}`);
     for (let tries = 1; ; tries++) {
@@ -880,13 +883,10 @@ export class Bench {
     let [wasIn, acknowledged, said] = [!sure, false, ''];
     let last: Standing = { is: 'in', why: '' };
     for (let tries = 1; tries <= (brief ? 1 : REMOVALS); tries++) {
-      let heard: Bytes | undefined;
       let refused = false;
       try {
-        const removal = await this.removeSelf(identity);
+        const outcome = await this.removeSelf(identity);
         wasIn = true;
-        ({ heard } = removal);
-        const { outcome } = removal;
         const done = outcome.kind === 'reply' && outcome.tlv !== undefined && outcome.tlv.error === undefined;
         const clear = done && success('pairings-remove').resembles!(outcome);
         acknowledged ||= clear;
@@ -898,7 +898,7 @@ export class Bench {
       }
       for (const pause of brief || refused ? [0] : REMOVAL_EFFECT) {
         if (pause > 0) await this.clock.sleep(pause);
-        last = await this.standing(identity, heard);
+        last = await this.standing(identity);
         if (last.is !== 'in') break;
       }
       // The key was taken out in a session with this accessory, and it lets nobody verify now.
@@ -1000,22 +1000,22 @@ export class Bench {
 
   /**
    * Pair Verify as `identity` and Remove of its own pairing; housekeeping, so an unproven accessory is accepted.
-   * @returns what came of it, and how the accessory named itself. @throws StepFailed when `identity` does not get in
+   * @returns what came of it. @throws StepFailed when `identity` does not get in
    */
-  private async removeSelf(identity: Identity): Promise<{ outcome: Outcome; heard: Bytes | undefined }> {
+  private async removeSelf(identity: Identity): Promise<Outcome> {
     if (this.guests.size > 0 || this.state !== 'ours') await this.removeOthers(identity);
     this.guests.clear();
     const controller = this.controller(`housekeeping ${text(identity.id)}`);
     const verify = await controller.pairVerify({ as: identity, housekeeping: true });
-    const heard = verify.m2?.items?.get(TlvType.Identifier);
     const session = await verify.m3();
+    this.heard = verify.m2?.items?.get(TlvType.Identifier);
     const { state } = this;
     const outcome = await session.sendPairings(removePairing(identity.id), this.removalWait);
     this.removalsSilent ||= outcome.kind === 'silence';
     // Who asked here looks at what has come of it.
     this.state = state;
     await this.closeLinks();
-    return { outcome, heard };
+    return outcome;
   }
 
   /**

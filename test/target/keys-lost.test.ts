@@ -137,11 +137,26 @@ interface Result {
   readonly message: string;
   readonly state: string;
   readonly seconds: number;
-  readonly bench: Bench;
+  /** Pair Verifies it took. */
+  readonly verifies: number;
 }
 
-/** What comes of `count` pairings of an earlier run in an accessory of this kind. */
-async function rescue(dress: Dress, change: Change, count: number): Promise<Result> {
+interface Earlier {
+  /** The pairings are in the accessory; they are unless this is false. */
+  readonly inside?: boolean;
+  /** The earlier run had its M6, and so who the accessory is; it had unless this is false. */
+  readonly confirmed?: boolean;
+  /** Done between the first look and the end. */
+  readonly run?: (bench: Bench) => Promise<void>;
+}
+
+/** What comes of `count` keys of an earlier run at an accessory of this kind. */
+async function rescue(
+  dress: Dress,
+  change: Change,
+  count: number,
+  { inside: stored = true, confirmed = true, run }: Earlier = {},
+): Promise<Result> {
   const random = seededRandom('keys lost');
   const clock = new VirtualClock();
   const own = accessoryIdentity(random);
@@ -157,13 +172,17 @@ async function rescue(dress: Dress, change: Change, count: number): Promise<Resu
       id: own.id,
       ltsk: own.ltsk,
       failedAttempts: 0,
-      pairings: identities.map(({ id, ltpk }) => ({ id, ltpk, permissions: Permission.Admin })),
+      pairings: (stored ? identities : []).map(({ id, ltpk }) => ({
+        id,
+        ltpk,
+        permissions: Permission.Admin,
+      })),
     }),
   });
   const kept: Kept[] = identities.map((identity) => ({
     identity,
-    confirmed: true,
-    accessory: { id: own.id, ltpk: own.ltpk },
+    confirmed,
+    accessory: confirmed ? { id: own.id, ltpk: own.ltpk } : undefined,
   }));
   const same = (identity: Identity) => (other: Kept) => equal(other.identity.ltsk, identity.ltsk);
   const memory: Memory = {
@@ -191,6 +210,7 @@ async function rescue(dress: Dress, change: Change, count: number): Promise<Resu
   const start = clock.now();
   await bench.survey();
   const found = bench.state;
+  await run?.(bench);
   const { clean, message } = await bench.restore(found);
   const seconds = (clock.now() - start) / 1000;
   // What is still to leave does so whatever happens to its key.
@@ -204,7 +224,7 @@ async function rescue(dress: Dress, change: Change, count: number): Promise<Resu
     message,
     state: bench.state,
     seconds,
-    bench,
+    verifies: bench.spent.verifies,
   };
 }
 
@@ -239,6 +259,77 @@ describe('target: keys of pairings that are hard to remove', function () {
           expect(seconds, 'seconds of the accessory').to.be.lessThan(150);
         }
       });
+
+  const asks = { lookUp: () => undefined };
+  for (const [what, change, earlier, kept, clean] of [
+    ['a receiver that proves itself refuses them: forgotten', () => ({}), { inside: false }, 0, true],
+    [
+      'a receiver that does not prove itself refuses them: kept',
+      () => ({ ...asks, signingKey: () => new Uint8Array(32).fill(7) }),
+      {},
+      2,
+      false,
+    ],
+    [
+      'a receiver lets nobody verify: kept',
+      () => ({ refusesVerify: () => TlvError.Authentication }),
+      {},
+      2,
+      false,
+    ],
+    ['a receiver is too busy to verify: kept', () => ({ refusesVerify: () => TlvError.Busy }), {}, 2, false],
+    [
+      'a receiver refuses them, and nobody knows who it is: kept',
+      () => ({}),
+      { inside: false, confirmed: false },
+      2,
+      false,
+    ],
+    [
+      'and forgotten once it has told in an M6',
+      () => ({}),
+      { inside: false, confirmed: false, run: (bench) => bench.ensure('paired') },
+      0,
+      true,
+    ],
+    ['and the key that gets in is removed all the same', () => ({}), { confirmed: false }, 0, true],
+  ] satisfies readonly (readonly [string, Change, Earlier, number, boolean])[])
+    it(`keys of an earlier run, ${what}`, async () => {
+      const result = await rescue(airplayDress, change, 2, earlier);
+      expect([result.lost, result.kept, result.clean], result.message).to.deep.equal([0, kept, clean]);
+    });
+
+  for (const [what, change] of [
+    ['serves M1: forgotten', () => ({})],
+    ['serves M1 and does not prove itself: forgotten', () => ({ signingKey: () => new Uint8Array(32) })],
+  ] satisfies readonly (readonly [string, Change])[])
+    it(`keys of an earlier run, an accessory ${what}`, async () => {
+      const { kept, clean, message } = await rescue(hapDress, change, 2, { inside: false });
+      expect([kept, clean], message).to.deep.equal([0, true]);
+    });
+
+  it('an accessory that serves M1 while paired loses no key it opens to', async () => {
+    const change: Change = ({ ok }) => ({
+      ...keeps,
+      refusesSetup: (request) => ok.refusesSetup({ ...request, paired: false }),
+    });
+    const { lost, kept, clean, message } = await rescue(hapDress, change, 2);
+    expect([lost, kept, clean], message).to.deep.equal([0, 2, false]);
+  });
+
+  for (const [what, change] of [
+    ['refuses by a status of its own', () => ({ refusesVerify: () => TlvError.MaxPeers })],
+    [
+      'answers nothing to Pair Verify',
+      ({ ok }) => ({ answers: (reply) => reply.endpoint !== 'pair-verify' && ok.answers(reply) }),
+    ],
+  ] satisfies readonly (readonly [string, Change])[])
+    it(`100 keys cost a bounded number of tries and time: a receiver that ${what}`, async () => {
+      const { lost, kept, verifies, seconds } = await rescue(airplayDress, change, 100);
+      expect([lost, kept]).to.deep.equal([0, 100]);
+      expect(verifies, 'Pair Verifies').to.be.at.most(50);
+      expect(seconds, 'seconds').to.be.at.most(75);
+    });
 
   // Each check that removes the admin, or comes behind one that does, and the flow that stands on the state.
   const selected = suite.filter(
