@@ -5,9 +5,11 @@ import {
   type Dress,
   airplayDress,
   embed,
+  faults,
   hapDress,
   healthyIn,
   memoryStore,
+  twin,
 } from '../../harness/accessory/index.js';
 import {
   AIRPLAY_CODE,
@@ -128,6 +130,25 @@ interface Kept {
   readonly accessory: { readonly id: Uint8Array; readonly ltpk: Uint8Array } | undefined;
 }
 
+/** What survives the process, without the disk. */
+function memoryOf(kept: Kept[]): Memory {
+  const same = (identity: Identity) => (other: Kept) => equal(other.identity.ltsk, identity.ltsk);
+  return {
+    remember: (identity) => {
+      if (!kept.some(same(identity))) kept.push({ identity, confirmed: false, accessory: undefined });
+    },
+    confirmed: () => undefined,
+    forget: (identity) => {
+      const at = kept.findIndex(same(identity));
+      if (at >= 0) kept.splice(at, 1);
+    },
+    identities: () => [...kept],
+    attempts: 0,
+    spend: () => undefined,
+    wasReset: () => undefined,
+  };
+}
+
 interface Result {
   /** Pairings in the accessory whose key nobody has any more. */
   readonly lost: number;
@@ -184,28 +205,13 @@ async function rescue(
     confirmed,
     accessory: confirmed ? { id: own.id, ltpk: own.ltpk } : undefined,
   }));
-  const same = (identity: Identity) => (other: Kept) => equal(other.identity.ltsk, identity.ltsk);
-  const memory: Memory = {
-    remember: (identity) => {
-      if (!kept.some(same(identity))) kept.push({ identity, confirmed: false, accessory: undefined });
-    },
-    confirmed: () => undefined,
-    forget: (identity) => {
-      const at = kept.findIndex(same(identity));
-      if (at >= 0) kept.splice(at, 1);
-    },
-    identities: () => [...kept],
-    attempts: 0,
-    spend: () => undefined,
-    wasReset: () => undefined,
-  };
   const bench = new Bench({
     dialer: embed(accessory, clock),
     profile: airplay ? airplayProfile() : hapProfile,
     code,
     random,
     patience: defaultPatience,
-    memory,
+    memory: memoryOf(kept),
   });
   const start = clock.now();
   await bench.survey();
@@ -329,6 +335,36 @@ describe('target: keys of pairings that are hard to remove', function () {
       expect([lost, kept]).to.deep.equal([0, 100]);
       expect(verifies, 'Pair Verifies').to.be.at.most(50);
       expect(seconds, 'seconds').to.be.at.most(75);
+    });
+
+  // What one run makes itself, in an accessory without a reset.
+  for (const fault of faults.filter(({ name }) => /self-removal-/.test(name)))
+    it(`a run loses none of its own keys either: ${fault.name}`, async () => {
+      const random = seededRandom('own keys');
+      const dress = fault.dress ?? hapDress;
+      const airplay = dress.kind === 'airplay';
+      const code = airplay ? airplayCode(AIRPLAY_CODE) : parseSetupCode('031-45-154');
+      const accessory = new Accessory({ code, random: random.fork('accessory'), behaviour: twin(fault) });
+      const kept: Kept[] = [];
+      const bench = new Bench({
+        dialer: embed(accessory, new VirtualClock()),
+        profile: airplay ? airplayProfile() : hapProfile,
+        code,
+        random,
+        patience: defaultPatience,
+        memory: memoryOf(kept),
+      });
+      const wanted = suite.filter(
+        ({ id, kind }) =>
+          kind === 'check' && /^(P[SV]-M\d-01$|PS-M5-0[1-3]|PAIRINGS-(0[1-6]|1[2689]))/.test(id),
+      );
+      const { aftermath } = await execute(newRun({ bench, selected: wanted }));
+      const lost = accessory.pairings.filter(
+        ({ ltpk }) => !kept.some(({ identity }) => equal(identity.ltpk, ltpk)),
+      );
+      expect(lost, `lost of ${accessory.pairings.length}, ${kept.length} kept`).to.have.length(0);
+      expect(aftermath.clean, aftermath.message).to.equal(accessory.pairings.length === 0);
+      if (aftermath.clean) expect(kept).to.have.length(0);
     });
 
   // Each check that removes the admin, or comes behind one that does, and the flow that stands on the state.
