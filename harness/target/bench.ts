@@ -380,6 +380,7 @@ export class Bench {
           `it accepts connections and answers nothing (Pair Setup M1: ${describeOutcome(m1)}; GET ${this.profile.resource}: ${describeOutcome(other)}). Is this the accessory's HAP port?`,
         );
     }
+    this.tryAgain(() => true);
     const left = this.options.memory?.identities() ?? [];
     for (const { identity, confirmed = false, accessory } of left.toReversed()) {
       const same = this.sentIdentities.find(({ ltsk }) => equal(ltsk, identity.ltsk));

@@ -31,7 +31,7 @@ import {
 import { suite } from '../../suites/index.js';
 import { execute, newRun } from '../runner/bench.js';
 import { Bench, type Memory, airplayProfile, hapProfile } from '../../harness/target/index.js';
-import { type Clock, VirtualClock, defaultPatience } from '../../harness/wire/index.js';
+import { type Clock, type TraceEvent, VirtualClock, defaultPatience } from '../../harness/wire/index.js';
 
 /** What a scripted accessory may look at beside its own behaviour. */
 interface Scene {
@@ -366,6 +366,30 @@ describe('target: keys of pairings that are hard to remove', function () {
       expect(aftermath.clean, aftermath.message).to.equal(accessory.pairings.length === 0);
       if (aftermath.clean) expect(kept).to.have.length(0);
     });
+
+  it('says in what it blocks, and in the evidence, when and from which exchange the state was told', async () => {
+    const evidence = new Map<string, readonly TraceEvent[]>();
+    let blocked: readonly string[] = [];
+    const { message } = await rescue(hapDress, scripts['refuses by Error=2']!, 1, {
+      run: async (bench) => {
+        const run = newRun({ bench, selected, evidence: (id, events) => void evidence.set(id, events) });
+        await execute(run);
+        const skips = run.report().results.filter(({ reason }) => reason === 'blocked');
+        blocked = [...new Set(skips.filter(({ leftOut }) => leftOut !== true).map((skip) => skip.message))];
+      },
+    });
+    expect(blocked).to.have.length(1);
+    expect(blocked[0]).to.match(
+      /^factory-reset the accessory, or give --reset CMD: state foreign: M1 is answered by Unavailable; 1 key is kept \(.*Error=2.*\) \(connection #\d+, at \d+\.\d s\)$/,
+    );
+    const notes = [...evidence].flatMap(([id, events]) =>
+      events.flatMap((event) => (event.kind === 'note' ? [`${id}: ${event.line}`] : [])),
+    );
+    expect(notes.some((note) => note.startsWith('state-found: state foreign: M1 is answered'))).to.equal(
+      true,
+    );
+    expect(message).to.include('1 key is kept');
+  });
 
   // Each check that removes the admin, or comes behind one that does, and the flow that stands on the state.
   const selected = suite.filter(
