@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { DEFAULT_STATE, withKept } from '../conformance.js';
+import { readPairings } from '../controller/index.js';
 import {
   AIRPLAY_CODE,
   InputError,
@@ -8,6 +9,7 @@ import {
   aint,
   airplayCode,
   hex,
+  listPairings,
   parseSetupCode,
   seededRandom,
   text,
@@ -17,6 +19,7 @@ import { printable } from '../report/index.js';
 import {
   type AccessoryState,
   type Bench,
+  type Memory,
   Blocked,
   StepFailed,
   addressKey,
@@ -46,7 +49,8 @@ function codeOf(given: string | undefined, receiver: boolean): SetupCode | undef
   return receiver ? airplayCode(given) : parseSetupCode(given);
 }
 
-async function open(target: string, flags: PairingFlags): Promise<Kept> {
+/** `all`: the pairing that was made to stay goes with the leftovers. */
+async function open(target: string, flags: PairingFlags, all = false): Promise<Kept> {
   const address = parseAddress(await resolveTarget(target));
   if (address.kind === 'embedded')
     throw new InputError(`target "${target}": an embedded accessory ends with its run`);
@@ -63,9 +67,28 @@ async function open(target: string, flags: PairingFlags): Promise<Kept> {
     // Not from a seed: this pairing stays, and its key must not follow from anything printed.
     random: seededRandom(randomBytes(16).toString('hex')),
     patience: { ...defaultPatience, answer },
-    memory: withKept(state, undefined),
+    memory: all ? everything(state, kept) : withKept(state, undefined),
   });
   return { bench, state, kept };
+}
+
+/** Leftovers and the pairing that was made to stay as one: what is forgotten is forgotten in both. */
+function everything(state: AccessoryState, kept: AccessoryState): Memory {
+  const memory = withKept(state, kept);
+  return {
+    remember: (identity, how) => memory.remember(identity, how),
+    confirmed: (identity, accessory) => memory.confirmed(identity, accessory),
+    forget(identity) {
+      state.forget(identity);
+      kept.forget(identity);
+    },
+    identities: () => memory.identities(),
+    get attempts() {
+      return memory.attempts;
+    },
+    spend: (count) => memory.spend(count),
+    wasReset: () => memory.wasReset(),
+  };
 }
 
 /** Runs a command under the accessory's lock; what the accessory or the network does wrong is a message and a code. */
@@ -118,25 +141,24 @@ export async function pairCommand(target: string, flags: PairingFlags): Promise<
 
 /** `hapspec unpair`: removes whatever this harness has left in the accessory. */
 export async function unpairCommand(target: string, flags: PairingFlags): Promise<number> {
-  const opened = await open(target, flags);
-  const { bench, kept } = opened;
+  const opened = await open(target, flags, true);
+  const { bench } = opened;
   return locked(opened, async () => {
-    const keys = kept.identities();
-    for (const { identity } of keys) bench.remember(identity, 'pair-setup');
     await bench.survey();
-    if (bench.state === 'unpaired') {
-      for (const { identity } of keys) kept.forget(identity);
-      const removed = bench.recovered.length;
-      console.log(
-        removed === 0
-          ? 'the accessory is unpaired: nothing to remove'
-          : `removed ${removed} ${removed === 1 ? 'pairing' : 'pairings'}: the accessory is unpaired`,
+    const removed = bench.recovered.length;
+    const done = `removed ${removed} ${removed === 1 ? 'pairing' : 'pairings'}`;
+    if (bench.held.size > 0)
+      throw new Blocked(
+        `${removed === 0 ? 'nothing removed' : done}: the accessory may still hold pairings of hapspec: ${bench.keptKeys()}. A factory reset of the accessory clears them`,
       );
-      return 0;
-    }
-    throw new Blocked(
-      'the accessory stays paired, and no key kept here opens it: it is paired with another controller, or needs a factory reset',
+    if (bench.state !== 'unpaired')
+      throw new Blocked(
+        `the accessory stays paired, and no key kept here opens it: it is paired with another controller, or needs a factory reset (${bench.decision})`,
+      );
+    console.log(
+      removed === 0 ? 'the accessory is unpaired: nothing to remove' : `${done}: the accessory is unpaired`,
     );
+    return 0;
   });
 }
 
@@ -151,7 +173,11 @@ export async function pairingsCommand(target: string, flags: PairingFlags): Prom
     bench.admin = key.identity;
     bench.accessory = key.accessory;
     const session = await bench.controller('pairings').session();
-    const { entries, findings } = await session.list();
+    const outcome = await session.sendPairings(listPairings(), session.controller.stepWait);
+    // All of them: whom a receiver was paired with before is what a run leaves out.
+    const { entries, findings } = readPairings(
+      session.controller.must('pairings-list', 'PAIRINGS-01', outcome).tlv,
+    );
     if (flags.json)
       console.log(
         JSON.stringify(

@@ -236,9 +236,10 @@ function estimate(entries: readonly PlanEntry[], can: Capabilities): Estimate {
     const { from, leaves } = entry.spec;
     const costs = costsOf(entry.spec, can);
     total.verifies += signsOfLife(entry.spec);
-    // The way from one state to the other: a whole Pair Setup, or a session that removes its own pairing.
+    // The way from one state to the other: a whole Pair Setup, or a session that removes its own pairing, and the Pair
+    // Verify that makes sure of it.
     if (from === 'paired' && !paired) for (const key of ['m2', 'm4', 'm6'] as const) total[key]++;
-    if (from === 'unpaired' && paired) total.verifies++;
+    if (from === 'unpaired' && paired) total.verifies += 2;
     if (from === 'locked' && !locked) {
       // A hundred guesses, and the M1 that is told so.
       for (const key of ['m2', 'm4', 'attempts'] as const) total[key] += 100;
@@ -257,6 +258,8 @@ function estimate(entries: readonly PlanEntry[], can: Capabilities): Estimate {
     total.verifies++;
     paired = true;
   }
-  if (paired) total.verifies++;
+  if (paired) total.verifies += 2;
+  // What had to be refused is known to be in nowhere when M1 is served.
+  if (total.m6 > 0) total.m2++;
   return total;
 }

@@ -123,9 +123,17 @@ export class Run implements Execution {
   /** First contact; takes back what an earlier run left. @throws Unreachable */
   async survey(): Promise<void> {
     const { bench, kept = () => [] } = this.options;
+    const mark = bench.trace.mark();
     await bench.survey();
     this.foundAs = bench.state;
+    // No check shows how that was found out.
+    if (bench.state === 'foreign' || bench.held.size > 0) this.tell('state-found', mark);
     this.keptIdentity = bench.recovered.find((identity) => kept().some(({ id }) => equal(id, identity.id)));
+  }
+
+  /** The wire record of what belongs to no check, where a decision about the state blocks checks or keeps keys. */
+  private tell(id: string, mark: number): void {
+    this.options.evidence?.(id, this.options.bench.trace.since(mark));
   }
 
   get seed(): string {
@@ -358,7 +366,10 @@ export class Run implements Execution {
   /** Leaves the accessory as it was found. */
   async restore(): Promise<void> {
     await this.closingFlow();
-    this.aftermath = await this.options.bench.restore(this.foundAs, this.keptIdentity);
+    const { bench } = this.options;
+    const mark = bench.trace.mark();
+    this.aftermath = await bench.restore(this.foundAs, this.keptIdentity);
+    if (!this.aftermath.clean) this.tell('state-left', mark);
   }
 
   /**

@@ -26,7 +26,7 @@ import { Blocked, StepFailed } from './errors.js';
 import { HookFailed } from './hooks.js';
 import { Link, type Wait } from './link.js';
 import { type Lockout, guess } from './lockout.js';
-import { type Outcome, describeOutcome } from './outcome.js';
+import { type Outcome, describeOutcome, success } from './outcome.js';
 import { type Feature, type KeyNames, type Profile, hapProfile } from './profile.js';
 import { Pace, type Waits, fixedWaits } from './waits.js';
 
@@ -69,6 +69,37 @@ export interface Hooks {
   readonly restart?: () => Promise<void>;
 }
 
+/** An identity of an earlier run. */
+export interface RememberedIdentity {
+  readonly identity: Identity;
+  /** The accessory said that it stored it. */
+  readonly confirmed?: boolean;
+  /** The accessory as it named itself then. */
+  readonly accessory?: Peer | undefined;
+}
+
+/** Why a key is kept that nothing more is done with: it opens the accessory, or that cannot be told. */
+export interface Held {
+  readonly is: 'in' | 'doubtful';
+  readonly why: string;
+}
+
+/** What Pair Verify says of a key: it opens the accessory, an accessory that proves itself refuses it, or neither. */
+interface Standing {
+  readonly is: 'in' | 'out' | 'doubtful';
+  readonly why: string;
+  /** Pair Verify was refused before it came to the key: it is open to nobody. */
+  readonly shut?: boolean;
+}
+
+/** What came of taking a key out. */
+interface Departure extends Standing {
+  /** It was in the accessory. */
+  readonly wasIn: boolean;
+  /** The accessory answered that it removed it. */
+  readonly acknowledged: boolean;
+}
+
 /** What must be on disk before it is in the accessory. */
 export interface Memory {
   /** Returns when the identity is safe: only then may it be sent. */
@@ -77,7 +108,7 @@ export interface Memory {
   confirmed(identity: Identity, accessory: Peer | undefined): void;
   forget(identity: Identity): void;
   /** Identities of earlier runs that may still be in the accessory, the most promising first. */
-  identities(): readonly { readonly identity: Identity }[];
+  identities(): readonly RememberedIdentity[];
   /** Failed attempts since the last reset, over runs. */
   readonly attempts: number;
   spend(attempts: number): void;
@@ -137,6 +168,23 @@ const SOMEBODY_ELSE = 45_000;
 /** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
 const BUSY_PATIENCE = 5_000;
 
+/** Pauses (ms) before an answer is asked for again that an accessory may have given too early. */
+const ASK_AGAIN = [500, 1_500, 3_000];
+/** Pauses (ms) in which a removal that was answered, or whose answer was lost, may come into effect. */
+const REMOVAL_EFFECT = [0, 250, 750, 1_500, 2_500];
+/** How often the removal of one pairing is asked for. */
+const REMOVALS = 2;
+/** Keys of earlier runs that are tried in one run, and how long (ms) no further one is begun: those behind are kept. */
+const KEYS_LEFT = { most: 48, time: 60_000 };
+/** The same for keys of this run. */
+const KEYS_OWN = { most: 512, time: 120_000 };
+/** Keys said to be stored that are tried in an accessory that says it is free. */
+const MOST_CONFIRMED = 8;
+/** Looks at most until the state is told. */
+const MOST_LOOKS = 64;
+/** How often a run that found the accessory free doubts that somebody else has paired it since. */
+const MOST_DOUBTS = 3;
+
 /** Secrets kept in mind: some exchanges back, so that looking for all of them in every byte stays cheap. */
 const SECRETS = 24;
 
@@ -155,6 +203,10 @@ export class Bench {
   readonly broken = new Map<string, string>();
   /** Every identity that left in an M5 or Add, also in one that had to be refused: it may be in the accessory. */
   readonly sentIdentities: Identity[] = [];
+  /** Keys that are kept, and that nothing more is done with for now. */
+  readonly held = new Map<Identity, Held>();
+  /** The last decision about the state: what, from which exchange, when. */
+  decision = '';
   /** Identities found in the accessory and removed, of this run or an earlier one. */
   readonly recovered: Identity[] = [];
   /** Secret keys made in this run, for redaction. */
@@ -199,6 +251,19 @@ export class Bench {
   private lastOpened = -Infinity;
   private localAttempts = 0;
   private resetFailed: HookFailed | undefined;
+  /** Who the accessory was when it took an identity. */
+  private readonly peers = new Map<Identity, Peer>();
+  /** Identities the accessory said it stored. */
+  private readonly confirmed = new Set<Identity>();
+  /** M1 was answered by M2 since anything of ours left: nothing of it is in an accessory that tells. */
+  private seenFree = false;
+  /** It was paired by somebody else when it was looked at first. */
+  private foundForeign = false;
+  /** How the accessory named itself when it last let a key of ours in. */
+  private heard: Bytes | undefined;
+  /** A removal was met by silence: the next ones are not waited for as long, and Pair Verify tells what they came to. */
+  private removalsSilent = false;
+  private doubts = 0;
   private showsNoCode = false;
 
   constructor(readonly options: BenchOptions) {
@@ -290,6 +355,7 @@ export class Bench {
   /**
    * First look: is anyone there, paired or not? What an earlier run left behind is taken back. An accessory that
    * answers nothing at all is Unreachable; one that answers something else but not M1 is for the checks to judge.
+   * Of keys left by earlier runs a bounded number is tried, the newest first.
    * @returns true when a pairing of an earlier run was found and removed.
    * @throws Unreachable
    */
@@ -314,22 +380,27 @@ export class Bench {
           `it accepts connections and answers nothing (Pair Setup M1: ${describeOutcome(m1)}; GET ${this.profile.resource}: ${describeOutcome(other)}). Is this the accessory's HAP port?`,
         );
     }
-    const { memory } = this.options;
-    const left = memory?.identities() ?? [];
-    if (left.length === 0) return false;
-    if (this.state === 'unpaired' && !this.profile.servesPaired) {
-      // Nothing of them got in, or somebody has reset the accessory since.
-      for (const { identity } of left) memory?.forget(identity);
-      return false;
+    this.tryAgain(() => true);
+    const left = this.options.memory?.identities() ?? [];
+    for (const { identity, confirmed = false, accessory } of left.toReversed()) {
+      const same = this.sentIdentities.find(({ ltsk }) => equal(ltsk, identity.ltsk));
+      const known = same ?? identity;
+      if (same === undefined) this.sentIdentities.push(identity);
+      if (confirmed) this.confirmed.add(known);
+      if (accessory !== undefined) this.peers.set(known, accessory);
+      this.keys.push(identity.ltsk);
     }
-    this.sentIdentities.push(...left.map(({ identity }) => identity).reverse());
-    this.keys.push(...left.map(({ identity }) => identity.ltsk));
-    if (this.state === 'foreign' || this.profile.servesPaired) this.state = 'unknown';
-    await this.settle();
-    if ((this.state as KnownState) !== 'unpaired') return false;
-    // It is free: what was not needed to open it opens nothing any more.
-    for (const identity of [...this.sentIdentities]) this.forget(identity);
-    return true;
+    const before = this.recovered.length;
+    if (this.sentIdentities.length > 0) {
+      if (this.state !== 'unpaired' || this.profile.servesPaired) {
+        this.state = 'unknown';
+        await this.settle(KEYS_LEFT);
+      }
+      // Nothing of them got in, or somebody has reset the accessory since, or they are out by now.
+      if ((this.state as KnownState) === 'unpaired') await this.dismiss(KEYS_LEFT);
+    }
+    this.foundForeign = this.state === 'foreign';
+    return this.recovered.length > before;
   }
 
   /** Pair Setup M1 on a fresh connection, closed again; tells the pairing state when the answer does. */
@@ -341,9 +412,46 @@ export class Bench {
     if (outcome.kind !== 'reply' || outcome.tlv === undefined) return outcome;
     if (outcome.tlv.error === TlvError.Unavailable) {
       // With an identity of ours abroad it may be that one which got in: `settle` finds out.
-      if (this.state !== 'ours') this.state = this.sentIdentities.length === 0 ? 'foreign' : 'unknown';
-    } else if (outcome.tlv.has(TlvType.PublicKey) && !this.mayBePaired) this.unpaired();
+      this.seenFree = false;
+      const state = this.sentIdentities.length === 0 ? 'foreign' : 'unknown';
+      if (this.state !== 'ours' && this.state !== state) {
+        this.state = state;
+        this.decide('Pair Setup M1 was answered by Unavailable');
+      }
+    } else if (outcome.tlv.has(TlvType.PublicKey)) {
+      this.seenFree = !this.profile.servesPaired;
+      if (!this.mayBePaired) {
+        const news = this.state !== 'unpaired';
+        this.unpaired();
+        if (news) this.decide('Pair Setup M1 was answered by M2');
+      }
+    }
     return outcome;
+  }
+
+  /** The answer to M1 once it is not Busy any more, for as long as that may last behind a connection that ended. */
+  private async ask(): Promise<Outcome> {
+    const deadline = this.clock.now() + BUSY_PATIENCE;
+    for (;;) {
+      const outcome = await this.probe();
+      const busy = outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Busy;
+      if (!busy || this.clock.now() >= deadline) return outcome;
+      await this.clock.sleep(250);
+    }
+  }
+
+  /** Writes down why the state is taken to be what it is, or why a key is kept. */
+  private decide(why: string): void {
+    const line = `state ${this.state}: ${why}`;
+    this.trace.record(this.connections, { kind: 'note', line });
+    this.decision = `${line} (connection #${this.connections}, at ${(this.clock.now() / 1000).toFixed(1)} s)`;
+  }
+
+  /** The removal of the run's own pairing was asked for and not refused: what that came to has to be found out. */
+  adminMayBeGone(): void {
+    if (this.state !== 'ours') return;
+    this.state = 'unknown';
+    this.decide('a check asked to remove the pairing of this run');
   }
 
   /** M2 says nothing about pairings here, and there may be some of ours. */
@@ -383,6 +491,7 @@ export class Bench {
    * takes it anyway could otherwise never be freed without a factory reset.
    */
   remember(identity: Identity, how: 'pair-setup' | 'add-pairing'): void {
+    this.seenFree = false;
     if (this.sentIdentities.includes(identity)) return;
     this.options.memory?.remember(identity, how);
     this.sentIdentities.push(identity);
@@ -393,6 +502,8 @@ export class Bench {
     this.state = 'ours';
     this.admin = admin;
     if (accessory !== undefined) this.accessory = accessory;
+    this.confirmed.add(admin);
+    if (accessory !== undefined) this.peers.set(admin, accessory);
     this.options.memory?.confirmed(admin, accessory);
   }
 
@@ -449,9 +560,12 @@ export class Bench {
     this.options.memory?.wasReset();
     this.broken.delete(UNPAIRING);
     this.state = 'unknown';
-    const outcome = await this.probe();
+    this.tryAgain(() => true);
+    const outcome = await this.ask();
     // Where M1 does not tell, our own keys do: none of them may open it now.
     if (this.mayBePaired) await this.settle();
+    if ([...this.held.values()].some(({ is }) => is === 'in'))
+      throw new HookFailed('reset', 'ended, and a key of ours opens the accessory as before', '');
     if (outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Unavailable)
       throw new HookFailed(
         'reset',
@@ -461,7 +575,8 @@ export class Bench {
     if ((this.state as KnownState) !== 'unpaired')
       throw new HookFailed('reset', `ended, and M1 was then answered by ${describeOutcome(outcome)}`, '');
     // Not before it is seen to be free: a hook that resets nothing must not cost the keys.
-    for (const identity of [...this.sentIdentities]) this.forget(identity);
+    this.forgetAll();
+    this.decide('the accessory was reset, and is free');
   }
 
   /** Power-cycles the accessory by the hook. @throws Blocked without one; HookFailed */
@@ -499,7 +614,7 @@ export class Bench {
 
   /** The accessory was put into its factory state from outside: nothing of ours is in it. */
   forgotten(): void {
-    for (const identity of [...this.sentIdentities]) this.forget(identity);
+    this.forgetAll();
     this.localAttempts = 0;
     this.options.memory?.wasReset();
     this.broken.delete(UNPAIRING);
@@ -519,14 +634,22 @@ export class Bench {
       this.listDoubtful = false;
       await this.unpair();
     } else if (this.guests.size > 0 && this.state === 'ours') await this.tidy();
+    if (state === 'unpaired' && this.state === 'ours') await this.unpair();
+    // The harness itself may have been too early: nobody else was there when the run began.
+    if (this.state === 'foreign' && !this.foundForeign && this.doubts < MOST_DOUBTS) {
+      this.doubts++;
+      this.state = 'unknown';
+      await this.settle();
+    }
     if (this.state === 'foreign' && state === 'paired' && keyless) return;
     if (this.state === 'foreign' && this.options.hooks?.reset !== undefined) await this.factoryReset();
     if (this.state === 'foreign')
       throw new Blocked(
-        'the accessory is paired with another controller: remove it there, factory-reset the accessory, or give --reset CMD',
+        this.held.size > 0
+          ? `factory-reset the accessory, or give --reset CMD: ${this.decision}`
+          : `the accessory is paired with another controller: remove it there, factory-reset the accessory, or give --reset CMD (${this.decision})`,
       );
-    if (state === 'unpaired' && this.state === 'ours') await this.unpair();
-    else if (state === 'paired' && this.state === 'unpaired') {
+    if (state === 'paired' && this.state === 'unpaired') {
       const controller = this.controller('ensure paired');
       const setup = await controller.pairSetup();
       await setup.m3();
@@ -548,29 +671,54 @@ export class Bench {
     await this.closeLinks();
   }
 
-  /** Finds out the pairing state by M1, and takes back what a stimulus of ours left behind. */
-  private async settle(): Promise<void> {
+  /**
+   * Finds out the pairing state by M1, asked after whatever was done last, and takes back what a stimulus of ours left
+   * behind.
+   */
+  private async settle(bounds = KEYS_OWN): Promise<void> {
     // An M1 that is not answered costs the whole patience, each time.
     const dead = this.broken.get('PS-M1-01');
     if (dead !== undefined) throw new StepFailed('PS-M1-01', dead);
-    const deadline = this.clock.now() + BUSY_PATIENCE;
-    for (;;) {
-      const outcome = await this.probe();
+    // Only what was ours a moment ago may be so by a hair: somebody else's stays so.
+    let again = this.sentIdentities.length > 0 || this.spent.m6 > 0 ? 0 : ASK_AGAIN.length;
+    let went = false;
+    for (let looks = 0; looks < MOST_LOOKS; looks++) {
+      const outcome = await this.ask();
       const error = outcome.kind === 'reply' ? outcome.tlv?.error : undefined;
-      if (error === TlvError.Busy && this.clock.now() < deadline) {
-        await this.clock.sleep(250);
-        continue;
-      }
+      const served = outcome.kind === 'reply' && outcome.tlv?.has(TlvType.PublicKey) === true;
       // Several stimuli may each have left a pairing: look again until the accessory is free or no key opens it.
       // One that refuses M1 in words of its own may be paired as well, and then a key of ours opens it.
       const refused =
         error === TlvError.Unavailable || (outcome.kind === 'reply' && this.state === 'unknown');
-      if (refused && (await this.recover())) continue;
-      if (error === TlvError.Unavailable) this.state = 'foreign';
-      // No key of ours opens it: none of them is in it.
-      if (this.mayBePaired && outcome.kind === 'reply' && outcome.tlv?.has(TlvType.PublicKey) === true) {
-        for (const identity of [...this.sentIdentities]) this.forget(identity);
+      if (refused && (await this.recover(bounds))) {
+        went = true;
+        continue;
+      }
+      // With an admin that went may have gone who could not remove itself.
+      if (went && [...this.held.values()].some(({ is }) => is === 'in')) {
+        went = false;
+        this.tryAgain((_identity, { is }) => is === 'in');
+        this.state = 'unknown';
+        continue;
+      }
+      if (this.profile.servesPaired && served && this.state !== 'unpaired') {
         this.unpaired();
+        this.decide(
+          this.held.size > 0 ? `what can be removed is; ${this.keptKeys()}` : 'no key of ours opens it',
+        );
+      }
+      if (error === TlvError.Unavailable) {
+        const pause = ASK_AGAIN[again++];
+        if (pause !== undefined) {
+          await this.clock.sleep(pause);
+          continue;
+        }
+        this.state = 'foreign';
+        this.decide(
+          this.held.size > 0
+            ? `M1 is answered by Unavailable; ${this.keptKeys()}`
+            : 'M1 is answered by Unavailable, and no key of ours opens it',
+        );
       }
       if (this.state === 'unknown')
         throw new StepFailed(
@@ -579,10 +727,42 @@ export class Bench {
         );
       return;
     }
+    throw new StepFailed('PS-M1-01', `the pairing state cannot be told: looked at ${MOST_LOOKS} times`);
   }
 
-  private isOurs(id: Bytes): boolean {
-    return this.guests.has(hex(id)) || this.sentIdentities.some((identity) => equal(identity.id, id));
+  /** How many keys are kept, and why, in words. */
+  keptKeys(): string {
+    const { size } = this.held;
+    const words = [...this.held.values()].toSorted((a, b) => Number(b.is === 'in') - Number(a.is === 'in'));
+    const keys = size === 1 ? '1 key is kept' : `${size} keys are kept`;
+    return `${keys} (${[...new Set(words.map(({ why }) => why))].slice(0, 3).join('; ')})`;
+  }
+
+  /** The key stays on the disk, and is left alone for now. */
+  private hold(identity: Identity, is: Held['is'], why: string): void {
+    const at = this.sentIdentities.indexOf(identity);
+    if (at >= 0) this.sentIdentities.splice(at, 1);
+    this.held.set(identity, { is, why });
+    this.decide(`the key of ${text(identity.id)} is kept: ${why}`);
+  }
+
+  /** Keys that were set aside are tried again. */
+  private tryAgain(which: (identity: Identity, held: Held) => boolean): void {
+    for (const [identity, held] of [...this.held])
+      if (which(identity, held)) {
+        this.held.delete(identity);
+        this.sentIdentities.push(identity);
+      }
+  }
+
+  private isOurs(id: Bytes, held = false): boolean {
+    const identities = held ? [...this.sentIdentities, ...this.held.keys()] : this.sentIdentities;
+    return this.guests.has(hex(id)) || identities.some((identity) => equal(identity.id, id));
+  }
+
+  private get removalWait(): number {
+    const { answer, silence } = this.options.patience;
+    return this.removalsSilent ? silence : answer;
   }
 
   /** A list without the controllers that were there before the run: a receiver pairs with several. */
@@ -616,17 +796,29 @@ export class Bench {
     // A list that cannot be read may be so because of somebody on it.
     let named = [...this.guests].map(fromHex);
     // An accessory may end the session with each Remove.
-    for (let sessions = 0; sessions < MOST_GUESTS; sessions++) {
+    let before = Infinity;
+    let idle = 0;
+    for (let sessions = 0; sessions < MOST_GUESTS && idle < 2; sessions++) {
       const session = await this.controller('tidying up').session({ as: own, housekeeping: true });
       const list = await session.sendPairings(listPairings());
       const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
       // By its key: an accessory may list an identifier otherwise than it came.
       const others = entries.flatMap(({ id, ltpk }) =>
-        equal(ltpk, own.ltpk) || equal(id, own.id) || (servesPaired && !this.isOurs(id)) ? [] : [id],
+        equal(ltpk, own.ltpk) || equal(id, own.id) || (servesPaired && !this.isOurs(id, true)) ? [] : [id],
       );
       const leaving = entries.length > 0 ? others : named;
       if (entries.length === 0) named = [];
-      for (const id of leaving) if (await session.link.stillOpen(0)) await session.sendRemove(id);
+      idle = leaving.length < before ? 0 : idle + 1;
+      before = leaving.length;
+      for (const id of leaving) {
+        if (!(await session.link.stillOpen(0))) break;
+        const outcome = await session.sendPairings(removePairing(id), this.removalWait);
+        if (outcome.kind !== 'silence') continue;
+        // The others would be met by it as well, each for the whole time.
+        this.removalsSilent = true;
+        await this.closeLinks();
+        return;
+      }
       const whole = await session.link.stillOpen(0);
       await this.closeLinks();
       if (leaving.length === 0 || (whole && entries.length > 0)) return;
@@ -637,79 +829,254 @@ export class Bench {
   forget(identity: Identity): void {
     const at = this.sentIdentities.indexOf(identity);
     if (at >= 0) this.sentIdentities.splice(at, 1);
+    this.held.delete(identity);
     this.options.memory?.forget(identity);
   }
 
-  /** Tries every identity that ever left in this run; true when one of them got in and removed itself. */
-  private async recover(): Promise<boolean> {
+  private forgetAll(): void {
+    for (const identity of [...this.held.keys(), ...this.sentIdentities]) this.forget(identity);
+  }
+
+  /**
+   * Whether a key opens the accessory, by Pair Verify. Where no M6 has told its LTPK, it is known by the identifier it
+   * had when it let a key of ours in: it had to know that key for it.
+   */
+  private async standing(identity: Identity): Promise<Standing> {
+    const { heard } = this;
+    const peer = this.peers.get(identity) ?? this.accessory;
+    const controller = this.controller(`is it in there ${text(identity.id)}`);
+    for (let tries = 1; ; tries++) {
+      await this.closeLinks();
+      const verify = await controller.verify({ as: identity, housekeeping: true, ...(peer && { peer }) });
+      const m2 = await verify.sendM1(undefined, controller.stepWait);
+      if (verify.m2?.items === undefined) {
+        await this.closeLinks();
+        const why = `Pair Verify M1 was answered by ${describeOutcome(m2)}`;
+        return { is: 'doubtful', why, shut: isDenial(m2) };
+      }
+      const { findings, items } = verify.m2;
+      const own = items.get(TlvType.Identifier);
+      const proven =
+        peer !== undefined
+          ? findings.length === 0
+          : heard !== undefined && own !== undefined && equal(heard, own);
+      const m4 = await verify.sendM3(undefined, undefined, controller.stepWait);
+      await this.closeLinks();
+      if (success('verify-m4').resembles!(m4)) return { is: 'in', why: 'Pair Verify lets it in' };
+      const ended = m4.kind === 'close' || m4.kind === 'reset';
+      if (ended && tries === 1) continue;
+      const why = `Pair Verify M3 was answered by ${describeOutcome(m4)}`;
+      if (!ended && !isDenial(m4)) return { is: 'doubtful', why };
+      if (proven) return { is: 'out', why };
+      return { is: 'doubtful', why: `${why}, and the accessory did not prove who it is` };
+    }
+  }
+
+  /**
+   * Takes a key out, if it is in there, and makes sure by Pair Verify. `sure`: it is known to be in. `brief`: others of
+   * the same kind could not be removed, so little time is spent on it.
+   */
+  private async takeOut(identity: Identity, { sure = false, brief = false } = {}): Promise<Departure> {
+    if (!sure) {
+      const standing = await this.standing(identity);
+      if (standing.is !== 'in') return { ...standing, wasIn: false, acknowledged: false };
+    }
+    let [wasIn, acknowledged, said] = [!sure, false, ''];
+    let last: Standing = { is: 'in', why: '' };
+    for (let tries = 1; tries <= (brief ? 1 : REMOVALS); tries++) {
+      let refused = false;
+      try {
+        const outcome = await this.removeSelf(identity);
+        wasIn = true;
+        const done = outcome.kind === 'reply' && outcome.tlv !== undefined && outcome.tlv.error === undefined;
+        const clear = done && success('pairings-remove').resembles!(outcome);
+        acknowledged ||= clear;
+        refused = outcome.kind === 'reply' && !clear;
+        said = `its removal was answered by ${describeOutcome(outcome)}`;
+      } catch (error) {
+        if (!(error instanceof StepFailed)) throw error;
+        said ||= `it cannot be removed (${error.message})`;
+      }
+      for (const pause of brief || refused ? [0] : REMOVAL_EFFECT) {
+        if (pause > 0) await this.clock.sleep(pause);
+        last = await this.standing(identity);
+        if (last.is !== 'in') break;
+      }
+      // The key was taken out in a session with this accessory, and it lets nobody verify now.
+      if (acknowledged && last.shut === true) last = { is: 'out', why: last.why };
+      if (last.is !== 'in') break;
+    }
+    const why = said === '' ? last.why : `${said}; ${last.why}`;
+    return { is: last.is, why, wasIn, acknowledged };
+  }
+
+  /**
+   * Takes out what opens the accessory of the identities that ever left, the admin of the run and the newest first;
+   * those an accessory that proves itself refuses are forgotten, others are kept. True when one was in there and is not
+   * any more: then M1 may say something else.
+   */
+  private async recover({ most, time } = KEYS_OWN): Promise<boolean> {
     // The admin of the run before everybody it has let in: it can remove them all.
     const { admin } = this;
     const others = [...this.sentIdentities].reverse().filter((identity) => identity !== admin);
-    for (const identity of admin !== undefined && this.sentIdentities.includes(admin)
-      ? [admin, ...others]
-      : others) {
-      try {
-        let removed = await this.removeSelf(identity);
-        if (removed === undefined) {
-          // It closed instead of answering: only a free accessory proves that this key is of no use any more.
-          await this.closeLinks();
-          await this.probe();
-          removed = this.state === 'unpaired';
-        }
-        if (removed) {
-          this.forget(identity);
-          this.recovered.push(identity);
-          return true;
-        }
-      } catch (error) {
-        if (!(error instanceof StepFailed)) throw error;
-      } finally {
-        await this.closeLinks();
+    const order = admin !== undefined && this.sentIdentities.includes(admin) ? [admin, ...others] : others;
+    const until = this.clock.now() + time;
+    let [tried, brief, went] = [0, false, false];
+    const out: Identity[] = [];
+    for (const identity of order) {
+      if (tried++ >= most || this.clock.now() > until) {
+        this.hold(identity, 'doubtful', 'there was no time to try it: the next run goes on');
+        continue;
       }
+      const { is, why, wasIn } = await this.takeOut(identity, { brief });
+      if (is === 'out' && !wasIn) out.push(identity);
+      else if (is === 'out') {
+        this.forget(identity);
+        this.recovered.push(identity);
+        this.decide(`the pairing of ${text(identity.id)} is removed: ${why}`);
+        went = true;
+        // Whoever is last takes all others along.
+        if (!this.profile.servesPaired) return true;
+      } else if (is === 'in') {
+        this.hold(identity, 'in', `it opens the accessory: ${why}`);
+        brief = true;
+      } else if (wasIn && !this.profile.servesPaired && (await this.isFreeByM1())) {
+        this.forget(identity);
+        this.recovered.push(identity);
+        return true;
+      } else this.hold(identity, 'doubtful', why);
+    }
+    // An accessory that knows so many controllers may know one again when another has gone.
+    if (!went) for (const identity of out) this.forget(identity);
+    return went;
+  }
+
+  /** Whether M1 says that no pairing is in the accessory, where it does say so: asked again while it does not. */
+  private async isFreeByM1(): Promise<boolean> {
+    for (const pause of [0, ...ASK_AGAIN]) {
+      if (pause > 0) await this.clock.sleep(pause);
+      const outcome = await this.ask();
+      if (outcome.kind === 'reply' && outcome.tlv?.has(TlvType.PublicKey)) return !this.profile.servesPaired;
+      if (outcome.kind !== 'reply' || outcome.tlv?.error !== TlvError.Unavailable) return false;
     }
     return false;
   }
 
   /**
-   * Pair Verify as `identity` and Remove of its own pairing; housekeeping, so an unproven accessory is accepted.
-   * @returns whether the accessory said so; undefined when it ended the connection instead of answering.
+   * The accessory is free, by its own account. That is enough for the keys of a HAP accessory that has done nothing
+   * forbidden, unless one it said it stored still opens it; otherwise each has to be refused by Pair Verify.
    */
-  private async removeSelf(identity: Identity): Promise<boolean | undefined> {
+  private async dismiss({ most, time } = KEYS_OWN): Promise<void> {
+    // A receiver is free by what its keys are worth, and has been asked.
+    if (this.profile.servesPaired) return;
+    const trusted = !this.misbehaved;
+    const opened = new Set([...this.held].flatMap(([identity, { is }]) => (is === 'in' ? [identity] : [])));
+    this.tryAgain(() => true);
+    const newest = this.sentIdentities.toReversed();
+    const confirmed = newest.filter((identity) => opened.has(identity) || this.confirmed.has(identity));
+    const until = this.clock.now() + time;
+    let [tried, everybody] = [0, undefined as boolean | undefined];
+    for (const identity of trusted ? confirmed.slice(0, MOST_CONFIRMED) : newest) {
+      if (tried++ >= most || this.clock.now() > until) {
+        if (!trusted) this.hold(identity, 'doubtful', 'there was no time to try it: the next run goes on');
+        continue;
+      }
+      let standing = await this.standing(identity);
+      if (standing.is === 'in') {
+        // Where a stranger is let in as well, Pair Verify says nothing about keys.
+        everybody ??= (await this.standing(this.controller('stranger').newIdentity())).is === 'in';
+        if (everybody) standing = { is: 'doubtful', why: 'Pair Verify lets in whoever nobody knows' };
+        else {
+          const departure = await this.takeOut(identity);
+          if (departure.wasIn && departure.is === 'out') this.recovered.push(identity);
+          standing = departure;
+        }
+      }
+      if (standing.is === 'out') this.forget(identity);
+      else if (standing.is === 'in') this.hold(identity, 'in', `it opens the accessory: ${standing.why}`);
+      else if (!trusted) this.hold(identity, 'doubtful', standing.why);
+    }
+    if (trusted) for (const identity of [...this.sentIdentities]) this.forget(identity);
+  }
+
+  /**
+   * Pair Verify as `identity` and Remove of its own pairing; housekeeping, so an unproven accessory is accepted.
+   * @returns what came of it. @throws StepFailed when `identity` does not get in
+   */
+  private async removeSelf(identity: Identity): Promise<Outcome> {
     if (this.guests.size > 0 || this.state !== 'ours') await this.removeOthers(identity);
     this.guests.clear();
     const controller = this.controller(`housekeeping ${text(identity.id)}`);
-    const session = await controller.session({ as: identity, housekeeping: true });
-    const outcome = await session.sendPairings(removePairing(identity.id));
-    if (outcome.kind === 'close' || outcome.kind === 'reset') return undefined;
-    return outcome.kind === 'reply' && outcome.tlv !== undefined && outcome.tlv.error === undefined;
+    const verify = await controller.pairVerify({ as: identity, housekeeping: true });
+    const session = await verify.m3();
+    this.heard = verify.m2?.items?.get(TlvType.Identifier);
+    const { state } = this;
+    const outcome = await session.sendPairings(removePairing(identity.id), this.removalWait);
+    this.removalsSilent ||= outcome.kind === 'silence';
+    // Who asked here looks at what has come of it.
+    this.state = state;
+    await this.closeLinks();
+    return outcome;
   }
 
   /**
    * Takes the run's pairing back. Some accessories close before the reply is out, and some never stored what they
-   * confirmed: then M1 decides.
+   * confirmed: then Pair Verify decides, or M1 where that does not tell.
    * @throws StepFailed when the accessory stays paired.
    */
   async unpair(): Promise<void> {
-    if (this.state !== 'ours' || this.admin === undefined) return;
+    const { admin } = this;
+    if (this.state !== 'ours' || admin === undefined) return;
     const known = this.broken.get(UNPAIRING);
     if (known !== undefined) throw new StepFailed(UNPAIRING, known);
-    let why = 'the accessory refused to remove the pairing of this run';
-    try {
-      if ((await this.removeSelf(this.admin)) === true) {
-        this.forget(this.admin);
-        await this.closeLinks();
+    const { is, why, wasIn, acknowledged } = await this.takeOut(admin, { sure: true });
+    await this.closeLinks();
+    if (is === 'out' && !wasIn) {
+      this.state = 'unknown';
+      this.decide(`the key of this run does not open the accessory: ${why}`);
+      await this.settle();
+      // Settled on by now, and somebody else's at the worst.
+      return;
+    }
+    if (is === 'out') {
+      this.forget(admin);
+      this.unpaired();
+      this.decide(`the pairing of this run is removed: ${why}`);
+      if (acknowledged || this.profile.servesPaired) return;
+      // Something went wrong on the way: what the accessory is now is read behind it.
+      this.state = 'unknown';
+      return this.settle();
+    }
+    if (is === 'doubtful') {
+      if (this.profile.servesPaired && acknowledged) {
+        this.hold(admin, 'doubtful', why);
         return this.unpaired();
       }
-    } catch (error) {
-      if (!(error instanceof StepFailed)) throw error;
-      why = `the pairing of this run cannot be removed (${error.message})`;
+      if (await this.isFreeByM1()) return;
     }
-    await this.closeLinks();
-    await this.probe();
-    if (this.state !== 'ours') return;
     if (this.options.hooks?.reset !== undefined) return this.factoryReset();
-    this.broken.set(UNPAIRING, why);
-    throw new StepFailed(UNPAIRING, why);
+    const what = `the pairing of this run stays in the accessory: ${why}`;
+    this.decide(what);
+    this.broken.set(UNPAIRING, this.decision);
+    throw new StepFailed(UNPAIRING, this.decision);
+  }
+
+  /** The end of a run: every key it holds is looked at for the last time, and what is left is known to be needed. */
+  private async lastLook(): Promise<void> {
+    // By now the accessory may have told who it is.
+    this.tryAgain(
+      (identity, { is }) => is === 'doubtful' && !this.peers.has(identity) && this.accessory !== undefined,
+    );
+    if (this.state === 'foreign') {
+      if (this.misbehaved) while (await this.recover());
+      return;
+    }
+    if (this.sentIdentities.length === 0 && this.held.size === 0) return;
+    if (!this.seenFree) {
+      this.state = 'unknown';
+      await this.settle();
+    }
+    if ((this.state as KnownState) === 'unpaired') await this.dismiss();
   }
 
   /**
@@ -722,8 +1089,7 @@ export class Bench {
       if (this.guests.size > 0 && this.state === 'ours') await this.tidy();
       if (this.state === 'ours') await this.unpair();
       else if (this.state === 'unknown') await this.settle();
-      if (this.misbehaved) while (await this.recover());
-      if (this.state === 'unpaired') for (const identity of [...this.sentIdentities]) this.forget(identity);
+      await this.lastLook();
       if (this.state === 'unpaired' && kept !== undefined) {
         const setup = await this.controller('pairing as found').pairSetup({ identity: kept });
         await setup.m3();
@@ -731,6 +1097,11 @@ export class Bench {
         await this.closeLinks();
         return { clean: true, message: 'the accessory is paired by "hapspec pair" again, as it was found' };
       }
+      if (this.held.size > 0)
+        return {
+          clean: false,
+          message: `NOT AS FOUND, or not known to be: the accessory may hold pairings made by hapspec: ${this.keptKeys()}. ${recovery(this.options.memory)}`,
+        };
       if (this.state === 'unpaired' || this.state === foundAs)
         return {
           clean: true,
@@ -743,7 +1114,7 @@ export class Bench {
       const expected = [StepFailed, Unreachable, HookFailed, Blocked].some((kind) => error instanceof kind);
       if (!expected) throw error;
       const why = (error as Error).message;
-      if (this.sentIdentities.length === 0 || this.state === 'unpaired')
+      if (this.held.size === 0 && (this.sentIdentities.length === 0 || this.state === 'unpaired'))
         return { clean: true, message: 'nothing was stored in the accessory by this run' };
       return {
         clean: false,
@@ -755,6 +1126,15 @@ export class Bench {
       message: `NOT AS FOUND: the accessory answers Unavailable and no key of this run opens it. ${recovery(this.options.memory)}`,
     };
   }
+}
+
+/** A refusal of Pair Verify that says who is not known, and not that there is no time or no room. */
+function isDenial(outcome: Outcome): boolean {
+  if (outcome.kind !== 'reply') return false;
+  const error = outcome.tlv?.error;
+  if (error !== undefined) return error === TlvError.Authentication || error === TlvError.Unknown;
+  const { status } = outcome.http;
+  return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }
 
 /** The same clock; every sleep on it is told. */

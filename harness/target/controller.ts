@@ -18,6 +18,7 @@ import {
   type Forgery,
   type GroundValue,
   type Identity,
+  type Peer,
   FrameEncoder,
   Length,
   Permission,
@@ -86,6 +87,8 @@ export interface VerifyOptions {
   readonly link?: Link;
   /** Goes on with an accessory whose identity Pair Setup did not prove: only to undo what the harness did. */
   readonly housekeeping?: boolean;
+  /** Who the accessory should prove to be; the one of this run's M6 unless given, and anybody while housekeeping. */
+  readonly peer?: Peer;
   /** A point of low order in the place of the ephemeral key. */
   readonly lowOrder?: Bytes;
 }
@@ -268,7 +271,7 @@ export class Controller {
     const identity = options.as ?? this.bench.admin ?? stranger;
     if (identity === undefined) throw new StepFailed('PS-M5-01', 'there is no pairing to verify with');
     const link = options.link ?? (await this.open());
-    return new PairVerify(this, link, identity, options.housekeeping ?? false, options.lowOrder);
+    return new PairVerify(this, link, identity, options);
   }
 
   /** A Pair Verify brought to M2. */
@@ -640,16 +643,19 @@ export class PairVerify {
   m2: VerifyM2 | undefined;
   /** The bytes of the last M3 sent. */
   lastM3: Bytes = new Uint8Array(0);
+  private readonly housekeeping: boolean;
+  private readonly lowOrder: Bytes | undefined;
 
   constructor(
     readonly controller: Controller,
     readonly link: Link,
     readonly identity: Identity,
-    private readonly housekeeping: boolean,
-    private readonly lowOrder?: Bytes,
+    { housekeeping = false, lowOrder, peer }: Pick<VerifyOptions, 'housekeeping' | 'lowOrder' | 'peer'>,
   ) {
     const { bench, random } = controller;
-    const accessory = housekeeping ? undefined : bench.accessory;
+    this.housekeeping = housekeeping;
+    this.lowOrder = lowOrder;
+    const accessory = peer ?? (housekeeping ? undefined : bench.accessory);
     this.machine = new PairVerifyController(identity, accessory, random, lowOrder);
   }
 
@@ -779,7 +785,12 @@ export class Session {
     const method = value(TlvType.Method)?.[0];
     const id = value(TlvType.Identifier);
     if (method === Method.AddPairing) offered.add(hex(id ?? new Uint8Array(0)));
-    if (id === undefined || (admin !== undefined && equal(id, admin.id))) return;
+    if (id === undefined) return;
+    if (admin !== undefined && equal(id, admin.id)) {
+      // Also where no answer came: the accessory may have done it all the same.
+      if (method === Method.RemovePairing && !refuses(outcome)) this.controller.bench.adminMayBeGone();
+      return;
+    }
     if (method === Method.AddPairing && success('pairings-add').matches(outcome)) guests.add(hex(id));
     if (method === Method.RemovePairing && success('pairings-remove').matches(outcome))
       guests.delete(hex(id));
@@ -881,6 +892,11 @@ export class Session {
     this.link.send(bytes);
     return this.link.outcome(wait);
   }
+}
+
+/** A reply that says no: by a TLV error or by its HTTP status. */
+function refuses(outcome: Outcome): boolean {
+  return outcome.kind === 'reply' && (outcome.tlv?.error !== undefined || outcome.http.status >= 400);
 }
 
 /** One characteristic of the attribute database. */

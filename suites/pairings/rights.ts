@@ -208,7 +208,6 @@ export default chapter('pairings.rights', ({ check }) => [
       leaves: 'paired',
       costs: { m2: 2, m4: 1, m6: 1, verifies: 4 },
       allow: [removed],
-      tolerate: [closed()],
     },
     async ({ controller, bench, expect }) => {
       const former = bench.admin!;
@@ -237,7 +236,6 @@ export default chapter('pairings.rights', ({ check }) => [
       ifAccepted: 'reset',
       costs: { m2: 1, verifies: 5 },
       allow: [removed],
-      tolerate: [closed()],
     },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();

@@ -62,6 +62,39 @@ describe('hapspec: receivers of AirPlay', function () {
     expect(foreign.stdout).to.match(/FAIL.*MFI-07/i);
   });
 
+  it('are paired, listed and unpaired', async () => {
+    const target = await receiver();
+    const state = ['--state', join(folder, 'state')];
+    const paired = await hapspecLine(['pair', target, ...state]);
+    expect(paired.code, paired.stderr).to.equal(0);
+    const listed = await hapspecLine(['pairings', target, '--json', ...state]);
+    expect(listed.code, listed.stderr).to.equal(0);
+    const list = JSON.parse(listed.stdout) as { id: string; permissions: number }[];
+    expect(list.map(({ permissions }) => permissions)).to.deep.equal([1]);
+    expect(paired.stdout).to.include(` as ${list[0]!.id};`);
+    const lines = await hapspecLine(['pairings', target, ...state]);
+    expect(lines.stdout).to.match(/^[0-9A-F-]{36} +admin [0-9a-f]{64}\n$/);
+    const removed = await hapspecLine(['unpair', target, ...state]);
+    expect([removed.code, removed.stdout.trim()]).to.deep.equal([
+      0,
+      'removed 1 pairing: the accessory is unpaired',
+    ]);
+  });
+
+  it('that refuse to remove a pairing: its key is kept, and that is said', async () => {
+    const target = await receiver('--fault', 'receiver-self-removal-refused');
+    const state = ['--state', join(folder, 'state')];
+    expect((await hapspecLine(['pair', target, ...state])).code).to.equal(0);
+    for (const time of ['first', 'second']) {
+      const refused = await hapspecLine(['unpair', target, ...state]);
+      expect(refused.code, time).to.equal(1);
+      expect(refused.stderr, time)
+        .to.include('nothing removed: the accessory may still hold pairings of hapspec: 1 key is kept')
+        .and.to.include('Error=2');
+      expect((await hapspecLine(['pairings', target, ...state])).stdout, time).to.include(' admin ');
+    }
+  });
+
   it('say what is wrong with the options', async () => {
     const rows = [
       [['accessory', '--pin', '1234'], '--pin: only a receiver has one: give --airplay too'],

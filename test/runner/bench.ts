@@ -7,6 +7,7 @@ import {
   type Draft,
   type Level,
   Run,
+  type RunOptions,
   type RunReport,
   chapter,
   loadCases,
@@ -84,6 +85,8 @@ export interface Setting {
   readonly destructive?: boolean;
   /** Failed attempts the run may spend before it resets the accessory. */
   readonly attempts?: number;
+  /** Gets the wire record of each check. */
+  readonly evidence?: RunOptions['evidence'];
 }
 
 /** A run put together as the command does it: embedded and the whole suite unless said otherwise. */
@@ -106,6 +109,7 @@ export function newRun(setting: Setting = {}): Run {
     selected,
     destructive,
     ...(setting.attempts !== undefined && { attempts: setting.attempts }),
+    ...(setting.evidence && { evidence: setting.evidence }),
   });
 }
 

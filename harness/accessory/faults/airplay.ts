@@ -4,6 +4,7 @@ import { type HttpMessage, header } from '../../wire/index.js';
 import type { AnnouncedFacts, Behaviour } from '../behaviour.js';
 import { airplayDress } from '../dress.js';
 import { type Fault, fault as plainFault } from './fault.js';
+import { departures } from './pairings.js';
 
 /** A mistake of an AirPlay receiver. */
 function fault(
@@ -53,6 +54,9 @@ function administers(transient: boolean): Fault['change'] {
 
 /** Mistakes of receivers of AirPlay, beyond those they share with accessories. */
 export const airplayFaults: readonly Fault[] = [
+  ...departures.map(({ name, story, change }) =>
+    fault(`receiver-${name}`, { breaks: ['PAIRINGS-18', 'PAIRINGS-19'], story }, change),
+  ),
   fault(
     'receiver-knows-rtsp-only',
     { breaks: ['AIRPLAY-01'], story: 'the parser of start lines knows RTSP/1.0 and nothing else' },

@@ -154,6 +154,56 @@ function sized(bytes: Uint8Array, length: number): Uint8Array {
 
 const isAdd = (reply: Reply): boolean => reply.step === 'pairings-add';
 const isRemove = (reply: Reply): boolean => reply.step === 'pairings-remove';
+/** A controller that removes itself is not removed, and answered otherwise. */
+function keepsWhoLeaves(how: (ok: Behaviour) => Partial<Behaviour>): (ok: Behaviour) => Partial<Behaviour> {
+  return (ok) => ({
+    removes: (request) => !equal(request.id, request.requester.id) && ok.removes(request),
+    ...how(ok),
+  });
+}
+
+const leaves = (reply: Reply): boolean => isRemove(reply) && reply.self === true;
+
+/** The removal of the own pairing goes wrong, or its reply does: whoever trusts the one or the other loses a key. */
+export const departures: readonly Omit<Fault, 'breaks' | 'dress'>[] = [
+  {
+    name: 'self-removal-refused',
+    story: 'a controller that removes itself is told Error=2: only others may',
+    change: keepsWhoLeaves((ok) => ({
+      beforeSending: (reply) =>
+        leaves(reply)
+          ? [tlv(TlvType.State, 2), tlv(TlvType.Error, TlvError.Authentication)]
+          : ok.beforeSending(reply),
+    })),
+  },
+  {
+    name: 'self-removal-not-found',
+    story: 'a controller that removes itself is looked for among the others, and not found: HTTP 404',
+    change: keepsWhoLeaves((ok) => ({ status: (reply) => (leaves(reply) ? 404 : ok.status(reply)) })),
+  },
+  {
+    name: 'self-removal-empty-200',
+    story: 'the removal of the own pairing has no handler: HTTP 200 and nothing in it',
+    change: keepsWhoLeaves((ok) => ({
+      beforeSending: (reply) => (leaves(reply) ? [] : ok.beforeSending(reply)),
+    })),
+  },
+  {
+    name: 'self-removal-silent',
+    story: 'the removal of the own pairing waits for a lock its session holds, for ever',
+    change: keepsWhoLeaves((ok) => ({ answers: (reply) => !leaves(reply) && ok.answers(reply) })),
+  },
+  {
+    name: 'self-removal-not-stored',
+    story: 'the removal of the own pairing is answered by State=2, and its write fails',
+    change: keepsWhoLeaves(() => ({})),
+  },
+  {
+    name: 'self-removal-reply-lost',
+    story: 'the session of whoever leaves is closed with its pairing, and the reply with it',
+    change: (ok) => ({ answers: (reply) => !leaves(reply) && ok.answers(reply) }),
+  },
+];
 
 const lists: readonly Fault[] = [
   fault(
@@ -468,6 +518,7 @@ const removals: readonly Fault[] = [
         !(isRemove(reply) && reply.self === true && reply.lastAdmin !== true) && ok.answers(reply),
     }),
   ),
+  ...departures.map((about) => ({ ...about, breaks: ['PAIRINGS-18', 'PAIRINGS-19'] })),
   fault(
     'last-admin-leaves-users',
     { breaks: ['PAIRINGS-19'], fieldBug: 90, story: 'the users stay when the last admin goes' },
