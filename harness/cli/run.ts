@@ -50,6 +50,8 @@ export interface RunFlags {
   readonly wait?: string | number;
 }
 
+/** At the most (real milliseconds) for leaving the accessory as it was found. */
+const CLEANING_UP = 300_000;
 /** Reports are written this often while a run goes on (real milliseconds), so that a kill loses a second at the most. */
 const REPORT_INTERVAL = 750;
 
@@ -204,8 +206,14 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     return finish(run.report({ code: 3, meaning }));
   }
   await Promise.race([executeUnderMocha(run, [observer]), guarded.failed]);
-  // A harness that has failed may hang; the accessory is still owed an attempt to leave it as it was found.
-  await within(prepared.end(), bench?.clock ?? realClock, 3 * (timeout ?? defaultPatience.answer));
+  // A harness that has failed may hang; the accessory is still owed an attempt to leave it as it was found. Otherwise what
+  // is done to it is bounded by itself, and takes its time where keys are doubtful.
+  const patience = 3 * (timeout ?? defaultPatience.answer);
+  await within(
+    prepared.end(),
+    bench?.clock ?? realClock,
+    guarded.error === undefined ? Math.max(patience, CLEANING_UP) : patience,
+  );
   guarded.release();
   if (guarded.error !== undefined) console.error(`hapspec: the harness failed: ${guarded.error}`);
   if (flags.writeExpectations) {

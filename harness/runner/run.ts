@@ -368,6 +368,12 @@ export class Run implements Execution {
     await this.closingFlow();
     const { bench } = this.options;
     const mark = bench.trace.mark();
+    // Whoever ends the process meanwhile must not be told that all is well.
+    this.aftermath = {
+      clean: false,
+      message:
+        'NOT AS FOUND, or not known to be: the run ended before the accessory was left as it was found. Its keys are kept: the next run or "hapspec unpair" goes on',
+    };
     this.aftermath = await bench.restore(this.foundAs, this.keptIdentity);
     if (!this.aftermath.clean) this.tell('state-left', mark);
   }

@@ -177,7 +177,7 @@ const REMOVALS = 2;
 /** Keys of earlier runs that are tried in one run, and how long (ms) no further one is begun: those behind are kept. */
 const KEYS_LEFT = { most: 48, time: 60_000 };
 /** The same for keys of this run. */
-const KEYS_OWN = { most: 512, time: 120_000 };
+const KEYS_OWN = { most: 512, time: 60_000 };
 /** Keys said to be stored that are tried in an accessory that says it is free. */
 const MOST_CONFIRMED = 8;
 /** Looks at most until the state is told. */
