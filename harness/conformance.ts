@@ -282,7 +282,7 @@ interface One extends Prepared {
 
 function prepareOne(
   wanted: Wanted,
-  part: Pick<RunOptions, 'selected' | 'before' | 'stopped'>,
+  part: Pick<RunOptions, 'selected' | 'before' | 'stopped' | 'violated'>,
   share = 1,
 ): One {
   const { target, options, address, seed, code, replay } = wanted;
@@ -372,24 +372,32 @@ function isProperty(entry: Case): boolean {
 }
 
 /** One part of a run, ready to start. */
-function preparePart(wanted: Wanted, { checks, before }: Part, stopped?: () => boolean): One {
+function preparePart(
+  wanted: Wanted,
+  { checks, before }: Part,
+  more: Pick<RunOptions, 'stopped' | 'violated'> = {},
+): One {
   const watches = wanted.selected.filter(({ kind }) => kind === 'watch');
   const all = wanted.selected.filter(isProperty).length;
   const own = checks.filter(isProperty).length;
   // The time for properties is shared by all of them.
   const share = all === 0 ? 1 : own / all;
-  return prepareOne(
-    wanted,
-    { selected: [...checks, ...watches], before, ...(stopped && { stopped }) },
-    share,
-  );
+  return prepareOne(wanted, { selected: [...checks, ...watches], before, ...more }, share);
 }
 
 /** Runs one part to its end: for this thread and for others. Everything it says is without secrets. */
 async function performPart(
-  { run, bench, begin, end, redacted }: One,
+  wanted: Wanted,
+  part: Part,
   hear: (result: CheckResult) => void,
+  { started, stopped }: { started?: (run: Run) => void; stopped?: () => boolean } = {},
 ): Promise<PartEnd> {
+  const one = preparePart(wanted, part, {
+    ...(stopped && { stopped }),
+    violated: (result) => hear(one.redacted(result)),
+  });
+  const { run, bench, begin, end, redacted } = one;
+  started?.(run);
   // The plain flow, with the same draws, begins and ends every part.
   memoiseArithmetic(true);
   try {
@@ -436,11 +444,7 @@ function prepareParts(wanted: Wanted, parts: readonly Part[]): Prepared {
   let running: Run | undefined;
   const here: Performer = {
     lanes: 1,
-    async perform(index, hear) {
-      const one = preparePart(wanted, parts[index]!);
-      running = one.run;
-      return performPart(one, hear);
-    },
+    perform: (index, hear) => performPart(wanted, parts[index]!, hear, { started: (run) => (running = run) }),
     interrupt: () => running?.interrupt(),
     async end() {
       if (!memoised) memoiseArithmetic(false);
@@ -471,7 +475,7 @@ export function partsFor(
 ): (index: number, hear: (result: CheckResult) => void) => Promise<PartEnd> {
   const wanted = wantedOf(target, options);
   const parts = partsOf(wanted.selected);
-  return (index, hear) => performPart(preparePart(wanted, parts[index]!, stopped), hear);
+  return (index, hear) => performPart(wanted, parts[index]!, hear, { stopped });
 }
 
 /**

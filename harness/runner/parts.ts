@@ -64,7 +64,7 @@ export interface Performer {
   /** How many parts run at the same time. */
   readonly lanes: number;
   /**
-   * Runs one part; `hear` gets each result when it is there, without secrets.
+   * Runs one part; `hear` gets each result when it is there, and watches as soon as they are violated, without secrets.
    * @throws Error when whoever runs it dies.
    */
   perform(part: number, hear: (result: CheckResult) => void): Promise<PartEnd>;
@@ -206,6 +206,14 @@ export class PartedRun implements Execution {
     this.awaited.get(result.id)?.(result);
   }
 
+  /** A watch that is violated in one part is so in the run, whatever the others see: it is in every report from now on. */
+  private hearEarly(result: CheckResult): void {
+    if (result.kind === 'check') return this.hear(result);
+    const known = this.book.get(result.id);
+    if (known === undefined || ranks.indexOf(result.status) < ranks.indexOf(known.status))
+      this.book.record(result);
+  }
+
   private async start(): Promise<void> {
     const waiting = this.parts.map((_, index) => index);
     // Side by side the longest go first, so that no core is left with one of them at the end.
@@ -222,7 +230,8 @@ export class PartedRun implements Execution {
     }
     // One line says that the plain flow no longer works; the first chapter behind which it did not is named in it.
     this.book.extra.push(...this.ends.flatMap((end) => end?.extra ?? []).slice(0, 1));
-    for (const { entry } of this.plan) this.awaited.get(entry.id)!(this.book.notRun(entry));
+    for (const { entry } of this.plan)
+      this.awaited.get(entry.id)!(this.book.get(entry.id) ?? this.book.notRun(entry));
   }
 
   /** What a part takes, roughly: an M4 as long as six Pair Verifies. */
@@ -233,7 +242,7 @@ export class PartedRun implements Execution {
 
   private async performPart(index: number): Promise<void> {
     try {
-      this.ends[index] = await this.performer.perform(index, (result) => this.hear(result));
+      this.ends[index] = await this.performer.perform(index, (result) => this.hearEarly(result));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       for (const check of this.parts[index]!.checks)

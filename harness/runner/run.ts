@@ -37,6 +37,8 @@ export interface RunOptions extends RunEnvironment, RunHead {
   readonly before?: readonly Check[];
   /** Asked whether somebody outside has ended the run. */
   readonly stopped?: () => boolean;
+  /** Told of a watch when the first message comes that shows a violation. */
+  readonly violated?: (result: CheckResult) => void;
   /** Gets the wire record of each check when it has run. */
   readonly evidence?: (id: string, events: readonly TraceEvent[]) => void;
 }
@@ -103,8 +105,20 @@ export class Run implements Execution {
       .map((watch) => new WatchState(watch));
     bench.onHeard = (heard) => {
       for (const state of this.watches)
-        if (state.watch.topic === heard.topic) state.look(heard, bench, this.mark);
+        if (state.watch.topic === heard.topic) {
+          const before = state.failed;
+          state.look(heard, bench, this.mark);
+          // Known from now on, whatever becomes of the run.
+          if (before === 0 && state.failed > 0) this.violated(state);
+        }
     };
+  }
+
+  private violated(state: WatchState): void {
+    const { bench, violated } = this.options;
+    const result = state.result(bench, this.options, this.book.startedAt);
+    this.book.record(result);
+    violated?.(result);
   }
 
   /** The options, with what ends a property early; the time for properties is shared among them. */
@@ -180,11 +194,16 @@ export class Run implements Execution {
     const leftOut = this.leftOut(planned);
     let result: CheckResult;
     if (leftOut !== undefined) result = this.skipped(entry, leftOut.reason, leftOut.message, true);
-    else if (this.over || this.book.down !== undefined) result = this.book.notRun(entry);
     else if (entry.kind === 'watch') {
       const state = this.watches.find(({ watch }) => watch === entry)!;
-      result = state.result(bench, this.options, this.book.startedAt);
-    } else {
+      // What was violated is so in a run that was cut short too; what was not may have been later.
+      const cut = this.over || this.book.down !== undefined;
+      result =
+        cut && state.failed === 0
+          ? this.book.notRun(entry)
+          : state.result(bench, this.options, this.book.startedAt);
+    } else if (this.over || this.book.down !== undefined) result = this.book.notRun(entry);
+    else {
       this.mark = bench.trace.mark();
       result = await this.runPlanned(entry);
       // Another part of the run has that of what only goes before.

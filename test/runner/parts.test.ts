@@ -145,6 +145,21 @@ describe('runs in parts: who performs them dies', () => {
     expect(report.results.every(({ reason }) => reason === 'not-run')).to.equal(true);
   });
 
+  it('a watch that was violated is red in a run that was cut short, on one thread and on two', async () => {
+    for (const jobs of [1, 2]) {
+      const { run, end } = prepareRun('embedded:m6-signature-other-order', { ...selection, jobs });
+      await run.runEntry(run.plan[0]!);
+      while (run.report().results.every(({ status }) => status !== 'fail'))
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      run.interrupt();
+      for (const entry of run.plan) await run.runEntry(entry);
+      await end();
+      const report = run.report();
+      expect(report.results.find(({ id }) => id === 'PS-M6-01')?.status).to.equal('fail');
+      expect(report.exit.code).to.equal(1);
+    }
+  });
+
   it('threads that compute hear of an interruption, and say what they have', async () => {
     const { run, end } = prepareRun('embedded', { ...selection, jobs: 2 });
     const first = await run.runEntry(run.plan[0]!);
