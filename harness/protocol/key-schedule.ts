@@ -1,4 +1,5 @@
-import { type Bytes, utf8 } from './bytes.js';
+import { type Bytes, hex, utf8 } from './bytes.js';
+import { remembered } from './memo.js';
 import { noble } from './noble.js';
 import type { Primitives } from './primitives.js';
 
@@ -47,7 +48,10 @@ export function hkdfSha512(
   length = 32,
   by: Primitives = noble,
 ): Bytes {
-  return by.hkdfSha512(ikm, utf8(salt), utf8(info), length);
+  return remembered(
+    () => `${by.name} HKDF ${hex(ikm)} ${salt} ${info} ${length}`,
+    () => by.hkdfSha512(ikm, utf8(salt), utf8(info), length),
+  ).slice();
 }
 
 /** The 32-byte key of one label. */

@@ -1,5 +1,4 @@
-import { chacha20 } from '@noble/ciphers/chacha.js';
-import { sha512 } from '@noble/hashes/sha2.js';
+import { createCipheriv, createHash } from 'node:crypto';
 import { type Bytes, concat, utf8 } from './bytes.js';
 
 /** A source of bytes. The seeded one below is the only one the harness uses, so that `--seed` decides everything. */
@@ -12,8 +11,19 @@ export interface Random {
   fork(label: string): Random;
 }
 
-const NONCE = new Uint8Array(12);
 const BLOCK = 1024;
+const ZEROS = new Uint8Array(BLOCK);
+
+function sha512(data: Bytes): Bytes {
+  return new Uint8Array(createHash('sha512').update(data).digest());
+}
+
+/** ChaCha20 keystream from block `counter` on, under a nonce of zeros. OpenSSL takes both as one IV of 16 bytes. */
+function keystream(key: Bytes, counter: number): Bytes {
+  const iv = new Uint8Array(16);
+  new DataView(iv.buffer).setUint32(0, counter, true);
+  return createCipheriv('chacha20', key, iv).update(ZEROS);
+}
 
 class SeededRandom implements Random {
   private pool: Bytes = new Uint8Array(0);
@@ -27,8 +37,8 @@ class SeededRandom implements Random {
     let filled = 0;
     while (filled < length) {
       if (this.used === this.pool.length) {
-        // ChaCha20 keystream; the counter is in 64-byte blocks, so each refill starts where the last ended.
-        this.pool = chacha20(this.key, NONCE, new Uint8Array(BLOCK), undefined, this.block * (BLOCK / 64));
+        // The counter is in 64-byte blocks, so each refill starts where the last ended.
+        this.pool = keystream(this.key, this.block * (BLOCK / 64));
         this.block++;
         this.used = 0;
       }
