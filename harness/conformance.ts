@@ -175,9 +175,17 @@ function propertiesAsAsked(
 }
 
 /** Reads a replay file. @throws InputError also for options that choose checks, and for a check that is no property. */
-function replayOf(path: string, { only = [], skip = [], runs, time, seed }: ConformanceOptions): Replay {
+function replayOf(
+  path: string,
+  { only = [], skip = [], runs, time, seed, jobs }: ConformanceOptions,
+): Replay {
   const other = { '--only': only.length > 0, '--skip': skip.length > 0 };
-  const more = { '--runs': runs !== undefined, '--time': time !== undefined, '--seed': seed !== undefined };
+  const more = {
+    '--runs': runs !== undefined,
+    '--time': time !== undefined,
+    '--seed': seed !== undefined,
+    '--jobs': jobs !== undefined,
+  };
   for (const [option, given] of Object.entries({ ...other, ...more }))
     if (given) throw new InputError(`--replay ${path}: the file says what is run: leave ${option} out`);
   let content: string;
@@ -434,8 +442,7 @@ const CHECKS_A_LANE = 40;
  */
 function prepareParts(wanted: Wanted, parts: readonly Part[]): Prepared {
   const { options, selected } = wanted;
-  const jobs = aint(options.jobs ?? 1, 'jobs', 1, 1024);
-  const lanes = Math.min(jobs, parts.length, Math.ceil(selected.length / CHECKS_A_LANE));
+  const lanes = Math.min(options.jobs ?? 1, parts.length, Math.ceil(selected.length / CHECKS_A_LANE));
   const plans = parts.map((part) => {
     const { run } = preparePart(wanted, part);
     return { entries: run.plan, estimate: run.estimate };
@@ -485,12 +492,13 @@ export function partsFor(
 export function prepareRun(target: string, options: ConformanceOptions = {}): Prepared {
   const wanted = wantedOf(target, options);
   const { address, selected, replay } = wanted;
+  aint(options.jobs ?? 1, 'jobs', 1, 1024);
   if (address.kind === 'embedded' && replay === undefined) {
     const parts = partsOf(selected);
     if (parts.length > 1) return prepareParts(wanted, parts);
-  } else if (options.jobs !== undefined && replay === undefined)
+  } else if (options.jobs !== undefined)
     throw new InputError(
-      `jobs: an accessory is asked one thing at a time: only runs against the embedded accessory are shared out`,
+      'jobs: an accessory is asked one thing at a time: leave --jobs out, or run against the embedded accessory',
     );
   return prepareOne(wanted, { selected });
 }

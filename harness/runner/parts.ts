@@ -100,7 +100,7 @@ function added(prices: readonly Price[]): Price {
 }
 
 /** Estimates of several plans, each of an accessory of its own. */
-export function addedEstimates(plans: readonly Plan[]): Estimate {
+function addedEstimates(plans: readonly Plan[]): Estimate {
   const sum = (of: keyof Estimate): number => plans.reduce((total, { estimate }) => total + estimate[of], 0);
   return {
     m2: sum('m2'),

@@ -159,6 +159,15 @@ describe('JUnit', () => {
     expect(parse(report({ results: [result()] })).cases).to.have.length(1);
   });
 
+  it('writes a result anew where the report around it differs', () => {
+    const results = [result({ status: 'warn', reason: 'should', message: 'a close', failure: undefined })];
+    const lax = junit(report({ results }));
+    expect(junit(report({ results, strict: true })))
+      .to.include('<failure')
+      .and.to.not.equal(lax);
+    expect(junit(report({ results }))).to.equal(lax);
+  });
+
   it('counts what it contains', () => {
     const { root, suites } = parse(report());
     [root, ...suites].forEach(expectTrueCounters);

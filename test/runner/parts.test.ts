@@ -65,6 +65,12 @@ describe('runs in parts', () => {
   for (const { target, several, wanted } of cases)
     it(`says the same of ${target} on one thread and on ${several.join(' and ')}`, async () => {
       const run = (jobs: number): Promise<RunReport> => conformance(target, { ...wanted, jobs });
+      const lanes = several.map((jobs) => {
+        const { run: prepared } = prepareRun(target, { ...wanted, jobs });
+        return (prepared as unknown as { performer: Performer }).performer.lanes;
+      });
+      // Otherwise one thread would be compared with itself.
+      expect(Math.min(...lanes), 'threads it is shared out to').to.be.greaterThan(1);
       const one = await run(1);
       for (const jobs of several) {
         const other = await run(jobs);
@@ -175,6 +181,8 @@ describe('runs in parts: who performs them dies', () => {
 
   it('more threads than one are for embedded accessories', async () => {
     const error = await caught(() => prepareRun('127.0.0.1:1', { code: '031-45-154', jobs: 2 }));
-    expect(error.message).to.include('jobs');
+    expect(error.message).to.include('leave --jobs out');
+    const none = await caught(() => prepareRun('embedded', { only: ['PS-M1-01'], jobs: 0 }));
+    expect(none.message).to.include('jobs: expected an integer from 1');
   });
 });
