@@ -83,6 +83,18 @@ describe('primitives: two implementations', () => {
       expect(agreed((by) => by.ed25519Verify(point, random.bytes(10), anything))).to.equal('false');
   });
 
+  it('agree on a key that verifies often, whose multiples are then kept, and on more keys than are kept', () => {
+    const seeds = Array.from({ length: 70 }, () => random.bytes(32));
+    for (const seed of [...seeds, ...Array.from({ length: 8 }, () => seeds[0]!)]) {
+      const message = random.bytes(60);
+      const publicKey = fromHex(agreed((by) => by.ed25519PublicKey(seed)));
+      const signature = fromHex(agreed((by) => by.ed25519Sign(seed, message)));
+      expect(agreed((by) => by.ed25519Verify(publicKey, message, signature))).to.equal('true');
+      for (const wrong of [flipBit(signature, 3), flipBit(signature, 400), malleated(signature)])
+        expect(agreed((by) => by.ed25519Verify(publicKey, message, wrong))).to.equal('false');
+    }
+  });
+
   it('refuse a public key whose y is not below p', () => {
     // y = p + 3 encodes the same point as y = 3 and is no encoding (RFC 8032 §5.1.3).
     const key = new Uint8Array(32).fill(0xff);
