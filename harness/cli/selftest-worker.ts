@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { suite } from '../../suites/index.js';
 import { findFault } from '../accessory/index.js';
-import { findFaultBy, matrixRow } from '../runner/index.js';
+import { findFaultBy, matrixRow, withoutProxies } from '../runner/index.js';
 
 /** What workers do: rows of the kill matrix, or hunts by properties. Which of them, they are told one by one. */
 export interface Work {
@@ -14,6 +14,7 @@ export interface Work {
 /** The name of a fault, null for the healthy twin, undefined when there is nothing more to do. */
 export type Task = string | null | undefined;
 
+withoutProxies();
 const { seed, full, hunt } = workerData as Work;
 const port = parentPort!;
 

@@ -14,6 +14,13 @@ declare global {
 
 // A list of pairings that is cut to "[ …(3) ]" tells nobody what is wrong with it.
 config.truncateThreshold = 400;
+/**
+ * Assertions without the proxies that tell of properties that do not exist, which here the compiler does: a twentieth of
+ * a run's time. For threads of our own alone: chai's settings are those of the whole process, tests of the user included.
+ */
+export function withoutProxies(): void {
+  config.useProxy = false;
+}
 
 /** How one outcome stands to the alternatives of its check. */
 export type Judgement = 'allowed' | 'tolerated' | 'forbidden' | 'unlisted';

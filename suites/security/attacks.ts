@@ -144,7 +144,7 @@ export default chapter('security.attacks', ({ check, watch }) => [
     const found =
       telling && (content.includes(code.dashed) || standsAlone(code.digits, content))
         ? 'the setup code'
-        : bench.secrets.find((secret) => holds(content, secret.bytes))?.what;
+        : secretIn(content, bench.secrets)?.what;
     // In words only: the report must not be the next place it leaks to.
     expect(found, 'a secret in what the accessory sent').to.equal(undefined);
   }),
@@ -602,11 +602,23 @@ function standsAlone(digits: string, content: string): boolean {
   return content.includes(digits) && new RegExp(`(?<!\\d)${digits}(?!\\d)`).test(content);
 }
 
-/** The secret as it is, or in hexadecimal digits of either case. */
-function holds(content: string, secret: Bytes): boolean {
-  const stretch = secret.subarray(0, STRETCH);
-  const digits = hex(stretch);
-  return [latin1(stretch), digits, digits.toUpperCase()].some((form) => content.includes(form));
+/** What is looked for of a secret: its bytes and its digits. Kept, for they are looked for in all that comes. */
+const formsOf = new WeakMap<Bytes, { readonly raw: string; readonly digits: string }>();
+
+/** The first secret in a text, as it is or in hexadecimal digits of either case. */
+function secretIn<T extends { readonly bytes: Bytes }>(
+  content: string,
+  secrets: readonly T[],
+): T | undefined {
+  const folded = content.toLowerCase();
+  return secrets.find(({ bytes }) => {
+    let forms = formsOf.get(bytes);
+    if (forms === undefined) {
+      const stretch = bytes.subarray(0, STRETCH);
+      formsOf.set(bytes, (forms = { raw: latin1(stretch), digits: hex(stretch) }));
+    }
+    return content.includes(forms.raw) || folded.includes(forms.digits);
+  });
 }
 
 function range(first: number, last: number): number[] {
