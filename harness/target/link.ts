@@ -92,6 +92,8 @@ export class Link {
   lastFrames: ReceivedFrame[] = [];
   /** Events (`EVENT/1.0`) received so far and not taken by `event` yet. */
   readonly events: ReceivedEvent[] = [];
+  /** Bytes of their bodies. */
+  private eventBytes = 0;
 
   constructor(
     /** Number in the trace. */
@@ -250,7 +252,9 @@ export class Link {
       const { kind } = await this.read(start, start + wait, true);
       this.waited('event', start, this.events.length > 0 ? 'event' : kind);
     }
-    return this.events.shift();
+    const event = this.events.shift();
+    this.eventBytes -= event?.message.body.length ?? 0;
+    return event;
   }
 
   private waited(what: Wait['what'], start: number, ended: Wait['ended']): void {
@@ -323,8 +327,15 @@ export class Link {
         if (message.version.startsWith('EVENT')) {
           this.events.push({ message, sealed });
           this.observer.event?.();
+          this.eventBytes += message.body.length;
           if (this.events.length > limits.events)
             return { kind: 'garbage', what: `more than ${limits.events} events in a row`, elapsed };
+          if (this.eventBytes > limits.eventBytes)
+            return {
+              kind: 'garbage',
+              what: `events of more than ${limits.eventBytes} bytes in a row`,
+              elapsed,
+            };
           this.heard(`${message.startLine}  ${message.body.length} bytes`, sealed);
           if (untilEvent) return { kind: 'silence', elapsed };
           continue;
@@ -390,7 +401,7 @@ export class Link {
     const parts: Bytes[] = [];
     for (const frame of secure.open(bytes)) {
       this.observer.frame?.(frame);
-      this.lastFrames.push(frame);
+      if (this.lastFrames.length < limits.frames) this.lastFrames.push(frame);
       if (frame.plaintext === undefined)
         return `a frame of ${frame.length} bytes that does not open with counter ${frame.counter}`;
       this.observer.readable?.(frame.plaintext);
