@@ -74,14 +74,20 @@ export async function runCheck(
   let allowed: readonly string[] = wordsOf(check.spec);
   let found: Falsified | undefined;
   const waits = waitsOf(check, bench);
+  let transient = false;
   try {
     for (const requirement of [...foundations[check.spec.from], ...needsOf(check)]) {
       const broken = bench.broken.get(requirement);
-      if (broken !== undefined && !check.spec.sanity) throw new StepFailed(requirement, broken);
+      if (broken === undefined || check.spec.sanity) continue;
+      if (requirement !== 'PV-M3-01' || bench.keepsNobody === undefined)
+        throw new StepFailed(requirement, broken);
+      transient = true;
     }
     // Before anything of ours is in the accessory, the first step of the plain flow is itself what tells its state.
     const first = check.id === 'PS-M1-01' && bench.state === 'unknown' && bench.sentIdentities.length === 0;
     if (!first) await bench.ensure(check.spec.from, check.spec.keyless);
+    bench.insteadOfVerified = transient;
+    bench.metMaxPeers = false;
     bench.answeredAfresh = false;
     bench.offered.clear();
     if (check.spec.destructive) bench.tainted = true;
@@ -112,6 +118,10 @@ export async function runCheck(
     thrown = kindOf(error, bench, check);
     if (error instanceof StepFailed && error.requirement === 'PAIRINGS-01') bench.listDoubtful = true;
     seen = error instanceof NotAllowed ? error.seen : messageOf(error);
+    if (bench.full !== undefined && bench.metMaxPeers && redden.has(thrown)) {
+      thrown = 'blocked';
+      seen = `the table is full of controllers that cannot be taken out again (${bench.full})`;
+    }
     if (error instanceof NotAllowed) allowed = error.allowed;
     // What a plain assertion wants stands in the requirement, not among the outcomes.
     else if (thrown === 'assertion') allowed = [];
@@ -148,6 +158,7 @@ export async function runCheck(
   }
   // What it left under whatever identifier would fail the next ones, and its own next run, which draws the same.
   if (status === 'fail' || status === 'error') for (const id of bench.offered) bench.guests.add(id);
+  if (status === 'fail' && check.id === 'PV-M3-01') await bench.learnKeeping();
   // What flows build on is known to be broken from here; a variant says nothing about the plain step.
   if (status === 'fail' && check.id === check.requirement.id) bench.broken.set(check.id, seen);
   return {
@@ -174,6 +185,9 @@ export async function runCheck(
   };
 }
 
+/** What may come of a table that the run itself has filled. */
+const redden: ReadonlySet<Thrown> = new Set(['assertion', 'unlisted', 'forbidden', 'setup'] as const);
+
 function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
   if (error instanceof NotAllowed) return error.judgement;
   if (error instanceof Violation) return 'forbidden';
@@ -182,6 +196,7 @@ function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
   if (error instanceof HookFailed) return 'setup';
   if (error instanceof StepFailed) {
     // A sanity check that cannot get to its point has found the accessory's fault, unless an earlier one has already.
+    if (error.requirement === 'PV-M3-01' && bench.keepsNobody !== undefined) return 'not-applicable';
     if (bench.broken.has(error.requirement)) return 'dependency';
     // The very thing the check is about went wrong on the way to it.
     if (error.requirement === check.requirement.id) return 'assertion';

@@ -62,6 +62,17 @@ export interface ReceivedEvent {
   readonly sealed: boolean;
 }
 
+/** Method and path of a request in this dress. */
+function placed(
+  { route, resource, lacksResource, otherwise }: Profile,
+  { method, path, body }: HttpRequest,
+): Pick<HttpRequest, 'method' | 'path'> {
+  const there = route(path, body);
+  if (lacksResource === true && otherwise !== undefined && method === 'GET' && there === resource)
+    return { method: otherwise.method, path: otherwise.path };
+  return { method, path: there };
+}
+
 /** A response without length or chunks ends with the connection; some devices never close it, so quiet ends it too. */
 const QUIET = 300;
 /** How long the accessory may take to close behind our FIN before we drop the connection. */
@@ -157,7 +168,7 @@ export class Link {
     return encodeRequest({
       version: startLine,
       ...request,
-      path: profile.route(request.path, request.body),
+      ...placed(profile, request),
       headers: [['Host', this.host], ...numbered, ...profile.headers[this.kind], ...(request.headers ?? [])],
     });
   }
@@ -190,9 +201,9 @@ export class Link {
     const items = message?.items;
     const legible = message?.defect === undefined && message?.all(TlvType.State).length === 1;
     this.asked = legible && [1, 3, 5].includes(message.state ?? 0) ? message.state : undefined;
-    const path = this.profile.route(request.path, request.body);
+    const { method, path } = placed(this.profile, request);
     this.path = path;
-    const line = `${request.method} ${path}  ${describeBody(request)}`;
+    const line = `${method} ${path}  ${describeBody(request)}`;
     this.trace.record(this.number, { kind: 'said', line, sealed: this.secured, ...(items && { items }) });
     const bytes = this.encode(request);
     this.reader.bodiless = request.method === 'HEAD';
