@@ -63,7 +63,7 @@ export default chapter('identity.persistence', ({ check }) => [
         from: 'unpaired',
         leaves: 'paired',
         needsHook: 'restart',
-        needs: ['PS-M5-01'],
+        needs: ['PS-M5-01', 'PV-M3-01'],
         costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
         allow: [success('verify-m4')],
       },
@@ -142,6 +142,7 @@ export default chapter('identity.persistence', ({ check }) => [
     async ({ controller, bench, expect, observe, violate }) => {
       const [former, before] = [bench.admin!, bench.accessory!];
       await bench.unpair();
+      const stays = bench.stays(former);
       await controller.pair();
       const after = bench.accessory!;
       const [id, key] = [equal(before.id, after.id), equal(before.ltpk, after.ltpk)];
@@ -152,7 +153,6 @@ export default chapter('identity.persistence', ({ check }) => [
             : `LTPK ${hex(before.ltpk)} was kept and the id was not: ${text(before.id)} is ${text(after.id)} now`,
         );
       expect(id, 'id and LTPK are kept or renewed together').to.equal(key);
-      const stays = bench.stays(former);
       if (stays !== undefined) return observe('identity after the last removal', `none: ${stays}`);
       observe('identity after the last removal', id ? 'kept' : 'renewed');
       expect(await formerOutcome(controller, former), 'the controller that was removed').to.be.allowed();

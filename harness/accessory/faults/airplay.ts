@@ -87,6 +87,19 @@ export const airplayFaults: readonly Fault[] = [
     () => ({ storesFirstController: false }),
   ),
   fault(
+    'receiver-admits-anybody',
+    {
+      breaks: ['PV-M3-02', 'PV-M3-03'],
+      story: 'Pair Verify goes through its motions: nobody was stored or can be administered, and whoever comes is let in',
+    },
+    (ok) => ({
+      storesFirstController: false,
+      lookUp: (id, facts) => ok.lookUp(id, facts) ?? { ...somebody, id, ltpk: new Uint8Array(32) },
+      signatureHolds: (claim) => claim.step === 'verify-m3' || ok.signatureHolds(claim),
+      route: (path) => (ok.route(path) === '/pairings' ? '/unknown' : ok.route(path)),
+    }),
+  ),
+  fault(
     'receiver-knows-rtsp-only',
     { breaks: ['AIRPLAY-01'], story: 'the parser of start lines knows RTSP/1.0 and nothing else' },
     turnsAway(({ version }) => version === 'HTTP/1.1', 400),

@@ -316,6 +316,12 @@ export const variants: readonly Fault[] = [
     { concerns: /^(PV-M[34]|PV-STATE|PS-ERR|SESS|PAIRINGS|IDENT|SEC)/ },
   ),
   receiver(
+    'airplay-media-types',
+    'a receiver that calls what it answers in pairing a binary property list',
+    () => ({ contentType: () => 'application/x-apple-binary-plist' }),
+    { concerns: /^(PS-M[135]|PV-M[13]|PAIRINGS-0|TRANSIENT|AIRPLAY)/ },
+  ),
+  receiver(
     'airplay-without-bit-38',
     'a receiver whose features set bit 48 and not bit 38, low word in front in one number',
     (ok) => ({
