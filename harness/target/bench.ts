@@ -964,7 +964,6 @@ export class Bench {
     let idle = 0;
     for (let sessions = 0; sessions < MOST_GUESTS && idle < 2; sessions++) {
       const session = await this.controller('tidying up').session({ as: own, housekeeping: true });
-      if (await session.lacks(Method.RemovePairing)) return this.keepGuests();
       const list = await session.post(listPairings(), this.options.patience.answer);
       const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
       // By its key: an accessory may list an identifier otherwise than it came.
@@ -980,6 +979,7 @@ export class Bench {
       for (const id of leaving) {
         if (!(await session.link.stillOpen(0))) break;
         const outcome = await session.post(removePairing(id), this.removalWait);
+        if (isRefused(outcome) && (await session.lacks(Method.RemovePairing))) return this.keepGuests();
         if (servesPaired && id.length === UUID_LENGTH && isRefused(outcome))
           this.keepsAll ??= `no pairing can be removed: ${describeOutcome(outcome)}`;
         if (outcome.kind !== 'silence') continue;

@@ -318,7 +318,7 @@ export class Controller {
   /** What is asked of a verified controller is asked of nobody where none is kept. @throws NotApplicable */
   private needsVerified({ housekeeping = false }: VerifyOptions): void {
     const { insteadOfVerified, keepsNobody } = this.bench;
-    if (insteadOfVerified && !housekeeping) throw new NotApplicable(keepsNobody!);
+    if (insteadOfVerified && !housekeeping) throw new NotApplicable(keepsNobody);
   }
 
   /** A verified, secured session; a transient one of a receiver that keeps no controller. */
@@ -892,7 +892,7 @@ export class Session {
    */
   async sendPairingsBytes(body: Bytes, wait = this.controller.judgedWait): Promise<Outcome> {
     const { bench, profile } = this.controller;
-    if (bench.insteadOfVerified) throw new NotApplicable(bench.keepsNobody!);
+    if (bench.insteadOfVerified) throw new NotApplicable(bench.keepsNobody);
     if (!profile.optionalAdministration) return this.postBytes(body, wait);
     const asked = decodeTlv(body).get(TlvType.Method)?.[0] ?? Method.ListPairings;
     const none = (): NotApplicable =>
@@ -918,7 +918,7 @@ export class Session {
    */
   async lacks(method: number): Promise<boolean> {
     const { bench, profile, stepWait, random } = this.controller;
-    if (bench.insteadOfVerified) throw new NotApplicable(bench.keepsNobody!);
+    if (bench.insteadOfVerified) throw new NotApplicable(bench.keepsNobody);
     if (!profile.optionalAdministration || bench.served.has(method)) return false;
     if (bench.unserved.has(method)) return true;
     const { admin } = bench;

@@ -14,13 +14,16 @@ async function runOn(
   const random = seededRandom('receivers');
   const target = `embedded:${fault}`;
   const embedded = benchFor(parseAddress(target), { code: undefined, random, patience: defaultPatience });
-  const { hooks: _given, ...bare } = embedded.options;
-  const bench = hooks ? embedded : new Bench(bare);
-  return { report: await execute(newRun({ target, bench, selected: everyday })), bench };
+  const { hooks: own, ...bare } = embedded.options;
+  const bench = new Bench({ ...bare, ...(hooks && own && { hooks: own }) });
+  return { report: await execute(newRun({ target, bench, selected })), bench };
 }
 
-/** With a reset hook as well: the same arithmetic once more. */
+/** With properties, and with a reset hook as well. */
 const slow = process.env['HAPSPEC_SLOW'] === '1';
+const selected = everyday.filter(
+  (entry) => slow || entry.kind !== 'check' || entry.spec.property === undefined,
+);
 
 const isJudged = ({ status }: CheckResult): boolean => ['pass', 'warn', 'fail'].includes(status);
 
@@ -32,9 +35,9 @@ function judgedPart({ results }: RunReport): number {
 
 /** Receivers as they are, by what makes them so: the requirements that may be red, and of how many checks more applies. */
 const receivers = {
-  'airplay-without-administration': { red: [], applies: 500 },
-  'receiver-removal-refused': { red: ['TLV-14', 'PAIRINGS-11', 'PAIRINGS-13', 'PAIRINGS-20'], applies: 600 },
-  'receiver-stores-nothing': { red: [], applies: 400 },
+  'airplay-without-administration': { red: [], applies: 470 },
+  'receiver-removal-refused': { red: ['TLV-14', 'PAIRINGS-11', 'PAIRINGS-13', 'PAIRINGS-20'], applies: 570 },
+  'receiver-stores-nothing': { red: [], applies: 390 },
 } as const;
 
 /** Controllers a run may leave in a receiver that takes nobody out again. */

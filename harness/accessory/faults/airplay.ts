@@ -90,7 +90,8 @@ export const airplayFaults: readonly Fault[] = [
     'receiver-admits-anybody',
     {
       breaks: ['PV-M3-02', 'PV-M3-03'],
-      story: 'Pair Verify goes through its motions: nobody was stored or can be administered, and whoever comes is let in',
+      story:
+        'Pair Verify goes through its motions: nobody was stored or can be administered, and whoever comes is let in',
     },
     (ok) => ({
       storesFirstController: false,
