@@ -494,7 +494,7 @@ export class Bench {
   adminMayBeGone(): void {
     if (this.state !== 'ours') return;
     this.state = 'unknown';
-    this.decide('a check asked to remove the pairing of this run');
+    this.decide('a check asked to remove the pairing of this run, or to demote it');
   }
 
   /** M2 says nothing about pairings here, and there may be some of ours. */

@@ -960,7 +960,12 @@ export class Session {
     if (id === undefined) return;
     if (admin !== undefined && equal(id, admin.id)) {
       // Also where no answer came: the accessory may have done it all the same.
-      if (method === Method.RemovePairing && !refuses(outcome)) this.controller.bench.adminMayBeGone();
+      // So is the last admin that makes itself a plain user, where that takes everybody along.
+      const leaves =
+        method === Method.RemovePairing ||
+        (method === Method.AddPairing && value(TlvType.Permissions)?.[0] === Permission.User);
+      if (leaves && !refuses(outcome)) this.controller.bench.adminMayBeGone();
+      if (leaves && method === Method.AddPairing) this.controller.bench.added(id, Permission.User);
       return;
     }
     if (method === Method.AddPairing && success('pairings-add').matches(outcome)) {
