@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises';
+import { isDeviceId } from './address.js';
 import { type Txt, readTxt } from '../protocol/index.js';
 import {
   type Clock,
@@ -216,7 +217,19 @@ function plain(address: string): string {
   return address.toLowerCase().replace(/%.*$/, '');
 }
 
-/** Services of the host: by address, host name (with or without `.local`) or instance name. */
+/** Why nobody can be at an announced address; undefined for one that may be dialled. `from` is where the accessory is. */
+export function isNowhere(address: string, from?: string): string | undefined {
+  const bare = plain(address);
+  if (/^(0\.|::$)/.test(bare)) return 'the address of no device';
+  if (/^(22[4-9]|23\d)\.|^ff/.test(bare)) return 'a multicast address';
+  if (bare === '255.255.255.255') return 'the broadcast address';
+  const loopback = (host: string): boolean => /^(127\.|::1$|::ffff:127\.|localhost$)/.test(plain(host));
+  if (loopback(bare) && (from === undefined || !loopback(from)))
+    return 'the loopback address of whoever reads it';
+  return undefined;
+}
+
+/** Services by address, host name (with or without `.local`), instance name or the id in their TXT record. */
 export function servicesOf(
   host: string,
   services: readonly Announced[],
@@ -227,6 +240,8 @@ export function servicesOf(
   return services.filter(
     (service) =>
       service.name.toLowerCase() === wanted ||
+      (isDeviceId(host) &&
+        service.txt.get(service.kind === 'hap' ? 'id' : 'deviceid')?.toLowerCase() === wanted) ||
       service.host === wanted ||
       service.host === `${wanted}.local` ||
       service.addresses.some((address) => all.has(plain(address))),

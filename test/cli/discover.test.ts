@@ -103,7 +103,7 @@ describe('cli: discovery, in a network namespace', function () {
     const place = String.raw`\n {2}127\.0\.0\.1:\d+ {2}hap {2}`;
     expect(stdout).to.match(
       new RegExp(
-        `^hapspec: target "127.0.0.1": 2 accessories are announced there, name one with its port:${place}One${place}Two\n2\n` +
+        `^hapspec: target "127.0.0.1": 2 are announced by that name, name one with its port:${place}One${place}Two\n2\n` +
           `hapspec: target "nobody": the port is missing, and nothing is announced there; found:${place}One${place}Two\n2\n$`,
       ),
     );
