@@ -1,4 +1,4 @@
-import { loadCatalogue, loadCases } from '../harness/suite.js';
+import { loadCases, loadCatalogue, verifySuite } from '../harness/suite.js';
 import receiver from './airplay/receiver.js';
 import announcement from './discovery/announcement.js';
 import http from './http/messages.js';
@@ -72,3 +72,4 @@ export const suite = loadCases(
   catalogue,
   profiles,
 );
+verifySuite(suite);

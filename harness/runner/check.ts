@@ -91,7 +91,10 @@ export interface CheckSpec extends Alternatives {
   };
   /** Asks nothing of an accessory that does not declare this: then it costs nothing either. */
   readonly about?: Feature;
-  /** Violations of these make the check meaningless (it is skipped then). Steps of flows add theirs by themselves. */
+  /**
+   * Checks, by their whole id, that run before this one; it is skipped when one of them failed, because it would be red
+   * for the same cause or for none of its own. Steps of flows add theirs by themselves.
+   */
   readonly needs?: readonly string[];
   /** The stimulus may stop the accessory: it is asked for a sign of life afterwards. */
   readonly risky?: boolean;

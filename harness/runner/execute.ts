@@ -148,8 +148,8 @@ export async function runCheck(
   }
   // What it left under whatever identifier would fail the next ones, and its own next run, which draws the same.
   if (status === 'fail' || status === 'error') for (const id of bench.offered) bench.guests.add(id);
-  // What flows build on is known to be broken from here; a variant says nothing about the plain step.
-  if (status === 'fail' && check.id === check.requirement.id) bench.broken.set(check.id, seen);
+  // What others build on is known to be broken from here; a variant says nothing about the plain step.
+  if (status === 'fail') bench.broken.set(check.id, seen);
   return {
     ...header(check),
     status,

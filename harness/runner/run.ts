@@ -238,7 +238,7 @@ export class Run implements Execution {
     }
     const blocked = await this.afford(check);
     if (blocked !== undefined) return blocked;
-    let result = await this.waitedOut(check);
+    let result = this.knownToBeMissing(check, await this.waitedOut(check));
     if (result.died) result = await this.afterDeath(check, result);
     // What is known to fail is not worth another look.
     else if (this.book.excused(result).status === 'fail') result = await this.confirm(check, result);
@@ -266,6 +266,17 @@ export class Run implements Execution {
     if (bench.attemptsSpent + (costs?.attempts ?? 0) > this.limit || this.over) return first;
     bench.broken.delete(check.id);
     return runCheck(check, bench, this.environment);
+  }
+
+  /** What needs a check that is a known deviation is known not to run: it does not make the run incomplete. */
+  private knownToBeMissing(check: Check, result: CheckResult): CheckResult {
+    if (result.reason !== 'dependency') return result;
+    const known = (check.spec.needs ?? []).find((id) => {
+      const needed = this.book.get(id);
+      return needed?.status === 'fail' && this.book.excused(needed).reason === 'expected';
+    });
+    if (known === undefined) return result;
+    return { ...result, reason: 'expected', message: `needs ${known}, which fails as expected` };
   }
 
   /** Makes room in the ledger by a reset when the check needs it; the plan has made sure there is a hook. */

@@ -37,11 +37,9 @@ export interface Grade {
   readonly passed: boolean;
 }
 
-/** A check that accepts whatever is not forbidden, at a level that only observes, cannot fail; nor one that only warns. */
+/** A check that only warns cannot fail; every other one can. */
 export function canBeRed(entry: Case): boolean {
-  if (entry.kind === 'check' && entry.spec.warnsOnly === true) return false;
-  if (entry.requirement.level !== 'VARIES') return true;
-  return entry.kind === 'check' && ((entry.spec.forbid?.length ?? 0) > 0 || entry.spec.risky === true);
+  return entry.kind === 'watch' || entry.spec.warnsOnly !== true;
 }
 
 /** Runs cases against a twin in memory and in virtual time, seeded. */

@@ -90,9 +90,9 @@ describe('runner: one check', () => {
     const expected: Readonly<Record<Level, string>> = {
       MUST: 'fail must',
       SHOULD: 'warn should',
-      VARIES: 'pass observed',
+      VARIES: 'fail forbidden',
     };
-    const exits: Readonly<Record<Level, number>> = { MUST: 1, SHOULD: 0, VARIES: 0 };
+    const exits: Readonly<Record<Level, number>> = { MUST: 1, SHOULD: 0, VARIES: 1 };
     for (const level of ['MUST', 'SHOULD', 'VARIES'] as const) {
       const result = await resultOf(
         async ({ controller, expect }) => {
@@ -326,7 +326,7 @@ describe('runner: watches', () => {
       'X-01': 'pass',
       'X-02': 'fail must',
       'X-03': 'warn should',
-      'X-04': 'pass observed',
+      'X-04': 'fail forbidden',
       'X-05': 'fail forbidden',
       'X-06': 'warn tolerated',
       'X-07': 'error harness',
