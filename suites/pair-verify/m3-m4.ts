@@ -10,6 +10,7 @@ import {
   all,
   answered,
   anyRefusal,
+  badRequest,
   chapter,
   closed,
   concat,
@@ -228,7 +229,8 @@ export default chapter('pair-verify.m3-m4', ({ check, watch }) => [
         from: 'paired',
         needs: ['PV-M3-01'],
         costs: { verifies: 1 },
-        allow: [authentication],
+        // One of another length is malformed, and may be told so (PV-M3-05).
+        allow: name === 'case-changed' ? [authentication] : [authentication, badRequest()],
         tolerate: name === 'case-changed' ? [anyRefusal(), success('verify-m4')] : [anyRefusal()],
         forbid: name === 'case-changed' ? [silence()] : [silence(), success('verify-m4')],
       },

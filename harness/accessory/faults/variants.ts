@@ -221,6 +221,15 @@ export const variants: readonly Fault[] = [
       },
     }),
   ),
+  benign(
+    'promoted-by-a-new-session',
+    'what a controller is given counts from its next session on, what is taken from it at once (PAIRINGS-05)',
+    (ok) => ({
+      isAdmin: (pairing, requester, step) =>
+        ok.isAdmin(pairing, requester, step) &&
+        (requester.permissions === undefined || (requester.permissions & Permission.Admin) !== 0),
+    }),
+  ),
   benign('uuids-only', 'Add takes identifiers of 36 bytes and no others (erratum E19)', (ok) => ({
     additionFrom(message) {
       const wanted = ok.additionFrom(message);
