@@ -73,6 +73,7 @@ export async function runCheck(
   let seen = '';
   let allowed: readonly string[] = wordsOf(check.spec);
   let found: Falsified | undefined;
+  let failedStep: string | undefined;
   const waits = waitsOf(check, bench);
   try {
     for (const requirement of [...foundations[check.spec.from], ...needsOf(check)]) {
@@ -110,7 +111,15 @@ export async function runCheck(
     found = raised instanceof Falsified ? raised : undefined;
     const error: unknown = found?.verdict ?? raised;
     thrown = kindOf(error, bench, check);
-    if (error instanceof StepFailed && error.requirement === 'PAIRINGS-01') bench.listDoubtful = true;
+    if (error instanceof StepFailed) {
+      failedStep = error.requirement;
+      if (failedStep === 'PAIRINGS-01') bench.listDoubtful = true;
+      // In the plain flow nothing else can be the cause: who is about that step will say so, others need not try.
+      if (check.spec.sanity && thrown === 'assertion') {
+        if (!bench.broken.has(failedStep)) bench.metOnTheWay.add(failedStep);
+        bench.broken.set(failedStep, error.what);
+      }
+    }
     seen = error instanceof NotAllowed ? error.seen : messageOf(error);
     if (error instanceof NotAllowed) allowed = error.allowed;
     // What a plain assertion wants stands in the requirement, not among the outcomes.
@@ -169,6 +178,7 @@ export async function runCheck(
           ),
     observations,
     ...(alive === false && { died: true }),
+    ...(reason === 'setup' && failedStep !== undefined && { failedStep }),
     startedAt,
     durationMs: bench.clock.now() - start,
   };
@@ -182,9 +192,11 @@ function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
   if (error instanceof HookFailed) return 'setup';
   if (error instanceof StepFailed) {
     // A sanity check that cannot get to its point has found the accessory's fault, unless an earlier one has already.
-    if (bench.broken.has(error.requirement)) return 'dependency';
+    const own = error.requirement === check.requirement.id;
+    if (bench.broken.has(error.requirement) && !(own && bench.metOnTheWay.has(error.requirement)))
+      return 'dependency';
     // The very thing the check is about went wrong on the way to it.
-    if (error.requirement === check.requirement.id) return 'assertion';
+    if (own) return 'assertion';
     return check.spec.sanity ? 'assertion' : 'setup';
   }
   if (error instanceof Unreachable) return 'unreachable';

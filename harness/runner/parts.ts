@@ -206,12 +206,15 @@ export class PartedRun implements Execution {
     this.awaited.get(result.id)?.(result);
   }
 
-  /** A watch that is violated in one part is so in the run, whatever the others see: it is in every report from now on. */
+  /**
+   * What is violated in one part is so in the run, whatever the others see: it is in every report from now on. Watches
+   * see all parts, and a step that went wrong in one may have been fine in that which reports it.
+   */
   private hearEarly(result: CheckResult): void {
-    if (result.kind === 'check') return this.hear(result);
     const known = this.book.get(result.id);
     if (known === undefined || ranks.indexOf(result.status) < ranks.indexOf(known.status))
       this.book.record(result);
+    if (result.kind === 'check') this.awaited.get(result.id)?.(this.book.get(result.id)!);
   }
 
   private async start(): Promise<void> {

@@ -62,7 +62,9 @@ export function verdict(facts: Facts): Verdict {
   if (thrown !== undefined) {
     if (level === 'MUST') return { status: 'fail', reason: 'must' };
     // Where accessories may differ a check lists all they may do: what is none of it is no way of theirs.
-    return level === 'SHOULD' ? { status: 'warn', reason: 'should' } : { status: 'fail', reason: 'forbidden' };
+    return level === 'SHOULD'
+      ? { status: 'warn', reason: 'should' }
+      : { status: 'fail', reason: 'forbidden' };
   }
   // A warning is a finding: a body that came to one has judged something.
   if (tolerated) return { status: 'warn', reason: 'tolerated' };
