@@ -235,6 +235,15 @@ export type Applicability = Readonly<
   Record<string, readonly { readonly ids: readonly string[]; readonly reason: string }[]>
 >;
 
+/** A check or watch that others stand on: where it is red, they would be for the same cause. */
+export interface Base {
+  readonly base: string;
+  /** What the others ask of the accessory beside what they are about. */
+  readonly why: string;
+  /** Id globs of those that need it; watches and the base itself are left out. */
+  readonly ids: readonly string[];
+}
+
 function reasonsAgainst(id: string, applicability: Applicability): Readonly<Record<string, string>> {
   const found = Object.entries(applicability).flatMap(([profile, rules]) => {
     const rule = rules.find(({ ids }) =>
@@ -247,6 +256,7 @@ function reasonsAgainst(id: string, applicability: Applicability): Readonly<Reco
 
 /**
  * Joins chapters and catalogue.
+ * @param bases - what stands on what, beside what the checks say themselves
  * @throws InputError on an id the catalogue does not know, one that stands twice, a check that can accept nothing,
  * or one whose alternatives contradict each other.
  */
@@ -254,6 +264,7 @@ export function loadCases(
   chapters: readonly Chapter[],
   catalogue: Catalogue,
   applicability: Applicability = {},
+  bases: readonly Base[] = [],
 ): readonly Case[] {
   const cases = new Map<string, Case>();
   for (const { name, drafts } of chapters)
@@ -280,5 +291,18 @@ export function loadCases(
       }
       cases.set(id, { ...entry, ...draft });
     }
+  for (const { base, ids } of bases) {
+    if (!cases.has(base)) throw new InputError(`suite: ${base} is said to be needed, and is no check`);
+    for (const pattern of ids) {
+      const wanted = [...cases.values()].filter(({ id }) => glob(pattern).test(id));
+      if (wanted.length === 0)
+        throw new InputError(`suite: ${pattern}, which is to need ${base}, is no check`);
+      for (const entry of wanted)
+        if (entry.kind === 'check' && entry.id !== base && !entry.spec.sanity) {
+          const needs = new Set([...(entry.spec.needs ?? []), base]);
+          cases.set(entry.id, { ...entry, spec: { ...entry.spec, needs: [...needs] } });
+        }
+    }
+  }
   return [...cases.values()];
 }

@@ -77,7 +77,7 @@ export async function runCheck(
   const waits = waitsOf(check, bench);
   try {
     for (const requirement of [...foundations[check.spec.from], ...needsOf(check)]) {
-      const broken = bench.broken.get(requirement);
+      const broken = bench.broken.get(requirement) ?? bench.violated.get(requirement);
       if (broken !== undefined && !check.spec.sanity) throw new StepFailed(requirement, broken);
     }
     // Before anything of ours is in the accessory, the first step of the plain flow is itself what tells its state.
@@ -111,6 +111,13 @@ export async function runCheck(
     found = raised instanceof Falsified ? raised : undefined;
     const error: unknown = found?.verdict ?? raised;
     thrown = kindOf(error, bench, check);
+    // The message that a watch it needs objects to may be one of its own.
+    const objects = (check.spec.needs ?? []).find((id) => bench.violated.has(id));
+    const red = thrown === 'assertion' || thrown === 'unlisted' || thrown === 'forbidden';
+    if (red && objects !== undefined) {
+      thrown = 'dependency';
+      seen = `needs ${objects}: ${bench.violated.get(objects)!}`;
+    }
     if (error instanceof StepFailed) {
       failedStep = error.requirement;
       if (failedStep === 'PAIRINGS-01') bench.listDoubtful = true;
@@ -120,7 +127,7 @@ export async function runCheck(
         bench.broken.set(failedStep, error.what);
       }
     }
-    seen = error instanceof NotAllowed ? error.seen : messageOf(error);
+    seen ||= error instanceof NotAllowed ? error.seen : messageOf(error);
     if (error instanceof NotAllowed) allowed = error.allowed;
     // What a plain assertion wants stands in the requirement, not among the outcomes.
     else if (thrown === 'assertion') allowed = [];

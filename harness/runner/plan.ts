@@ -273,7 +273,9 @@ export function makePlan(
       }),
     );
   // The plain flow has an order of its own.
-  const rank = ({ id, spec }: Check): number => (spec.sanity ? 0 : (ranks.get(id) ?? checks.length));
+  const rank = (check: Check): number =>
+    // What had to wait for another state needs its own again: at the end, so that this is gone through once.
+    check.spec.sanity ? 0 : (ranks.get(check.id) ?? checks.length + Number(phaseOf(check) > phase(check)));
   const ordered: readonly Case[] = [
     ...checks.sort((a, b) => phaseOf(a) - phaseOf(b) || rank(a) - rank(b)),
     ...watches,

@@ -201,7 +201,9 @@ export class Bench {
   accessory: Peer | undefined;
   /** Requirements found violated in a way that makes flows over them useless, with what was seen. */
   readonly broken = new Map<string, string>();
-  /** Those of them that a step of the plain flow showed, and none of their own checks yet. */
+  /** What watches have objected to, by their id. */
+  readonly violated = new Map<string, string>();
+  /** Requirements in `broken` that a step of the plain flow showed, and none of their own checks yet. */
   readonly metOnTheWay = new Set<string>();
   /** Every identity that left in an M5 or Add, also in one that had to be refused: it may be in the accessory. */
   readonly sentIdentities: Identity[] = [];
