@@ -283,6 +283,12 @@ export class Run implements Execution {
   private async suspect(check: Check, result: CheckResult): Promise<CheckResult> {
     const { failedStep } = result;
     if (failedStep === undefined || this.over) return result;
+    const red = this.plan.find(
+      ({ entry }) =>
+        entry.requirement.id === failedStep && entry !== check && this.book.get(entry.id)?.status === 'fail',
+    )?.entry;
+    if (red !== undefined)
+      return this.skipped(check, 'dependency', `needs ${red.id}: ${this.book.get(red.id)!.message}`, false);
     const step = this.plan.find(
       ({ entry, leftOut }) => entry.id === failedStep && entry.kind === 'check' && leftOut === undefined,
     )?.entry as Check | undefined;

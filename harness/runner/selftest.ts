@@ -84,7 +84,7 @@ export async function runTwin(
 const LONG = 300;
 
 /** What a benign variant goes through outside the whole matrix. */
-function isShort(entry: Case): boolean {
+export function isShort(entry: Case): boolean {
   return (
     entry.kind === 'watch' ||
     (!entry.spec.destructive && (entry.spec.costs?.seconds ?? 0) < LONG && (entry.spec.costs?.m2 ?? 0) < 100)
