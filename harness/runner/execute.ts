@@ -80,6 +80,9 @@ export async function runCheck(
       const broken = bench.broken.get(requirement) ?? bench.violated.get(requirement);
       if (broken !== undefined && !check.spec.sanity) throw new StepFailed(requirement, broken);
     }
+    const { deadly } = bench;
+    if (deadly !== undefined && !check.spec.sanity && [check.spec.from, check.spec.leaves].includes('paired'))
+      throw new StepFailed(deadly, bench.broken.get(deadly) ?? 'the accessory stopped answering');
     // Before anything of ours is in the accessory, the first step of the plain flow is itself what tells its state.
     const first = check.id === 'PS-M1-01' && bench.state === 'unknown' && bench.sentIdentities.length === 0;
     if (!first) await bench.ensure(check.spec.from, check.spec.keyless);
@@ -166,6 +169,8 @@ export async function runCheck(
   if (status === 'fail' || status === 'error') for (const id of bench.offered) bench.guests.add(id);
   // What others build on is known to be broken from here; a variant says nothing about the plain step.
   if (status === 'fail') bench.broken.set(check.id, seen);
+  if (status === 'fail' && check.spec.sanity && check.spec.from === 'paired' && alive === false)
+    bench.deadly = check.id;
   return {
     ...header(check),
     status,
@@ -200,8 +205,8 @@ function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
   if (error instanceof StepFailed) {
     // A sanity check that cannot get to its point has found the accessory's fault, unless an earlier one has already.
     const own = error.requirement === check.requirement.id;
-    if (bench.broken.has(error.requirement) && !(own && bench.metOnTheWay.has(error.requirement)))
-      return 'dependency';
+    const known = bench.broken.has(error.requirement) || bench.violated.has(error.requirement);
+    if (known && !(own && bench.metOnTheWay.has(error.requirement))) return 'dependency';
     // The very thing the check is about went wrong on the way to it.
     if (own) return 'assertion';
     return check.spec.sanity ? 'assertion' : 'setup';

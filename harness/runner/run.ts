@@ -294,6 +294,8 @@ export class Run implements Execution {
     )?.entry as Check | undefined;
     const known = step && this.book.get(step.id);
     const asked = this.suspicions.get(failedStep) ?? 0;
+    if (known?.reason === 'dependency')
+      return this.skipped(check, 'dependency', `needs ${known.id}, which ${known.message}`, false);
     // One that has not run yet will tell by itself.
     if (step === undefined || step === check || !known || asked >= MOST_SUSPICIONS) return result;
     if (known.status !== 'pass' && known.status !== 'warn') return result;
@@ -385,6 +387,8 @@ export class Run implements Execution {
       const message = `the accessory stopped answering after this and does not come back: --restart CMD would tell whether this stimulus does it (${first.message})`;
       return { ...first, status: 'error', reason: 'unreachable', message };
     }
+    // It had not come to its stimulus: what was below it is to blame.
+    if (first.reason === 'dependency') return first;
     bench.broken.delete(check.id);
     const again = await runCheck(check, bench, this.environment);
     if (again.died) {
