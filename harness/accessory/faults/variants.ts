@@ -102,6 +102,11 @@ export const variants: readonly Fault[] = [
   benign('closes-after-refusal', 'a plain connection ends behind every refusal', (ok) => ({
     closesAfter: (response) => (response.refused && !response.secured) || ok.closesAfter(response),
   })),
+  benign(
+    'closes-behind-m6',
+    'the connection of Pair Setup ends with M6, Pair Verify comes on a new one (PS-M5-03)',
+    (ok) => ({ closesAfter: (response) => response.step === 'setup-m6' || ok.closesAfter(response) }),
+  ),
   benign('patient-setup', 'after a wrong proof or a broken M5 the exchange goes on', () => ({
     keepsExchangeAfter: (event) => event !== 'refused-m1',
   })),
