@@ -96,6 +96,8 @@ export interface CheckSpec extends Alternatives {
    * for the same cause or for none of its own. Steps of flows add theirs by themselves.
    */
   readonly needs?: readonly string[];
+  /** The same, from the table of what stands on what: also watches. A check alone would be red for that cause itself. */
+  readonly bases?: readonly string[];
   /** The stimulus may stop the accessory: it is asked for a sign of life afterwards. */
   readonly risky?: boolean;
   /** Only a factory reset could undo the stimulus if it were wrongly accepted: blocked without `--reset`, runs last. */
@@ -185,6 +187,11 @@ interface Entry {
   readonly title: string;
   /** Why it says nothing about an accessory of such a profile, by the name of that. */
   readonly notFor: Readonly<Record<string, string>>;
+}
+
+/** All that has to hold before a check is worth its while. */
+export function needsOf({ spec: { needs = [], bases = [] } }: Pick<Check, 'spec'>): readonly string[] {
+  return bases.length === 0 ? needs : [...new Set([...needs, ...bases])];
 }
 
 /** A check sends something and judges what comes back. */
@@ -299,8 +306,8 @@ export function loadCases(
         throw new InputError(`suite: ${pattern}, which is to need ${base}, is no check`);
       for (const entry of wanted)
         if (entry.kind === 'check' && entry.id !== base && !entry.spec.sanity) {
-          const needs = new Set([...(entry.spec.needs ?? []), base]);
-          cases.set(entry.id, { ...entry, spec: { ...entry.spec, needs: [...needs] } });
+          const all = new Set([...(entry.spec.bases ?? []), base]);
+          cases.set(entry.id, { ...entry, spec: { ...entry.spec, bases: [...all] } });
         }
     }
   }

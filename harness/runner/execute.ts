@@ -10,7 +10,7 @@ import {
   StepFailed,
 } from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
-import type { Case, Check, CheckContext } from './check.js';
+import { type Case, type Check, type CheckContext, needsOf } from './check.js';
 import { Falsified, type Hunt, Inconclusive } from './hunt.js';
 import { Judge, NotAllowed, wordsOf } from './judge.js';
 import type { CheckResult, Failure } from './result.js';
@@ -54,7 +54,8 @@ const foundations: Readonly<Record<Check['spec']['from'], readonly string[]>> = 
 };
 
 /** M5 cannot be reached where M3 is broken: who needs the one needs the other. */
-function needsOf({ spec: { needs = [] } }: Check): readonly string[] {
+function allNeeds(check: Check): readonly string[] {
+  const needs = needsOf(check);
   return needs.includes('PS-M5-01') ? ['PS-M3-01', ...needs] : needs;
 }
 
@@ -76,7 +77,7 @@ export async function runCheck(
   let failedStep: string | undefined;
   const waits = waitsOf(check, bench);
   try {
-    for (const requirement of [...foundations[check.spec.from], ...needsOf(check)]) {
+    for (const requirement of [...foundations[check.spec.from], ...allNeeds(check)]) {
       const broken = bench.broken.get(requirement) ?? bench.violated.get(requirement);
       if (broken !== undefined && !check.spec.sanity) throw new StepFailed(requirement, broken);
     }
@@ -115,7 +116,7 @@ export async function runCheck(
     const error: unknown = found?.verdict ?? raised;
     thrown = kindOf(error, bench, check);
     // The message that a watch it needs objects to may be one of its own.
-    const objects = (check.spec.needs ?? []).find((id) => bench.violated.has(id));
+    const objects = needsOf(check).find((id) => bench.violated.has(id));
     const red = thrown === 'assertion' || thrown === 'unlisted' || thrown === 'forbidden';
     if (red && objects !== undefined) {
       thrown = 'dependency';

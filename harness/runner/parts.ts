@@ -1,5 +1,5 @@
 import { Book, type RunFacts, type RunHead } from './book.js';
-import type { Case, Check } from './check.js';
+import { type Case, type Check, needsOf } from './check.js';
 import type { Estimate, Plan, PlanEntry } from './plan.js';
 import type { CheckResult, Price, RunReport } from './result.js';
 
@@ -39,8 +39,8 @@ export function partsOf(selected: readonly Case[]): readonly Part[] {
   }
   return groups.map((own) => {
     const before = new Set(sanity);
-    const add = ({ spec: { needs = [] } }: Check): void => {
-      for (const check of needs.map((id) => byId.get(id)))
+    const add = (own: Check): void => {
+      for (const check of needsOf(own).map((id) => byId.get(id)))
         if (check !== undefined && !before.has(check)) {
           before.add(check);
           add(check);

@@ -1,4 +1,4 @@
-import type { Case, Check, CheckSpec, Watch } from './check.js';
+import { type Case, type Check, type CheckSpec, type Watch, needsOf } from './check.js';
 import { InputError } from '../protocol/index.js';
 import type { Topic } from '../target/index.js';
 
@@ -132,13 +132,14 @@ export function ranksOf(checks: readonly Check[]): ReadonlyMap<string, number> {
   const rankOf = (id: string, way: readonly string[]): number => {
     if (way.includes(id))
       throw new InputError(`suite: ${[...way, id].join(' needs ')}: neither can be first`);
-    const needs = (known.get(id)?.spec.needs ?? []).filter((need) => known.has(need));
+    const check = known.get(id);
+    const needs = (check === undefined ? [] : needsOf(check)).filter((need) => known.has(need));
     const rank = ranks.get(id) ?? 1 + Math.max(-1, ...needs.map((need) => rankOf(need, [...way, id])));
     ranks.set(id, rank);
     return rank;
   };
-  for (const { id, spec } of checks)
-    for (const need of spec.needs ?? []) if (known.has(need)) rankOf(need, [id]);
+  for (const check of checks)
+    for (const need of needsOf(check)) if (known.has(need)) rankOf(need, [check.id]);
   return ranks;
 }
 
@@ -153,11 +154,12 @@ export function verifySuite(suite: readonly Case[]): void {
   // Steps of flows and watches know requirements as broken that have no check of that very id.
   const requirements = new Set(suite.map(({ requirement }) => requirement.id));
   ranksOf(checks);
-  for (const { id, spec, requirement } of checks) {
+  for (const check of checks) {
+    const { id, spec, requirement } = check;
     // Nothing follows from the level there: an outcome that is not listed is a violation.
     if (requirement.level === 'VARIES' && (spec.allow ?? []).length === 0)
       throw new InputError(`suite: ${id} is at VARIES and lists nothing an accessory may do`);
-    for (const need of spec.needs ?? [])
+    for (const need of needsOf(check))
       if (!ids.has(need) && !requirements.has(need))
         throw new InputError(`suite: ${id} needs ${need}, which is no check`);
   }
@@ -267,7 +269,7 @@ export function makePlan(
   const phaseOf = (check: Check): number =>
     Math.max(
       phase(check),
-      ...(check.spec.sanity ? [] : (check.spec.needs ?? [])).map((id) => {
+      ...(check.spec.sanity ? [] : needsOf(check)).map((id) => {
         const needed = byId.get(id);
         return needed === undefined ? 0 : phaseOf(needed);
       }),

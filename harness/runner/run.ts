@@ -1,7 +1,7 @@
 import { type Identity, equal } from '../protocol/index.js';
 import { type Bench, Blocked, HookFailed, StepFailed, answered, describeOutcome } from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
-import type { Case, Check, Watch } from './check.js';
+import { type Case, type Check, type Watch, needsOf } from './check.js';
 import { Book, type RunFacts, type RunHead } from './book.js';
 import { type RunEnvironment, failure, runCheck, signOfLife } from './execute.js';
 import type { Execution } from './parts.js';
@@ -310,7 +310,7 @@ export class Run implements Execution {
   /** What needs a check that is a known deviation is known not to run: it does not make the run incomplete. */
   private knownToBeMissing(check: Check, result: CheckResult): CheckResult {
     if (result.reason !== 'dependency') return result;
-    const known = (check.spec.needs ?? []).find((id) => {
+    const known = needsOf(check).find((id) => {
       const needed = this.book.get(id);
       return needed?.status === 'fail' && this.book.excused(needed).reason === 'expected';
     });
