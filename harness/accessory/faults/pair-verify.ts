@@ -267,6 +267,24 @@ const m1: readonly Fault[] = [
     }),
   ),
   fault(
+    'foreign-verify-method-gets-an-empty-200',
+    {
+      breaks: ['PV-M1-03'],
+      story:
+        'a Method that is no business of Pair Verify falls through to the end of the handler: HTTP 200 and nothing',
+    },
+    (ok) => {
+      const isForeign = ({ endpoint, request }: Reply): boolean => {
+        const method = request.get(TlvType.Method);
+        return endpoint === 'pair-verify' && method !== undefined && method[0] !== Method.PairVerify;
+      };
+      return {
+        status: (reply) => (isForeign(reply) ? 200 : ok.status(reply)),
+        sendsBody: (reply, status) => !isForeign(reply) && ok.sendsBody(reply, status),
+      };
+    },
+  ),
+  fault(
     'nobody-is-everybody',
     {
       breaks: ['PV-M1-04'],
