@@ -186,13 +186,13 @@ async function cascadeCommand(seed: number, path: string | undefined): Promise<n
   const { undeclared, stale, unseen, crowded, passed } = gradeCascades(rows);
   for (const red of undeclared) console.log(`red beside what it breaks: ${red}`);
   for (const pattern of stale) console.log(`declared and not seen: ${pattern}`);
-  for (const fault of unseen) console.log(`not red under anything it breaks: ${fault}`);
+  for (const fault of unseen) console.log(`red nowhere: ${fault}`);
   for (const id of crowded) console.log(`declared by more than a quarter of the faults: ${id}`);
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   console.log(`${rows.length} faults, each in a whole run; ${seconds} s, seed ${seed}`);
   if (passed) return 0;
   console.log(
-    `selftest failed: ${undeclared.length} undeclared reds, ${stale.length} declarations that are not needed, ${unseen.length} faults without a red of their own, ${crowded.length} checks declared too often`,
+    `selftest failed: ${undeclared.length} undeclared reds, ${stale.length} declarations that are not needed, ${unseen.length} faults that are red nowhere, ${crowded.length} checks declared too often`,
   );
   return 1;
 }

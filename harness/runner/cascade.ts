@@ -27,7 +27,7 @@ export interface CascadeGrade {
   readonly undeclared: readonly string[];
   /** `fault: glob` for each declaration that is not needed. */
   readonly stale: readonly string[];
-  /** Faults without a red of their own in a whole run: only others are blamed for them. */
+  /** Faults that are red nowhere in a whole run. */
   readonly unseen: readonly string[];
   /** Checks that more than a quarter of all faults declare: their own design is wrong. */
   readonly crowded: readonly string[];
@@ -72,7 +72,7 @@ export async function cascadeRow(
 export function gradeCascades(rows: readonly CascadeRow[]): CascadeGrade {
   const undeclared = rows.flatMap((row) => row.undeclared.map((red) => `${row.fault}: ${red}`));
   const stale = rows.flatMap((row) => row.stale.map((pattern) => `${row.fault}: ${pattern}`));
-  const unseen = rows.filter(({ own }) => own.length === 0).map(({ fault }) => fault);
+  const unseen = rows.filter(({ own, also }) => own.length + also.length === 0).map(({ fault }) => fault);
   const declared = new Map<string, number>();
   for (const { also } of rows) for (const id of also) declared.set(id, (declared.get(id) ?? 0) + 1);
   const crowded = [...declared].filter(([, count]) => count > CROWD * rows.length).map(([id]) => id);
