@@ -669,6 +669,8 @@ export interface Behaviour {
   /** What the accessory signs (seed 002 §2.8, §3.3). */
   signedInfo(parts: SignedParts): Bytes;
   signatureHolds(claim: SignatureClaim): boolean;
+  /** False to refuse Pair Verify to a controller that is known and has signed rightly. */
+  admitsController(pairing: Pairing): boolean;
 
   // Sealed sub-TLVs
 
@@ -950,6 +952,7 @@ export const healthy: Behaviour = {
   ownIdentifier: (_step, id) => id,
   signingKey: (_step, ltsk) => ltsk,
   signedInfo: ({ first, id, last }) => signedInfo(first, id, last),
+  admitsController: () => true,
   signatureHolds: ({ ltpk, info, signature }) => ltpk !== undefined && verifySignature(ltpk, info, signature),
 
   nonceLabel: (step) => ({ 'setup-m4': 'PS-Msg04', 'setup-m6': 'PS-Msg06', 'verify-m2': 'PV-Msg02' })[step],

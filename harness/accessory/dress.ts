@@ -35,20 +35,57 @@ const administration: Readonly<Record<string, number>> = {
 };
 const own: ReadonlySet<string> = new Set(['/pair-setup', '/pair-verify', '/pair-pin-start', '/info', '*']);
 
-/** `features` as AirPlay writes them: two words, the low one first. */
-function features(bits: readonly number[]): string {
-  const value = bits.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
-  return [value & 0xffff_ffffn, value >> 32n].map((word) => `0x${word.toString(16).toUpperCase()}`).join();
+function featureBits(bits: readonly number[]): bigint {
+  return bits.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);
+}
+
+/**
+ * `features` as receivers write them: two words, the low one first and always of eight digits. A client that puts the
+ * digits of the high word before those of the low one reads other bits otherwise.
+ */
+function features(value: bigint): string {
+  const word = (number: bigint): string => number.toString(16).toUpperCase();
+  return `0x${word(value & 0xffff_ffffn).padStart(8, '0')},0x${word(value >> 32n)}`;
+}
+
+/** What a loudspeaker plays, tells of it and is timed by: bits that have nothing to do with pairing. */
+const loudspeaker = [9, 11, 14, 18, 19, 20, 22, 30, 40, 41];
+const { Encryption, SystemPairing, HomeKitPairing, TransientPairing } = AirPlayFeature;
+const receiverBits = featureBits([
+  ...loudspeaker,
+  Encryption,
+  SystemPairing,
+  HomeKitPairing,
+  TransientPairing,
+]);
+
+/** What a receiver tells of itself at /info, as a property list. */
+function propertyList({ id, ltpk }: { id: string; ltpk: Uint8Array }, flags: number, bits: bigint): string {
+  const entries = {
+    deviceID: `<string>${id}</string>`,
+    features: `<integer>${bits}</integer>`,
+    macAddress: `<string>${id}</string>`,
+    model: '<string>hapspec1,1</string>',
+    name: '<string>hapspec receiver</string>',
+    pk: `<data>${btoa(String.fromCharCode(...ltpk))}</data>`,
+    protocolVersion: '<string>1.1</string>',
+    sourceVersion: '<string>377.25.06</string>',
+    statusFlags: `<integer>${flags}</integer>`,
+  };
+  const lines = Object.entries(entries).map(([key, value]) => `<key>${key}</key>${value}`);
+  return `<?xml version="1.0" encoding="UTF-8"?><plist version="1.0"><dict>${lines.join('')}</dict></plist>`;
 }
 
 /** An AirPlay receiver (seed 001): served to whoever knows the code, paired or not, to many at a time. */
-function airplay({ secret }: Dress): Behaviour {
+function airplay({ secret, mfi }: Dress): Behaviour {
+  const asks = { pin: AirPlayStatus.PinRequired, password: AirPlayStatus.PasswordRequired, none: 0 };
+  const flags = AirPlayStatus.AudioCable | asks[secret ?? 'none'];
+  const bits = receiverBits | (mfi === undefined ? 0n : featureBits([AirPlayFeature.MfiPairSetup]));
   return {
     ...healthy,
     route: (path) => (own.has(path) ? path : path in administration ? '/pairings' : '/unknown'),
     pairingsMethod: (path) => administration[path],
-    information: ({ id, ltpk }) =>
-      `<?xml version="1.0"?><plist version="1.0"><dict><key>deviceID</key><string>${id}</string><key>name</key><string>hapspec receiver</string><key>pk</key><string>${hex(ltpk)}</string></dict></plist>`,
+    information: (facts) => propertyList(facts, flags, bits),
     responseVersion: (request) => request,
     answeringHeaders(request) {
       const sequence = header(request, 'CSeq');
@@ -80,16 +117,13 @@ function airplay({ secret }: Dress): Behaviour {
     transientStatus: ({ path }) => (path === '/pairings' || path.startsWith('/pair-') ? 403 : undefined),
 
     announces({ id, ltpk, addresses, port }) {
-      const { Encryption, SystemPairing, HomeKitPairing, TransientPairing } = AirPlayFeature;
-      const asks = { pin: AirPlayStatus.PinRequired, password: AirPlayStatus.PasswordRequired, none: 0 };
-      const flags = AirPlayStatus.AudioCable | asks[secret ?? 'none'];
       return {
         addresses,
         port,
         txt: [
           ['acl', '0'],
           ['deviceid', id],
-          ['features', features([14, Encryption, SystemPairing, HomeKitPairing, TransientPairing])],
+          ['features', features(bits)],
           ['flags', `0x${flags.toString(16)}`],
           ['model', 'hapspec1,1'],
           ['pk', hex(ltpk)],
@@ -126,8 +160,5 @@ function withChip(plain: Behaviour, kind: ChipKind): Behaviour {
 
 /** A value of the TXT record with the bit of the coprocessor set. */
 function withMfi(key: string, value: string): string {
-  if (key === 'ff') return String(Number(value) | FeatureFlag.Coprocessor);
-  if (key !== 'features') return value;
-  const [low = '0x0', high = '0x0'] = value.split(',');
-  return `${low},0x${(BigInt(high) | (1n << BigInt(AirPlayFeature.MfiPairSetup - 32))).toString(16).toUpperCase()}`;
+  return key === 'ff' ? String(Number(value) | FeatureFlag.Coprocessor) : value;
 }

@@ -137,7 +137,8 @@ export class PairVerify {
     };
     const info = signedInfo(controller, id, own);
     const second = behaviour.secondSession === 'refused' && this.hasSession(stored);
-    if (second || !behaviour.signatureHolds({ step, ltpk: pairing?.ltpk, info, signature }))
+    const shut = pairing !== undefined && !behaviour.admitsController(pairing);
+    if (second || shut || !behaviour.signatureHolds({ step, ltpk: pairing?.ltpk, info, signature }))
       return this.refused(failure(facts, 4, TlvError.Authentication), exchange, here);
     return {
       reply: answer(facts, stateOnly(4)),

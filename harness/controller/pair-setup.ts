@@ -108,7 +108,8 @@ export class PairSetupController {
   constructor(
     /** Setup code with dashes. */
     readonly code: string,
-    readonly identity: Identity,
+    /** Who pairs: it is not told before M5. */
+    public identity: Identity,
     private readonly random: Random,
     private readonly convention?: SrpConvention,
     /** What is to start with a zero byte, where an ordinary flow takes care that nothing does. */

@@ -69,6 +69,59 @@ export function join(parts: readonly Bytes[]): Bytes {
   return out;
 }
 
+/**
+ * Bytes that come in as many pieces as a peer likes, joined as they come in a buffer that doubles: a million pieces of one
+ * byte take a few megabytes, and each byte is copied twice at the most. What was handed out stays as it was.
+ */
+export class Gathered {
+  private buffer: Bytes = new Uint8Array(0);
+  private start = 0;
+  private end = 0;
+  /** The buffer is ours to write on; the first piece is taken as it is. */
+  private own = false;
+
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  /** All of it: a view. */
+  get bytes(): Bytes {
+    return this.buffer.subarray(this.start, this.end);
+  }
+
+  append(piece: Bytes): void {
+    if (this.length === 0) {
+      this.buffer = piece;
+      this.start = 0;
+      this.end = piece.length;
+      this.own = false;
+      return;
+    }
+    const size = this.length + piece.length;
+    if (!this.own || this.end + piece.length > this.buffer.length) {
+      const larger = new Uint8Array(2 * size);
+      larger.set(this.bytes);
+      this.end = this.length;
+      this.start = 0;
+      this.buffer = larger;
+      this.own = true;
+    }
+    this.buffer.set(piece, this.end);
+    this.end += piece.length;
+  }
+
+  /** Takes `count` bytes away at the front. */
+  drop(count: number): void {
+    this.start = Math.min(this.start + count, this.end);
+    if (this.length === 0) this.clear();
+  }
+
+  clear(): void {
+    this.buffer = new Uint8Array(0);
+    this.start = this.end = 0;
+  }
+}
+
 export function equal(a: Bytes, b: Bytes): boolean {
   return a.length === b.length && Buffer.compare(a, b) === 0;
 }

@@ -1,5 +1,5 @@
 import { counterNonce, open, seal } from './aead.js';
-import { type Bytes, concat, join } from './bytes.js';
+import { type Bytes, Gathered, concat } from './bytes.js';
 import { Length } from './constants.js';
 import type { Primitives } from './primitives.js';
 
@@ -67,10 +67,8 @@ export function frameOpener(key: Bytes): FrameOpener {
 
 /** Incremental decoder of one direction: feed what arrives, take the complete frames. Never throws. */
 export class FrameDecoder {
-  private buffer: Bytes = new Uint8Array(0);
-  /** What came behind `buffer`, not joined to it before a frame can be complete: a peer may send byte by byte. */
-  private more: Bytes[] = [];
-  private size = 0;
+  /** A peer may send byte by byte. */
+  private readonly buffer = new Gathered();
 
   constructor(
     private readonly open: FrameOpener,
@@ -79,34 +77,29 @@ export class FrameDecoder {
 
   /** Bytes of a frame that is not complete yet. */
   get pending(): Bytes {
-    if (this.more.length > 0) this.buffer = join([this.buffer].concat(this.more.splice(0)));
-    return this.buffer;
+    return this.buffer.bytes;
   }
 
   /** The length the frame in progress declares, or undefined before both length bytes are there. */
   get declared(): number | undefined {
-    if (this.size < 2) return undefined;
-    const start = this.buffer.length < 2 ? this.pending : this.buffer;
-    return start[0]! | (start[1]! << 8);
+    if (this.buffer.length < 2) return undefined;
+    const { bytes } = this.buffer;
+    return bytes[0]! | (bytes[1]! << 8);
   }
 
   /** Forgets the frame in progress; the next byte begins another one. */
   forget(): void {
-    this.buffer = new Uint8Array(0);
-    this.more = [];
-    this.size = 0;
+    this.buffer.clear();
   }
 
   feed(data: Bytes): ReceivedFrame[] {
-    this.more.push(data);
-    this.size += data.length;
+    this.buffer.append(data);
     const frames: ReceivedFrame[] = [];
     for (let length = this.declared; length !== undefined; length = this.declared) {
       const size = 2 + length + Length.tag;
-      if (this.size < size) break;
+      if (this.buffer.length < size) break;
       const wire = this.pending.subarray(0, size);
-      this.buffer = this.buffer.subarray(size);
-      this.size -= size;
+      this.buffer.drop(size);
       frames.push({
         length,
         counter: this.counter,

@@ -76,10 +76,14 @@ export async function runCheck(
   let found: Falsified | undefined;
   let failedStep: string | undefined;
   const waits = waitsOf(check, bench);
+  let transient = false;
   try {
     for (const requirement of [...foundations[check.spec.from], ...allNeeds(check)]) {
       const broken = bench.broken.get(requirement) ?? bench.violated.get(requirement);
-      if (broken !== undefined && !check.spec.sanity) throw new StepFailed(requirement, broken);
+      if (broken === undefined || check.spec.sanity) continue;
+      if (requirement !== 'PV-M3-01' || bench.keepsNobody === undefined)
+        throw new StepFailed(requirement, broken);
+      transient = true;
     }
     const { deadly } = bench;
     if (deadly !== undefined && !check.spec.sanity && [check.spec.from, check.spec.leaves].includes('paired'))
@@ -87,6 +91,8 @@ export async function runCheck(
     // Before anything of ours is in the accessory, the first step of the plain flow is itself what tells its state.
     const first = check.id === 'PS-M1-01' && bench.state === 'unknown' && bench.sentIdentities.length === 0;
     if (!first) await bench.ensure(check.spec.from, check.spec.keyless);
+    bench.insteadOfVerified = transient;
+    bench.metMaxPeers = false;
     bench.answeredAfresh = false;
     bench.offered.clear();
     if (check.spec.destructive) bench.tainted = true;
@@ -117,8 +123,7 @@ export async function runCheck(
     thrown = kindOf(error, bench, check);
     // The message that a watch it needs objects to may be one of its own.
     const objects = needsOf(check).find((id) => bench.violated.has(id));
-    const red = thrown === 'assertion' || thrown === 'unlisted' || thrown === 'forbidden';
-    if (red && objects !== undefined) {
+    if (redden.has(thrown) && objects !== undefined) {
       thrown = 'dependency';
       seen = `needs ${objects}: ${bench.violated.get(objects)!}`;
     }
@@ -132,6 +137,10 @@ export async function runCheck(
       }
     }
     seen ||= error instanceof NotAllowed ? error.seen : messageOf(error);
+    if (bench.full !== undefined && bench.metMaxPeers && redden.has(thrown)) {
+      thrown = 'blocked';
+      seen = `the table is full of controllers that cannot be taken out again (${bench.full})`;
+    }
     if (error instanceof NotAllowed) allowed = error.allowed;
     // What a plain assertion wants stands in the requirement, not among the outcomes.
     else if (thrown === 'assertion') allowed = [];
@@ -168,6 +177,7 @@ export async function runCheck(
   }
   // What it left under whatever identifier would fail the next ones, and its own next run, which draws the same.
   if (status === 'fail' || status === 'error') for (const id of bench.offered) bench.guests.add(id);
+  if (status === 'fail' && check.id === 'PV-M3-01') await bench.learnKeeping();
   // What others build on is known to be broken from here; a variant says nothing about the plain step.
   if (status === 'fail') bench.broken.set(check.id, seen);
   if (status === 'fail' && check.spec.sanity && check.spec.from === 'paired' && alive === false)
@@ -197,6 +207,9 @@ export async function runCheck(
   };
 }
 
+/** What may come of a table that the run itself has filled. */
+const redden: ReadonlySet<Thrown> = new Set(['assertion', 'unlisted', 'forbidden', 'setup'] as const);
+
 function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
   if (error instanceof NotAllowed) return error.judgement;
   if (error instanceof Violation) return 'forbidden';
@@ -205,6 +218,7 @@ function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
   if (error instanceof HookFailed) return 'setup';
   if (error instanceof StepFailed) {
     // A sanity check that cannot get to its point has found the accessory's fault, unless an earlier one has already.
+    if (error.requirement === 'PV-M3-01' && bench.keepsNobody !== undefined) return 'not-applicable';
     const own = error.requirement === check.requirement.id;
     const known = bench.broken.has(error.requirement) || bench.violated.has(error.requirement);
     if (known && !(own && bench.metOnTheWay.has(error.requirement))) return 'dependency';

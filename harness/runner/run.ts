@@ -21,6 +21,8 @@ import { WatchState } from './watching.js';
 
 /** Failed attempts a run may spend between resets unless told otherwise; accessories lock after 100. */
 export const DEFAULT_ATTEMPTS = 30;
+/** The same where none are counted: as many as the suite makes. */
+const UNCOUNTED_ATTEMPTS = 10_000;
 
 export interface RunOptions extends RunEnvironment, RunHead {
   readonly bench: Bench;
@@ -84,7 +86,8 @@ export class Run implements Execution {
     const { selected, suite, bench } = options;
     const { hooks } = bench.options;
     this.start = bench.clock.now();
-    this.limit = options.attempts ?? DEFAULT_ATTEMPTS;
+    const given = options.attempts ?? DEFAULT_ATTEMPTS;
+    this.limit = bench.profile.countsAttempts ? given : (options.attempts ?? UNCOUNTED_ATTEMPTS);
     const can = {
       reset: hooks?.reset !== undefined,
       restart: hooks?.restart !== undefined,
@@ -95,9 +98,9 @@ export class Run implements Execution {
     };
     const budget = {
       attempts: this.limit - bench.attemptsSpent,
-      exchanges: exchangesFor(this.limit),
+      exchanges: exchangesFor(given),
       // In virtual time a minute of silence is over at once.
-      seconds: bench.clock.virtual ? Infinity : secondsFor(this.limit),
+      seconds: bench.clock.virtual ? Infinity : secondsFor(given),
     };
     const { entries, estimate } = makePlan(suite, selected, can, budget, options.before);
     this.plan = entries;

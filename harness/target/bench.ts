@@ -3,6 +3,7 @@ import {
   type Identity,
   Method,
   type Peer,
+  Permission,
   type Random,
   type ReceivedFrame,
   type SetupCode,
@@ -151,6 +152,8 @@ export interface Spent {
   accessoryMs: number;
 }
 
+/** Bytes of an identifier as controllers have it. */
+const UUID_LENGTH = 36;
 /** The requirement behind every return to the unpaired state. */
 const UNPAIRING = 'PAIRINGS-19';
 /** How long an accessory may take to boot, and to answer a first request (ms). */
@@ -192,7 +195,8 @@ const SECRETS = 24;
 export class Bench {
   readonly clock: Clock;
   readonly trace: Trace;
-  readonly profile: Profile;
+  /** Narrowed by what the accessory is found to serve. */
+  profile: Profile;
   readonly spent: Spent = { m2: 0, m4: 0, m6: 0, verifies: 0, attempts: 0, resets: 0, accessoryMs: 0 };
   state: KnownState = 'unknown';
   /** The controller that paired, while the accessory is ours. */
@@ -228,7 +232,29 @@ export class Bench {
   /** Identifiers (hex) of every Add of the check that runs: one that fails may have left them, whatever was answered. */
   readonly offered = new Set<string>();
   /** Whom a receiver was paired with when its list was read first, by identifier (hex). */
-  residents: ReadonlySet<string> | undefined;
+  residents: Set<string> | undefined;
+  /** What a receiver does not serve of administration, by Method, and how that was answered. */
+  readonly unserved = new Map<number, string>();
+  /** What of it has been answered. */
+  readonly served = new Set<number>();
+  /** An Add or an M5 was answered by MaxPeers in the check that runs. */
+  metMaxPeers = false;
+  /** A receiver that answers M6 and knows nobody in Pair Verify: why, once it has a transient session to offer. */
+  keepsNobody: string | undefined;
+  /** The check that runs is about sessions, and a transient one has to do. */
+  insteadOfVerified = false;
+  /** A receiver admits admins alone: its plain users cannot verify; undefined until one has tried. */
+  adminsOnly: boolean | undefined;
+  /** The one pairing of this run that a receiver keeps and may keep: who checks start from is this one from then on. */
+  private anchor: Identity | undefined;
+  /** Why nobody can be taken out of a receiver again, once that is known. */
+  private keepsAll: string | undefined;
+  /** Controllers a receiver keeps, in the order in which a check that needs another one takes them. */
+  private readonly kept: Identity[] = [];
+  /** Identifiers (hex) of plain users. */
+  private readonly plain = new Set<string>();
+  /** How many of them the check that runs has taken. */
+  private taken = 0;
   /** The list of pairings could not be read where it could before: only pairing anew makes sure of it. */
   listDoubtful = false;
   /** The names by which the keys of a transient Pair Setup go here, once one has come about. */
@@ -332,6 +358,7 @@ export class Bench {
           if (reply.tlv !== undefined) this.emit('pairing-reply', reply);
           if (reply.tlv?.error !== undefined && asked !== undefined)
             this.emit('error-reply', { reply, asked });
+          this.metMaxPeers ||= reply.tlv?.error === TlvError.MaxPeers;
         },
         frame: (frame: ReceivedFrame) => this.emit('frame', frame),
         secured: (bytes, wrong) => this.emit('secured', { bytes, wrong }),
@@ -386,6 +413,7 @@ export class Bench {
           `it accepts connections and answers nothing (Pair Setup M1: ${describeOutcome(m1)}; GET ${this.profile.resource}: ${describeOutcome(other)}). Is this the accessory's HAP port?`,
         );
     }
+    await this.findResource();
     this.tryAgain(() => true);
     const left = this.options.memory?.identities() ?? [];
     for (const { identity, confirmed = false, accessory } of left.toReversed()) {
@@ -407,6 +435,21 @@ export class Bench {
     }
     this.foundForeign = this.state === 'foreign';
     return this.recovered.length > before;
+  }
+
+  /** A receiver need not serve what others tell of themselves: any answer in a frame proves a session then. */
+  private async findResource(): Promise<void> {
+    const { otherwise, resource } = this.profile;
+    if (otherwise === undefined || this.profile.lacksResource !== undefined) return;
+    const link = await this.open();
+    const outcome = await link.request({ method: 'GET', path: resource }, this.options.patience.answer);
+    await this.closeLinks();
+    const lacksResource = outcome.kind !== 'reply' || outcome.http.status >= 400;
+    this.profile = { ...this.profile, lacksResource };
+    if (lacksResource)
+      this.decide(
+        `GET ${resource} is answered by ${describeOutcome(outcome)}: ${otherwise.method} is asked instead`,
+      );
   }
 
   /** Pair Setup M1 on a fresh connection, closed again; tells the pairing state when the answer does. */
@@ -457,7 +500,7 @@ export class Bench {
   adminMayBeGone(): void {
     if (this.state !== 'ours') return;
     this.state = 'unknown';
-    this.decide('a check asked to remove the pairing of this run');
+    this.decide('a check asked to remove the pairing of this run, or to demote it');
   }
 
   /** M2 says nothing about pairings here, and there may be some of ours. */
@@ -505,6 +548,8 @@ export class Bench {
 
   /** M6 told us: paired, by us. */
   paired(admin: Identity, accessory: Peer | undefined): void {
+    this.takenUp(admin);
+    this.residents?.delete(hex(admin.id));
     this.state = 'ours';
     this.admin = admin;
     if (accessory !== undefined) this.accessory = accessory;
@@ -567,6 +612,8 @@ export class Bench {
     this.broken.delete(UNPAIRING);
     this.state = 'unknown';
     this.tryAgain(() => true);
+    this.anchor = undefined;
+    this.kept.length = 0;
     const outcome = await this.ask();
     // Where M1 does not tell, our own keys do: none of them may open it now.
     if (this.mayBePaired) await this.settle();
@@ -632,6 +679,7 @@ export class Bench {
    * @throws Blocked when it is paired by someone else or no code is known; StepFailed when a step does not work.
    */
   async ensure(state: PairingState, keyless = false): Promise<void> {
+    this.taken = 0;
     if (state === 'locked') return this.lock();
     if (this.tainted) await this.factoryReset();
     if (state === 'any') return;
@@ -655,13 +703,103 @@ export class Bench {
           ? `factory-reset the accessory, or give --reset CMD: ${this.decision}`
           : `the accessory is paired with another controller: remove it there, factory-reset the accessory, or give --reset CMD (${this.decision})`,
       );
-    if (state === 'paired' && this.state === 'unpaired') {
+    if (state === 'paired' && this.state === 'unpaired' && !this.adopt()) {
       const controller = this.controller('ensure paired');
       const setup = await controller.pairSetup();
       await setup.m3();
       await setup.m5();
       await this.closeLinks();
     }
+    await this.readResidents();
+  }
+
+  /** Where nobody can be taken out, whoever is in there when a check begins is none of its business. */
+  private async readResidents(): Promise<void> {
+    const as = this.state === 'ours' ? this.admin : this.anchor;
+    if (this.keepsAll === undefined || as === undefined || this.unserved.has(Method.ListPairings)) return;
+    try {
+      const session = await this.controller('who is in there').session({ as, housekeeping: true });
+      const list = await session.post(listPairings(), this.options.patience.answer);
+      const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
+      const others = entries.filter(({ id }) => this.state !== 'ours' || !equal(id, as.id));
+      if (entries.length > 0) this.residents = new Set(others.map(({ id }) => hex(id)));
+    } catch (error) {
+      // The check will say what is wrong with it.
+      if (!(error instanceof StepFailed)) throw error;
+    }
+    await this.closeLinks();
+  }
+
+  /** The pairing a receiver keeps anyway is the one of this run again: another one would stay as well. */
+  private adopt(): boolean {
+    const { anchor } = this;
+    if (anchor === undefined || this.held.get(anchor)?.is !== 'in') return false;
+    this.held.delete(anchor);
+    this.sentIdentities.push(anchor);
+    this.paired(anchor, this.peers.get(anchor) ?? this.accessory);
+    return true;
+  }
+
+  /**
+   * Whom a check may have let in that asks for another controller: where nobody can be taken out again, somebody who
+   * is in already, so that a run leaves a few pairings and not hundreds. Undefined where a new one does no harm.
+   */
+  lodger(): Identity | undefined {
+    if (this.keepsAll === undefined) return undefined;
+    const kept = this.anchor === undefined ? this.kept : [this.anchor, ...this.kept];
+    while (this.taken < kept.length) {
+      const next = kept[this.taken++]!;
+      if (next !== this.admin && this.held.get(next)?.is === 'in') return next;
+    }
+    return undefined;
+  }
+
+  /** Why this one is in the accessory still although the run has asked for its removal, if it is. */
+  stays(identity: Identity): string | undefined {
+    return this.held.get(identity)?.why;
+  }
+
+  /** Why whoever is let in stays for good, if that is so. */
+  get full(): string | undefined {
+    return this.keepsAll;
+  }
+
+  /** A controller that is held is in use again: the accessory has just said that it let it in. */
+  private takenUp(identity: Identity): void {
+    if (!this.held.delete(identity)) return;
+    this.sentIdentities.push(identity);
+  }
+
+  /** An Add was answered by success: what it said is so. */
+  added(id: Bytes, permissions: number | undefined): void {
+    this.residents?.delete(hex(id));
+    if (permissions === Permission.User) this.plain.add(hex(id));
+    else this.plain.delete(hex(id));
+    const known = [...this.held.keys()].find((identity) => equal(identity.id, id));
+    if (known !== undefined) this.takenUp(known);
+    // Who is no admin any more is of no use as one.
+    if (this.anchor !== undefined && equal(this.anchor.id, id) && permissions === Permission.User)
+      this.anchor = undefined;
+  }
+
+  /** It was added as a plain user. */
+  isPlain({ id }: Identity): boolean {
+    return this.plain.has(hex(id));
+  }
+
+  /** A receiver does not serve this at all. */
+  lacks(method: number, why: string): void {
+    if (method === Method.ListPairings) this.absent.set('pairings', `no administration here: ${why}`);
+    this.unserved.set(method, why);
+    if (method === Method.RemovePairing) this.keepsAll ??= `no pairing can be removed: ${why}`;
+  }
+
+  /** A receiver keeps this one: it stays on the disk, and in use. */
+  private keep(identity: Identity, why: string): void {
+    this.hold(identity, 'in', why);
+    if (!this.profile.servesPaired) return;
+    this.anchor ??= identity;
+    if (identity !== this.anchor && !this.kept.includes(identity)) this.kept.push(identity);
   }
 
   /** Guesses from a clean counter until the accessory says MaxTries, or has had its chance. */
@@ -736,6 +874,20 @@ export class Bench {
     throw new StepFailed('PS-M1-01', `the pairing state cannot be told: looked at ${MOST_LOOKS} times`);
   }
 
+  /**
+   * Pair Verify has refused the controller of a Pair Setup that came to M6. A receiver that stores none may be there
+   * to be used by transient sessions alone: what is said of sessions is then asked of those.
+   */
+  async learnKeeping(): Promise<void> {
+    const { admin } = this;
+    if (!this.profile.servesPaired || this.state !== 'ours' || admin === undefined) return;
+    const { is, why } = await this.standing(admin);
+    if (is !== 'out') return;
+    const found = await this.controller('transient instead').tryTransient();
+    await this.closeLinks();
+    if (!('why' in found)) this.keepsNobody = `the receiver keeps no controller: behind M6 ${why}`;
+  }
+
   /** How many keys are kept, and why, in words. */
   keptKeys(): string {
     const { size } = this.held;
@@ -776,13 +928,18 @@ export class Bench {
     if (!this.profile.servesPaired) return list;
     this.residents ??= new Set(list.entries.filter(({ id }) => !this.isOurs(id)).map(({ id }) => hex(id)));
     const { residents } = this;
-    return { ...list, entries: list.entries.filter(({ id }) => !residents.has(hex(id))) };
+    const stay = new Set([...this.held.keys()].map(({ id }) => hex(id)));
+    return {
+      ...list,
+      entries: list.entries.filter(({ id }) => !residents.has(hex(id)) && !stay.has(hex(id))),
+    };
   }
 
   /** Removes whom checks have added and left: they would make the next ones fail. */
   private async tidy(): Promise<void> {
     try {
-      if (this.admin !== undefined) await this.removeOthers(this.admin);
+      if (this.keepsAll !== undefined) this.keepGuests();
+      else if (this.admin !== undefined) await this.removeOthers(this.admin);
     } catch (error) {
       if (!(error instanceof StepFailed)) throw error;
       this.state = 'unknown';
@@ -790,6 +947,13 @@ export class Bench {
     this.guests.clear();
     await this.closeLinks();
     if (this.state === 'unknown') await this.settle();
+  }
+
+  /** Whom nobody can remove stays. */
+  private keepGuests(): void {
+    const guests = this.sentIdentities.filter(({ id }) => this.guests.has(hex(id)));
+    for (const identity of guests)
+      if (identity !== this.admin) this.keep(identity, `it was added, and ${this.keepsAll}`);
   }
 
   /**
@@ -806,7 +970,7 @@ export class Bench {
     let idle = 0;
     for (let sessions = 0; sessions < MOST_GUESTS && idle < 2; sessions++) {
       const session = await this.controller('tidying up').session({ as: own, housekeeping: true });
-      const list = await session.sendPairings(listPairings());
+      const list = await session.post(listPairings(), this.options.patience.answer);
       const { entries } = readPairings(list.kind === 'reply' ? list.tlv : undefined);
       // By its key: an accessory may list an identifier otherwise than it came.
       const others = entries.flatMap(({ id, ltpk }) =>
@@ -816,9 +980,14 @@ export class Bench {
       if (entries.length === 0) named = [];
       idle = leaving.length < before ? 0 : idle + 1;
       before = leaving.length;
+      if (idle === 2 && servesPaired)
+        this.keepsAll ??= 'no pairing can be removed: Remove is answered, and they are listed as before';
       for (const id of leaving) {
         if (!(await session.link.stillOpen(0))) break;
-        const outcome = await session.sendPairings(removePairing(id), this.removalWait);
+        const outcome = await session.post(removePairing(id), this.removalWait);
+        if (isRefused(outcome) && (await session.lacks(Method.RemovePairing))) return this.keepGuests();
+        if (servesPaired && id.length === UUID_LENGTH && isRefused(outcome))
+          this.keepsAll ??= `no pairing can be removed: ${describeOutcome(outcome)}`;
         if (outcome.kind !== 'silence') continue;
         // The others would be met by it as well, each for the whole time.
         this.removalsSilent = true;
@@ -827,6 +996,7 @@ export class Bench {
       }
       const whole = await session.link.stillOpen(0);
       await this.closeLinks();
+      if (this.keepsAll !== undefined) return this.keepGuests();
       if (leaving.length === 0 || (whole && entries.length > 0)) return;
     }
   }
@@ -887,18 +1057,25 @@ export class Bench {
       const standing = await this.standing(identity);
       if (standing.is !== 'in') return { ...standing, wasIn: false, acknowledged: false };
     }
+    if (this.keepsAll !== undefined)
+      return { is: 'in', why: this.keepsAll, wasIn: true, acknowledged: false };
+    const { anchor } = this;
+    const byAnother = anchor !== undefined && anchor !== identity;
     let [wasIn, acknowledged, said] = [!sure, false, ''];
     let last: Standing = { is: 'in', why: '' };
     for (let tries = 1; tries <= (brief ? 1 : REMOVALS); tries++) {
       let refused = false;
       try {
-        const outcome = await this.removeSelf(identity);
+        const outcome = byAnother ? await this.removeBy(anchor, identity) : await this.removeSelf(identity);
         wasIn = true;
         const done = outcome.kind === 'reply' && outcome.tlv !== undefined && outcome.tlv.error === undefined;
         const clear = done && success('pairings-remove').resembles!(outcome);
         acknowledged ||= clear;
         refused = outcome.kind === 'reply' && !clear;
         said = `its removal was answered by ${describeOutcome(outcome)}`;
+        // Neither by itself nor by another admin: then by nobody.
+        if (byAnother && isRefused(outcome) && this.profile.servesPaired)
+          this.keepsAll ??= `no pairing can be removed: ${describeOutcome(outcome)}`;
       } catch (error) {
         if (!(error instanceof StepFailed)) throw error;
         said ||= `it cannot be removed (${error.message})`;
@@ -944,7 +1121,7 @@ export class Bench {
         // Whoever is last takes all others along.
         if (!this.profile.servesPaired) return true;
       } else if (is === 'in') {
-        this.hold(identity, 'in', `it opens the accessory: ${why}`);
+        this.keep(identity, `it opens the accessory: ${why}`);
         brief = true;
       } else if (wasIn && !this.profile.servesPaired && (await this.isFreeByM1())) {
         this.forget(identity);
@@ -999,7 +1176,7 @@ export class Bench {
         }
       }
       if (standing.is === 'out') this.forget(identity);
-      else if (standing.is === 'in') this.hold(identity, 'in', `it opens the accessory: ${standing.why}`);
+      else if (standing.is === 'in') this.keep(identity, `it opens the accessory: ${standing.why}`);
       else if (!trusted) this.hold(identity, 'doubtful', standing.why);
     }
     if (trusted) for (const identity of [...this.sentIdentities]) this.forget(identity);
@@ -1017,9 +1194,24 @@ export class Bench {
     const session = await verify.m3();
     this.heard = verify.m2?.items?.get(TlvType.Identifier);
     const { state } = this;
-    const outcome = await session.sendPairings(removePairing(identity.id), this.removalWait);
+    const outcome = await session.post(removePairing(identity.id), this.removalWait);
+    if (outcome.kind === 'reply' && outcome.http.status >= 400) await session.lacks(Method.RemovePairing);
     this.removalsSilent ||= outcome.kind === 'silence';
     // Who asked here looks at what has come of it.
+    this.state = state;
+    await this.closeLinks();
+    return outcome;
+  }
+
+  /** Remove of a pairing in the session of another admin; what checks do behind it starts from that one again. */
+  private async removeBy(admin: Identity, identity: Identity): Promise<Outcome> {
+    const controller = this.controller(`housekeeping for ${text(identity.id)}`);
+    const verify = await controller.pairVerify({ as: admin, housekeeping: true });
+    const session = await verify.m3();
+    const { state } = this;
+    const outcome = await session.post(removePairing(identity.id), this.removalWait);
+    if (outcome.kind === 'reply' && outcome.http.status >= 400) await session.lacks(Method.RemovePairing);
+    this.removalsSilent ||= outcome.kind === 'silence';
     this.state = state;
     await this.closeLinks();
     return outcome;
@@ -1054,11 +1246,13 @@ export class Bench {
       return this.settle();
     }
     if (is === 'doubtful') {
-      if (this.profile.servesPaired && acknowledged) {
-        this.hold(admin, 'doubtful', why);
-        return this.unpaired();
-      }
       if (await this.isFreeByM1()) return;
+    }
+    if (this.profile.servesPaired) {
+      // A receiver serves Pair Setup all the same: what it keeps is said at the end, and by the checks of removal.
+      if (is === 'in') this.keep(admin, why);
+      else this.hold(admin, 'doubtful', why);
+      return this.unpaired();
     }
     if (this.options.hooks?.reset !== undefined) return this.factoryReset();
     const what = `the pairing of this run stays in the accessory: ${why}`;
@@ -1096,6 +1290,9 @@ export class Bench {
       if (this.state === 'ours') await this.unpair();
       else if (this.state === 'unknown') await this.settle();
       await this.lastLook();
+      const stays = [...this.held.values()].some(({ is }) => is === 'in');
+      if (stays && this.profile.servesPaired && this.options.hooks?.reset !== undefined)
+        await this.factoryReset();
       if (this.state === 'unpaired' && kept !== undefined) {
         const setup = await this.controller('pairing as found').pairSetup({ identity: kept });
         await setup.m3();
@@ -1132,6 +1329,11 @@ export class Bench {
       message: `NOT AS FOUND: the accessory answers Unavailable and no key of this run opens it. ${recovery(this.options.memory)}`,
     };
   }
+}
+
+/** A reply that says no, and is no odd way of saying yes. */
+function isRefused(outcome: Outcome): boolean {
+  return outcome.kind === 'reply' && (outcome.tlv?.error !== undefined || outcome.http.status >= 400);
 }
 
 /** A refusal of Pair Verify that says who is not known, and not that there is no time or no room. */

@@ -140,6 +140,29 @@ export class Controller {
     return identity;
   }
 
+  /**
+   * A controller that is going to be let in: a new one, or, where a receiver takes nobody out again, one that is in
+   * already and that nothing is known of in this check.
+   */
+  newGuest(): Identity {
+    return this.bench.lodger() ?? this.newIdentity();
+  }
+
+  /** PairSetupWithAuth was met by silence, where nobody would have asked for it. */
+  async passesOverAuth(outcome: Outcome): Promise<boolean> {
+    const { bench, profile } = this;
+    if (outcome.kind !== 'silence' || profile.authUnannounced !== 'any') return false;
+    return !(await bench.declares('mfi'));
+  }
+
+  /** What a check stores has to go again. @throws Blocked where it would not; NotApplicable without administration */
+  needsRemoval(): void {
+    const { full, unserved } = this.bench;
+    const none = unserved.get(Method.RemovePairing);
+    if (none !== undefined) throw new NotApplicable(`no administration here: ${none}`);
+    if (full !== undefined) throw new Blocked(`what it stores would stay for good: ${full}`);
+  }
+
   open(): Promise<Link> {
     return this.bench.open();
   }
@@ -205,7 +228,7 @@ export class Controller {
 
   /** Pair Setup M1 to M6. @returns the identity that is admin now. */
   async pair(options: SetupOptions = {}): Promise<PairSetup> {
-    const setup = await this.pairSetup(options);
+    const setup = await this.pairSetup({ identity: this.newGuest(), ...options });
     await setup.m3();
     await setup.m5();
     return setup;
@@ -264,8 +287,16 @@ export class Controller {
     throw new NotApplicable(`transient Pair Setup was never declared, and does not come about: ${found.why}`);
   }
 
+  private async transientSession(): Promise<Session> {
+    this.bench.insteadOfVerified = true;
+    const setup = await this.transientM2();
+    this.must('setup-m4', 'TRANSIENT-02', await setup.sendM3(undefined, this.stepWait));
+    return setup.secureTransient(this.bench.transientNames ?? this.profile.transientKeys[0]!, true);
+  }
+
   /** A Pair Verify on a connection of its own, nothing sent yet. */
   async verify(options: VerifyOptions = {}): Promise<PairVerify> {
+    this.needsVerified(options);
     // With an accessory somebody else has paired, a stranger is all the harness can be.
     const stranger = this.bench.state === 'foreign' ? this.newIdentity() : undefined;
     const identity = options.as ?? this.bench.admin ?? stranger;
@@ -276,15 +307,42 @@ export class Controller {
 
   /** A Pair Verify brought to M2. */
   async pairVerify(options: VerifyOptions = {}): Promise<PairVerify> {
+    const { as } = options;
+    if (as !== undefined && this.bench.isPlain(as) && !(await this.admitsPlain()))
+      throw new NotApplicable('the receiver admits admins alone');
     const verify = await this.verify(options);
     await verify.m1();
     return verify;
   }
 
-  /** A verified, secured session. */
+  /** What is asked of a verified controller is asked of nobody where none is kept. @throws NotApplicable */
+  private needsVerified({ housekeeping = false }: VerifyOptions): void {
+    const { insteadOfVerified, keepsNobody } = this.bench;
+    if (insteadOfVerified && !housekeeping) throw new NotApplicable(keepsNobody);
+  }
+
+  /** A verified, secured session; a transient one of a receiver that keeps no controller. */
   async session(options: VerifyOptions = {}): Promise<Session> {
+    if (this.bench.keepsNobody !== undefined && options.housekeeping !== true) return this.transientSession();
     const verify = await this.pairVerify(options);
     return verify.m3();
+  }
+
+  /**
+   * Whether plain users may verify. The owner of a receiver may have it admit admins alone; elsewhere it is a matter of
+   * course. Found out once, by a user that is let in and made an admin when it is not admitted.
+   */
+  async admitsPlain(): Promise<boolean> {
+    const { bench, profile } = this;
+    if (!profile.optionalAdministration || bench.insteadOfVerified) return true;
+    if (bench.adminsOnly === undefined) {
+      const verify = await this.pairVerify();
+      const host = await verify.m3();
+      const guest = await this.letIn(host, Permission.User);
+      if (bench.full === undefined) await host.sendRemove(guest.id);
+      await host.link.close();
+    }
+    return bench.adminsOnly !== true;
   }
 
   /**
@@ -306,9 +364,53 @@ export class Controller {
    * What a check does not remove again is tidied up behind it.
    */
   async guestSession(host: Session, permissions: number = Permission.User): Promise<Session> {
-    const guest = this.newIdentity();
-    await host.add(guest, permissions);
-    return this.session({ as: guest });
+    if (this.bench.insteadOfVerified) return this.transientSession();
+    return this.session({ as: await this.letIn(host, permissions) });
+  }
+
+  /**
+   * Another controller that is let in: added through `host`, or paired beside it where a receiver adds nobody. Where the
+   * owner of a receiver has it admit admins alone, it is one.
+   */
+  async letIn(host: Session, permissions: number = Permission.User): Promise<Identity> {
+    const guest = this.newGuest();
+    const { bench, profile } = this;
+    if (!profile.optionalAdministration) {
+      await host.add(guest, permissions);
+      return guest;
+    }
+    // A receiver lets in whoever knows the code, and as many as come.
+    if (await host.lacks(Method.AddPairing)) {
+      await host.lacks(Method.RemovePairing);
+      await this.besides(guest);
+    } else await host.add(guest, bench.adminsOnly === true ? Permission.Admin : permissions);
+    if (permissions === Permission.Admin || bench.adminsOnly !== undefined) return guest;
+    bench.adminsOnly = false;
+    if (bench.unserved.has(Method.AddPairing) || (await this.admits(guest))) return guest;
+    await host.add(guest, Permission.Admin);
+    bench.adminsOnly = await this.admits(guest);
+    return guest;
+  }
+
+  /** Whether Pair Verify lets it in, on a connection of its own. */
+  private async admits(identity: Identity): Promise<boolean> {
+    const verify = await this.verify({ as: identity });
+    const known = success('verify-m2').matches(await verify.sendM1(undefined, this.stepWait));
+    const letIn = known && success('verify-m4').matches(await verify.sendM3({}, undefined, this.stepWait));
+    await verify.link.close();
+    return letIn;
+  }
+
+  /** Pair Setup of another controller beside the admin of the run, who stays that. */
+  private async besides(guest: Identity): Promise<void> {
+    const { bench } = this;
+    const { admin } = bench;
+    const setup = await this.pairSetup({ identity: guest });
+    await setup.m3();
+    await setup.m5();
+    await setup.link.close();
+    bench.guests.add(hex(guest.id));
+    if (admin !== undefined) bench.paired(admin, bench.accessory);
   }
 
   /** Any request on a connection, judged. */
@@ -363,9 +465,11 @@ export class Controller {
       const letIn = known && success('verify-m4').matches(await stranger.sendM3());
       await this.bench.closeLinks();
       const what = 'Pair Verify lets in whoever nobody knows';
-      if (letIn) this.bench.broken.set('PV-M3-02', what);
-      if (letIn) throw new StepFailed('PV-M3-02', what);
-      return true;
+      if (!letIn) return true;
+      this.bench.broken.set('PV-M3-02', what);
+      // A receiver that lets in everybody keeps nobody, as far as can be seen from outside.
+      if (this.profile.servesPaired) return false;
+      throw new StepFailed('PV-M3-02', what);
     }
     if (this.bench.state === 'unknown') this.bench.unpaired();
     return false;
@@ -410,14 +514,14 @@ export class PairSetup {
   /** M2 came with Flags. */
   grantsSplit = false;
   private lastM5: Bytes = new Uint8Array(0);
-  private readonly asked: Pick<SetupOptions, 'method' | 'flags'>;
+  private readonly asked: Pick<SetupOptions, 'method' | 'flags' | 'identity'>;
 
   constructor(
     readonly controller: Controller,
     readonly link: Link,
     private readonly code: string | undefined,
-    readonly identity: Identity,
-    options: Pick<SetupOptions, 'convention' | 'leadingZero' | 'method' | 'flags'> = {},
+    identity: Identity,
+    options: Pick<SetupOptions, 'convention' | 'leadingZero' | 'method' | 'flags' | 'identity'> = {},
     machine?: PairSetupController,
   ) {
     const { convention, leadingZero } = options;
@@ -428,6 +532,18 @@ export class PairSetup {
         ? srpConventions[convention]
         : convention && { ...srpConventions.neutral, ...convention };
     this.machine = machine ?? new PairSetupController(code ?? '', identity, random, chosen, leadingZero);
+  }
+
+  /** Who pairs. */
+  get identity(): Identity {
+    return this.machine.identity;
+  }
+
+  /** Whoever M5 introduces is going to be let in (see `newGuest`), unless it was said who that is. */
+  asGuest(): this {
+    if (this.asked.identity === undefined)
+      this.machine.identity = this.controller.bench.lodger() ?? this.identity;
+    return this;
   }
 
   /** The same exchange, carried on over another connection. */
@@ -636,6 +752,7 @@ export class PairSetup {
   /** M5 to M6 as a step. Whether M6 proves the accessory is judged by PS-M6-01, and matters first in Pair Verify. */
   async m5(): Promise<SetupM6> {
     this.controller.relyOn('PS-M5-01');
+    this.asGuest();
     const outcome = await this.sendM5({}, undefined, this.controller.stepWait);
     return this.readM6(this.controller.must('setup-m6', 'PS-M5-01', outcome), true);
   }
@@ -773,8 +890,63 @@ export class Session {
     return this.sendPairingsBytes(encodeTlv(items), wait);
   }
 
-  /** Any bytes in the place of a request to /pairings, judged. */
+  /**
+   * Any bytes in the place of a request to /pairings, judged. @throws NotApplicable where a receiver has no
+   * administration of this kind.
+   */
   async sendPairingsBytes(body: Bytes, wait = this.controller.judgedWait): Promise<Outcome> {
+    const { bench, profile } = this.controller;
+    if (bench.insteadOfVerified) throw new NotApplicable(bench.keepsNobody);
+    if (!profile.optionalAdministration) return this.postBytes(body, wait);
+    const asked = decodeTlv(body).get(TlvType.Method)?.[0] ?? Method.ListPairings;
+    const none = (): NotApplicable =>
+      new NotApplicable(`no administration here: ${bench.unserved.get(asked)}`);
+    if (bench.unserved.has(asked)) throw none();
+    const outcome = await this.postBytes(body, wait);
+    if (isMissing(outcome) && (await this.lacks(asked))) throw none();
+    return outcome;
+  }
+
+  /** @throws NotApplicable where a receiver has no administration of one of these kinds. */
+  async demands(...kinds: readonly (keyof typeof kindsOfAdministration)[]): Promise<void> {
+    for (const kind of kinds) {
+      const method = kindsOfAdministration[kind];
+      if (!(await this.lacks(method))) continue;
+      throw new NotApplicable(`no administration here: ${this.controller.bench.unserved.get(method)}`);
+    }
+  }
+
+  /**
+   * Whether a receiver does not serve this kind of administration at all: the plainest request of it, one that changes
+   * nothing, is answered as a path that does not exist.
+   */
+  async lacks(method: number): Promise<boolean> {
+    const { bench, profile, stepWait, random } = this.controller;
+    if (bench.insteadOfVerified) throw new NotApplicable(bench.keepsNobody);
+    if (!profile.optionalAdministration || bench.served.has(method)) return false;
+    if (bench.unserved.has(method)) return true;
+    const { admin } = bench;
+    const own = admin !== undefined && equal(admin.id, this.identity.id) ? admin : undefined;
+    const plain: Readonly<Record<number, readonly TlvItem[] | undefined>> = {
+      [Method.ListPairings]: listPairings(),
+      [Method.RemovePairing]: removePairing(controllerIdentity(random).id),
+      [Method.AddPairing]: own && addPairing(own.id, own.ltpk, Permission.Admin),
+    };
+    const items = plain[method];
+    if (items === undefined || !(await this.link.stillOpen(0))) return false;
+    const outcome = await this.link.post(profile.paths.pairings, items, stepWait);
+    if (isMissing(outcome))
+      bench.lacks(method, `${methodNames[method]} is answered by ${describeOutcome(outcome)}`);
+    else if (outcome.kind === 'reply' && outcome.tlv !== undefined) bench.served.add(method);
+    return bench.unserved.has(method);
+  }
+
+  /** A request to /pairings whose answer is for the caller alone. */
+  post(items: readonly TlvItem[], wait: number): Promise<Outcome> {
+    return this.postBytes(encodeTlv(items), wait);
+  }
+
+  private async postBytes(body: Bytes, wait: number): Promise<Outcome> {
     const outcome = await this.link.postBytes(this.controller.profile.paths.pairings, body, wait);
     if (outcome.kind === 'reply' && outcome.tlv !== undefined)
       this.controller.bench.emit('pairings', { reply: outcome });
@@ -792,10 +964,18 @@ export class Session {
     if (id === undefined) return;
     if (admin !== undefined && equal(id, admin.id)) {
       // Also where no answer came: the accessory may have done it all the same.
-      if (method === Method.RemovePairing && !refuses(outcome)) this.controller.bench.adminMayBeGone();
+      // So is the last admin that makes itself a plain user, where that takes everybody along.
+      const leaves =
+        method === Method.RemovePairing ||
+        (method === Method.AddPairing && value(TlvType.Permissions)?.[0] === Permission.User);
+      if (leaves && !refuses(outcome)) this.controller.bench.adminMayBeGone();
+      if (leaves && method === Method.AddPairing) this.controller.bench.added(id, Permission.User);
       return;
     }
-    if (method === Method.AddPairing && success('pairings-add').matches(outcome)) guests.add(hex(id));
+    if (method === Method.AddPairing && success('pairings-add').matches(outcome)) {
+      guests.add(hex(id));
+      this.controller.bench.added(id, value(TlvType.Permissions)?.[0]);
+    }
     if (method === Method.RemovePairing && success('pairings-remove').matches(outcome))
       guests.delete(hex(id));
   }
@@ -902,6 +1082,23 @@ export class Session {
 function refuses(outcome: Outcome): boolean {
   return outcome.kind === 'reply' && (outcome.tlv?.error !== undefined || outcome.http.status >= 400);
 }
+
+/** A reply that says there is no such resource, or no such method. */
+function isMissing(outcome: Outcome): boolean {
+  return outcome.kind === 'reply' && [404, 405, 501].includes(outcome.http.status);
+}
+
+const kindsOfAdministration = {
+  add: Method.AddPairing,
+  remove: Method.RemovePairing,
+  list: Method.ListPairings,
+} as const;
+
+const methodNames: Readonly<Record<number, string>> = {
+  [Method.AddPairing]: 'Add',
+  [Method.RemovePairing]: 'Remove',
+  [Method.ListPairings]: 'List',
+};
 
 /** One characteristic of the attribute database. */
 export interface Characteristic {

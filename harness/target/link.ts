@@ -62,6 +62,17 @@ export interface ReceivedEvent {
   readonly sealed: boolean;
 }
 
+/** Method and path of a request in this dress. */
+function placed(
+  { route, resource, lacksResource, otherwise }: Profile,
+  { method, path, body }: HttpRequest,
+): Pick<HttpRequest, 'method' | 'path'> {
+  const there = route(path, body);
+  if (lacksResource === true && otherwise !== undefined && method === 'GET' && there === resource)
+    return { method: otherwise.method, path: otherwise.path };
+  return { method, path: there };
+}
+
 /** A response without length or chunks ends with the connection; some devices never close it, so quiet ends it too. */
 const QUIET = 300;
 /** How long the accessory may take to close behind our FIN before we drop the connection. */
@@ -92,6 +103,8 @@ export class Link {
   lastFrames: ReceivedFrame[] = [];
   /** Events (`EVENT/1.0`) received so far and not taken by `event` yet. */
   readonly events: ReceivedEvent[] = [];
+  /** Bytes of their bodies. */
+  private eventBytes = 0;
 
   constructor(
     /** Number in the trace. */
@@ -155,7 +168,7 @@ export class Link {
     return encodeRequest({
       version: startLine,
       ...request,
-      path: profile.route(request.path, request.body),
+      ...placed(profile, request),
       headers: [['Host', this.host], ...numbered, ...profile.headers[this.kind], ...(request.headers ?? [])],
     });
   }
@@ -188,9 +201,9 @@ export class Link {
     const items = message?.items;
     const legible = message?.defect === undefined && message?.all(TlvType.State).length === 1;
     this.asked = legible && [1, 3, 5].includes(message.state ?? 0) ? message.state : undefined;
-    const path = this.profile.route(request.path, request.body);
+    const { method, path } = placed(this.profile, request);
     this.path = path;
-    const line = `${request.method} ${path}  ${describeBody(request)}`;
+    const line = `${method} ${path}  ${describeBody(request)}`;
     this.trace.record(this.number, { kind: 'said', line, sealed: this.secured, ...(items && { items }) });
     const bytes = this.encode(request);
     this.reader.bodiless = request.method === 'HEAD';
@@ -250,7 +263,9 @@ export class Link {
       const { kind } = await this.read(start, start + wait, true);
       this.waited('event', start, this.events.length > 0 ? 'event' : kind);
     }
-    return this.events.shift();
+    const event = this.events.shift();
+    this.eventBytes -= event?.message.body.length ?? 0;
+    return event;
   }
 
   private waited(what: Wait['what'], start: number, ended: Wait['ended']): void {
@@ -323,8 +338,15 @@ export class Link {
         if (message.version.startsWith('EVENT')) {
           this.events.push({ message, sealed });
           this.observer.event?.();
+          this.eventBytes += message.body.length;
           if (this.events.length > limits.events)
             return { kind: 'garbage', what: `more than ${limits.events} events in a row`, elapsed };
+          if (this.eventBytes > limits.eventBytes)
+            return {
+              kind: 'garbage',
+              what: `events of more than ${limits.eventBytes} bytes in a row`,
+              elapsed,
+            };
           this.heard(`${message.startLine}  ${message.body.length} bytes`, sealed);
           if (untilEvent) return { kind: 'silence', elapsed };
           continue;
@@ -390,7 +412,7 @@ export class Link {
     const parts: Bytes[] = [];
     for (const frame of secure.open(bytes)) {
       this.observer.frame?.(frame);
-      this.lastFrames.push(frame);
+      if (this.lastFrames.length < limits.frames) this.lastFrames.push(frame);
       if (frame.plaintext === undefined)
         return `a frame of ${frame.length} bytes that does not open with counter ${frame.counter}`;
       this.observer.readable?.(frame.plaintext);

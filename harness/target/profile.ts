@@ -52,6 +52,10 @@ export interface Profile {
   readonly statusRefuses: boolean;
   /** A resource that every session may read. */
   readonly resource: string;
+  /** What is asked in the place of `resource` where that is not served: any request proves a session. */
+  readonly otherwise?: HttpRequest;
+  /** Whether `resource` is not served, as the run has found: then `otherwise` is asked. */
+  readonly lacksResource?: boolean;
   /** A request that is served in the session of an admin, and to nobody who has not verified. */
   readonly guarded: HttpRequest;
   /** The first request behind a transient M4: whatever comes back in a frame proves keys and counters. */
@@ -66,8 +70,14 @@ export interface Profile {
   readonly leastSalt: number;
   /** A paired accessory serves Pair Setup all the same. */
   readonly servesPaired: boolean;
+  /** There may be no Add, Remove and List at all. */
+  readonly optionalAdministration: boolean;
+  /** Failed attempts are counted, and too many lock the accessory. */
+  readonly countsAttempts: boolean;
   /** PairSetupWithAuth may come with Flags: they are granted, or passed over. */
   readonly flagsWithAuth: 'granted' | 'ignored';
+  /** What becomes of PairSetupWithAuth where no coprocessor is announced: nobody asks for it there, so it may be silence. */
+  readonly authUnannounced: 'answered' | 'any';
   /** Media type of pairing requests. */
   readonly mediaType: string;
   /** Media types a pairing response may carry. */
@@ -104,7 +114,10 @@ export const hapProfile: Profile = {
   identifier: /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/,
   leastSalt: Length.salt,
   servesPaired: false,
+  optionalAdministration: false,
+  countsAttempts: true,
   flagsWithAuth: 'ignored',
+  authUnannounced: 'answered',
   mediaType: 'application/pairing+tlv8',
   responseTypes: ['application/pairing+tlv8'],
   unauthorised: [470, 401, 400, 403, 404],
@@ -124,6 +137,9 @@ function airplayRoute(path: string, body: Bytes | undefined): string {
   return administration[method ?? Method.ListPairings] ?? '/pair-list';
 }
 
+/** What every server of RTSP answers. */
+const options: HttpRequest = { method: 'OPTIONS', path: '*' };
+
 const userAgent = ['User-Agent', 'AirPlay/950.7.1'] as const;
 
 /** Pairing of AirPlay receivers (seed 001), over the start line given. */
@@ -142,6 +158,7 @@ export function airplayProfile(startLine: Profile['startLine'] = 'RTSP/1.0'): Pr
     pinStart: '/pair-pin-start',
     statusRefuses: true,
     resource: '/info',
+    otherwise: options,
     // What a receiver tells of itself is for everybody.
     guarded: {
       method: 'POST',
@@ -149,14 +166,17 @@ export function airplayProfile(startLine: Profile['startLine'] = 'RTSP/1.0'): Pr
       headers: [['Content-Type', 'application/octet-stream']],
       body: encodeTlv(listPairings()),
     },
-    hello: { method: 'OPTIONS', path: '*' },
+    hello: options,
     transientKeys: [controlNames, splitNames],
     declares: { transient: declaresTransient, mfi: (txt) => airplayBit(txt, AirPlayFeature.MfiPairSetup) },
     // A MAC address with or without colons, a UUID, sixteen digits: it is opaque.
     identifier: /^[^]{1,64}$/,
     leastSalt: Length.salt - 1,
     servesPaired: true,
+    optionalAdministration: true,
+    countsAttempts: false,
     flagsWithAuth: 'granted',
+    authUnannounced: 'any',
     mediaType: 'application/octet-stream',
     // Receivers copy the request's type, leave it out, or say what the body is not: what counts is the body.
     responseTypes: [

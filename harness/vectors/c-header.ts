@@ -31,18 +31,22 @@ function literal(text: string): string {
   return `"${escaped.join('')}"`;
 }
 
-const head = `/*
+/** Guarded by `guard`; the types are guarded by themselves, for headers of several kinds in one program. */
+const head = (guard: string): string => `/*
  * Test vectors of HomeKit (HAP) pairing, written by "hapspec vectors export --format c": do not edit.
  * What a kind of case means and how to use it is in vectors/README.md.
  */
-#ifndef HAPSPEC_VECTORS_H
-#define HAPSPEC_VECTORS_H
+#ifndef ${guard}
+#define ${guard}
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-typedef enum { HAPSPEC_VALID, HAPSPEC_INVALID, HAPSPEC_ACCEPTABLE } hapspec_result_t;
+#ifndef HAPSPEC_VECTOR_TYPES
+#define HAPSPEC_VECTOR_TYPES
+
+typedef enum { HAPSPEC_VALID, HAPSPEC_INVALID, HAPSPEC_ACCEPTABLE } hapspec_verdictt;
 typedef enum { HAPSPEC_BYTES, HAPSPEC_TEXT, HAPSPEC_NUMBER } hapspec_field_kind_t;
 
 typedef struct {
@@ -58,7 +62,7 @@ typedef struct {
     const char *kind; /* the file, "srp" */
     const char *type; /* the type of the group, "SrpSession" */
     unsigned int id;  /* tcId in that file */
-    hapspec_result_t result;
+    hapspec_verdictt result;
     const char *comment;
     const char *flags; /* separated by blanks */
     const hapspec_field_t *fields; /* those of the group first */
@@ -73,6 +77,7 @@ static inline const hapspec_field_t *hapspec_field(const hapspec_case_t *vector,
             return &vector->fields[i];
     return NULL;
 }
+#endif /* HAPSPEC_VECTOR_TYPES */
 `;
 
 /** Bytes in lines of at most 20; C has no empty array, so no bytes are one byte of size 0. */
@@ -83,17 +88,32 @@ function array(hexadecimal: string): string {
   return `{\n${lines.join(',\n')}\n}`;
 }
 
+const kindOf = ({ algorithm }: VectorFile): string =>
+  Object.entries(kinds).find(([, kind]) => kind.algorithm === algorithm)![0];
+
+/** The first name that stands twice: `hapspec_field` would never find the second. */
+function twice(fields: readonly Leaf[]): string | undefined {
+  const names = fields.map(({ name }) => name);
+  return names.find((name, index) => names.indexOf(name) !== index);
+}
+
 /**
  * A C99 header with the cases of the files: an array for every value of bytes (equal ones share theirs), a table of
- * fields for every case, and `hapspec_cases`, the table of all. It needs no other file.
+ * fields for every case, and the table of all. It needs no other file. Of all kinds that is `hapspec_cases`; of some,
+ * their names stand in those of the header (`hapspec_hkdf_cases`), so that several headers fit into one program.
  */
 export function cHeader(files: readonly VectorFile[]): string {
+  const chosen = [...new Set(files.map(kindOf))];
+  const all = Object.keys(kinds).filter((kind) => kind !== 'recorded');
+  const whole = all.every((kind) => chosen.includes(kind));
+  const prefix = ['hapspec', ...(whole ? [] : chosen)].join('_').replaceAll('-', '_');
+  const guard = `HAPSPEC_VECTORS${prefix.slice('hapspec'.length).toUpperCase()}_H`;
   const names = new Map<string, string>();
   const arrays: string[] = [];
   const nameOf = (hexadecimal: string): string => {
     let name = names.get(hexadecimal);
     if (name === undefined) {
-      name = `hapspec_bytes_${names.size + 1}`;
+      name = `${prefix}_bytes_${names.size + 1}`;
       names.set(hexadecimal, name);
       arrays.push(
         `static const uint8_t ${name}[${Math.max(1, hexadecimal.length / 2)}] = ${array(hexadecimal)};`,
@@ -109,7 +129,7 @@ export function cHeader(files: readonly VectorFile[]): string {
   const tables: string[] = [];
   const cases: string[] = [];
   for (const file of files) {
-    const kind = Object.entries(kinds).find(([, { algorithm }]) => algorithm === file.algorithm)![0];
+    const kind = kindOf(file);
     for (const { type, tests, ...parameters } of file.testGroups) {
       const shape = groupShapes[type]!;
       const shared = Object.entries(parameters as Record<string, Json>).flatMap(([name, value]) =>
@@ -119,30 +139,33 @@ export function cHeader(files: readonly VectorFile[]): string {
         const fields = Object.entries(own as Record<string, Json>).flatMap(([name, value]) =>
           leaves(value, shape.test[name] ?? shape.test[`${name}?`], name),
         );
-        const all = [...shared, ...fields].map(fieldOf);
-        const table = `hapspec_${kind.replaceAll('-', '_')}_${tcId}`;
+        const both = [...shared, ...fields];
+        const double = twice(both);
+        if (double !== undefined) throw new Error(`${kind} ${tcId}: two fields have the name ${double}`);
+        const all = both.map(fieldOf);
+        const table = `${prefix}_${kind.replaceAll('-', '_')}_${tcId}`;
         tables.push(
           `static const hapspec_field_t ${table}[${all.length}] = {\n    ${all.join(',\n    ')}\n};`,
         );
-        const result_ = `HAPSPEC_${result.toUpperCase()}`;
+        const verdict = `HAPSPEC_${result.toUpperCase()}`;
         cases.push(
-          `    { "${kind}", "${type}", ${tcId}, ${result_}, ${literal(comment)}, "${flags.join(' ')}", ${table}, ${all.length} }`,
+          `    { "${kind}", "${type}", ${tcId}, ${verdict}, ${literal(comment)}, "${flags.join(' ')}", ${table}, ${all.length} }`,
         );
       }
     }
   }
   return [
-    head,
+    head(guard),
     ...arrays,
     '',
     ...tables,
     '',
-    `enum { HAPSPEC_CASE_COUNT = ${cases.length} };`,
-    `static const hapspec_case_t hapspec_cases[${cases.length}] = {`,
+    `enum { ${prefix.toUpperCase()}_CASE_COUNT = ${cases.length} };`,
+    `static const hapspec_case_t ${prefix}_cases[${cases.length}] = {`,
     cases.join(',\n'),
     '};',
     '',
-    '#endif',
+    `#endif /* ${guard} */`,
     '',
   ].join('\n');
 }

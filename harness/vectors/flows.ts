@@ -2,6 +2,7 @@ import { p256 } from '@noble/curves/nist.js';
 import { sha1 } from '@noble/hashes/legacy.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import {
+  AIRPLAY_CODE,
   type Bytes,
   type Identity,
   Length,
@@ -104,6 +105,8 @@ function setupStart({ secrets, code = CODE, method = 0, pairingFlags, echoed }: 
   if (echoed !== undefined) m2.push(tlv(TlvType.Flags, integerValue(echoed)));
   return {
     ...{ K, S, M2, failed },
+    /** M3 and M4 of who knows the code. */
+    right: { M3: encodeTlv(setupM3(A, M1)), M4: encodeTlv(setupM4(M2)) },
     fields: {
       code,
       method,
@@ -140,6 +143,12 @@ function sealedStep({ message, label, key, sub, info, signature }: Sealing, chan
   return { fields: { info, signature, sub: plain, sealed } satisfies Value, sealed };
 }
 
+/** The message itself as it would have been, where one of its own is what was changed. */
+function rightOf(change: Change, message: string, make: () => Bytes): { readonly right?: Value } {
+  if (opOf(change, message) === undefined) return {};
+  return { right: { [message.toUpperCase()]: make() } };
+}
+
 export interface SetupParties {
   readonly controller: Identity;
   readonly accessory: Identity;
@@ -153,14 +162,16 @@ function setupTranscript(
 ): Readonly<Record<string, Value>> {
   const start = setupStart(input, change);
   const base = { ...start.fields, edit: change as Value };
-  if (start.failed || opOf(change, 'm4') !== undefined) return { ...base, messages: start.messages };
+  if (start.failed) return { ...base, messages: start.messages, right: start.right };
+  if (opOf(change, 'm4') !== undefined)
+    return { ...base, messages: start.messages, right: { M4: start.right.M4 } };
   const { K } = start;
   const keys = {
     encrypt: deriveKey('Pair-Setup-Encrypt', K),
     controllerX: deriveKey('Pair-Setup-Controller-Sign', K),
     accessoryX: deriveKey('Pair-Setup-Accessory-Sign', K),
   };
-  const step = (message: 'm5' | 'm6', own: Identity, label: string) => {
+  const step = (message: 'm5' | 'm6', own: Identity, label: string, change: Change) => {
     const op = opOf(change, message);
     const swapped = op === 'x-of-accessory' || op === 'x-of-controller';
     const x = (message === 'm5') === swapped ? keys.accessoryX : keys.controllerX;
@@ -177,16 +188,22 @@ function setupTranscript(
     const sub = identityItems(id, ltpk, signature);
     return sealedStep({ message, label, key: keys.encrypt, sub, info, signature }, change);
   };
-  const m5 = step('m5', controller, 'PS-Msg05');
+  const m5 = step('m5', controller, 'PS-Msg05', change);
   const M5 = encodeTlv(sealedMessage(5, m5.sealed));
+  const rightM5 = (): Bytes =>
+    encodeTlv(sealedMessage(5, step('m5', controller, 'PS-Msg05', undefined).sealed));
   const known = { ...base, keys, controller: person(controller), m5: m5.fields };
   if (opOf(change, 'm5') !== undefined) {
     const M6 = encodeTlv(errorReply(6, TlvError.Authentication));
-    return { ...known, messages: { ...start.messages, M5, M6 } };
+    return { ...known, messages: { ...start.messages, M5, M6 }, ...rightOf(change, 'm5', rightM5) };
   }
-  const m6 = step('m6', accessory, 'PS-Msg06');
+  const m6 = step('m6', accessory, 'PS-Msg06', change);
   const M6 = encodeTlv(sealedMessage(6, m6.sealed));
-  return { ...known, accessory: person(accessory), m6: m6.fields, messages: { ...start.messages, M5, M6 } };
+  const right = rightOf(change, 'm6', () =>
+    encodeTlv(sealedMessage(6, step('m6', accessory, 'PS-Msg06', undefined).sealed)),
+  );
+  const messages = { ...start.messages, M5, M6 };
+  return { ...known, accessory: person(accessory), m6: m6.fields, messages, ...right };
 }
 
 function parties(random: Random, id?: string): SetupParties {
@@ -326,9 +343,20 @@ function verifyTranscript(
   };
   const shared = sharedSecret(accessorySecret, sent);
   if (shared === undefined)
-    return { ...base, messages: { M1, M2: encodeTlv(errorReply(2, TlvError.Authentication)) } };
+    return {
+      ...base,
+      messages: { M1, M2: encodeTlv(errorReply(2, TlvError.Authentication)) },
+      right: { M1: encodeTlv(verifyM1(controllerPublic)) },
+    };
   const encryptKey = deriveKey('Pair-Verify-Encrypt', shared);
-  const step = (message: 'm2' | 'm3', own: Identity, mine: Bytes, peer: Bytes, label: string) => {
+  const made = (
+    message: 'm2' | 'm3',
+    own: Identity,
+    mine: Bytes,
+    peer: Bytes,
+    label: string,
+    change: Change,
+  ) => {
     const op = opOf(change, message);
     const id = op === 'id-flip' ? flipBit(own.id, change!.bit!) : own.id;
     const info = op === 'info-order' ? signedInfo(peer, id, mine) : signedInfo(mine, id, peer);
@@ -339,15 +367,31 @@ function verifyTranscript(
       change,
     );
   };
-  const m2 = step('m2', accessory, accessoryPublic, controllerPublic, 'PV-Msg02');
+  const m2Of = (change: Change) =>
+    made('m2', accessory, accessoryPublic, controllerPublic, 'PV-Msg02', change);
+  const m3Of = (change: Change) =>
+    made('m3', controller, controllerPublic, accessoryPublic, 'PV-Msg03', change);
+  const m2 = m2Of(change);
   const M2 = encodeTlv(verifyM2(accessoryPublic, m2.sealed));
   const known = { ...base, shared, encryptKey, accessory: person(accessory), m2: m2.fields };
-  if (opOf(change, 'm2') !== undefined) return { ...known, messages: { M1, M2 } };
-  const m3 = step('m3', controller, controllerPublic, accessoryPublic, 'PV-Msg03');
+  if (opOf(change, 'm2') !== undefined)
+    return {
+      ...known,
+      messages: { M1, M2 },
+      ...rightOf(change, 'm2', () => encodeTlv(verifyM2(accessoryPublic, m2Of(undefined).sealed))),
+    };
+  const m3 = m3Of(change);
   const M3 = encodeTlv(sealedMessage(3, m3.sealed));
   const all = { ...known, controller: person(controller), m3: m3.fields };
   if (opOf(change, 'm3') !== undefined)
-    return { ...all, messages: { M1, M2, M3, M4: encodeTlv(errorReply(4, TlvError.Authentication)) } };
+    return {
+      ...all,
+      messages: { M1, M2, M3, M4: encodeTlv(errorReply(4, TlvError.Authentication)) },
+      right: {
+        M3: encodeTlv(sealedMessage(3, m3Of(undefined).sealed)),
+        M4: encodeTlv(stateOnly(4)),
+      },
+    };
   return {
     ...all,
     messages: { M1, M2, M3, M4: encodeTlv(stateOnly(4)) },
@@ -715,7 +759,7 @@ function transientCase(
   const start = setupStart({ pairingFlags: PairingFlag.Transient, ...input }, change);
   const base = { ...start.fields, messages: start.messages, edit: change as Value };
   const result = change === undefined ? 'valid' : 'invalid';
-  if (start.failed) return draft(comment, flags, result, base);
+  if (start.failed) return draft(comment, flags, result, { ...base, right: start.right });
   const { K, S } = start;
   const names = dresses[change?.op === 'other-dress' ? (dress === 'hap' ? 'airplay' : 'hap') : dress];
   const ikm = change?.op === 'half-ikm' ? K.subarray(0, 32) : change?.op === 'ikm-S' ? fromInteger(S) : K;
@@ -728,6 +772,10 @@ function transientCase(
     keys = { toAccessory: both, toController: both };
   }
   const counter = change?.op === 'counter' ? BigInt(change.to!) : 0n;
+  const due = {
+    toAccessory: hkdfSha512(K, dresses[dress].toAccessory.salt, dresses[dress].toAccessory.info),
+    toController: hkdfSha512(K, dresses[dress].toController.salt, dresses[dress].toController.info),
+  };
   const request = utf8(
     dress === 'hap'
       ? 'GET /accessories HTTP/1.1\r\nHost: accessory.local\r\n\r\n'
@@ -745,13 +793,18 @@ function transientCase(
     requestFrame: sealFrame(keys.toAccessory, counter, request),
     response,
     responseFrame: sealFrame(keys.toController, counter, response),
+    right: change && {
+      keys: due,
+      requestFrame: sealFrame(due.toAccessory, 0n, request),
+      responseFrame: sealFrame(due.toController, 0n, response),
+    },
   });
 }
 
 export const transient: Generator = (random) =>
   (['hap', 'airplay'] as const).map((dress): GroupDraft => {
     const own = random.fork(dress);
-    const code = dress === 'hap' ? CODE : '3939';
+    const code = dress === 'hap' ? CODE : AIRPLAY_CODE;
     const flag: FlagName = dress === 'hap' ? 'DressHap' : 'DressAirPlay';
     const fresh = (name: string): SetupInput => ({ code, secrets: plainSecrets(own.fork(name), code) });
     const { salt, info: toAccessoryInfo } = dresses[dress].toAccessory;
@@ -760,14 +813,16 @@ export const transient: Generator = (random) =>
       transientCase(comment, [flag, why], dress, shared, change);
     return {
       type: 'Transient',
-      parameters: { dress, salt, toAccessoryInfo, toControllerInfo: dresses[dress].toController.info },
+      parameters: {
+        dress,
+        hkdfSalt: salt,
+        toAccessoryInfo,
+        toControllerInfo: dresses[dress].toController.info,
+      },
       tests: [
         ...[0, 1, 2].map((index) =>
           transientCase('drawn', [flag, 'Ordinary'], dress, fresh(`plain ${index}`)),
         ),
-        ...(dress === 'airplay'
-          ? [transientCase('with method 1', [flag], dress, { ...fresh('method'), method: 1 })]
-          : []),
         wrong('another code', 'WrongCode', { op: 'm3-code', text: dress === 'hap' ? '031-45-155' : '3938' }),
         wrong('the proof changed', 'WrongProof', { op: 'm3-proof-flip', bit: 100 }),
         wrong('the keys of the two directions swapped', 'WrongKey', { op: 'directions-swapped' }),
@@ -795,6 +850,10 @@ function splitCase(
     op === 'flags-not-echoed' ? {} : { echoed: op === 'flags-of-first' ? BOTH : PairingFlag.Split };
   const again = { ...secrets.second, salt: op === 'salt-changed' ? argument(change!) : salt };
   const second = setupStart({ secrets: again, pairingFlags: PairingFlag.Split, ...echoed }, undefined);
+  const due = setupStart(
+    { secrets: { ...secrets.second, salt }, pairingFlags: PairingFlag.Split, echoed: PairingFlag.Split },
+    undefined,
+  );
   const oddM1 = (value: Bytes): Bytes => encodeTlv([...setupM1(0), tlv(TlvType.Flags, value)]);
   const M1 =
     op === 'flags-one-byte'
@@ -824,6 +883,14 @@ function splitCase(
       second: half(second, again, { ...second.messages, M1 }),
       encryptKey: deriveKey('Pair-Setup-Encrypt', op === 'encrypt-key-of-first' ? first.K : second.K),
       edit: change,
+      right: change && {
+        messages: due.messages,
+        keys: {
+          toAccessory: deriveKey('Split-Controller', first.K),
+          toController: deriveKey('Split-Accessory', first.K),
+        },
+        encryptKey: deriveKey('Pair-Setup-Encrypt', due.K),
+      },
     },
   );
 }
@@ -991,8 +1058,14 @@ export const mfiM4: Generator = (random) =>
     const held = chip.chip === '2.0C' ? pkcs7(bare) : bare;
     const hash = chip.chip === '2.0C' ? sha1 : sha256;
     const kind: FlagName = chip.chip === '2.0C' ? 'RsaSignature' : 'EcdsaSignature';
-    const one = (comment: string, flags: readonly FlagName[], secrets: Secrets, change?: Edit): Draft => {
-      const start = setupStart({ secrets, method: 1 }, undefined);
+    const one = (
+      comment: string,
+      flags: readonly FlagName[],
+      given: Secrets | SetupInput,
+      change?: Edit,
+    ): Draft => {
+      const input = 'secrets' in given ? given : { secrets: given };
+      const start = setupStart({ ...input, method: 1 }, undefined);
       const challenge = deriveKey('MFi-Pair-Setup', start.K);
       const encryptKey = deriveKey('Pair-Setup-Encrypt', start.K);
       const op = change?.op;
@@ -1012,10 +1085,31 @@ export const mfiM4: Generator = (random) =>
         ...start.fields,
         ...{ challenge, signature, sub, encryptKey, sealed },
         messages: { ...start.messages, M4: encodeTlv(M4) },
+        ...(input.pairingFlags !== undefined && {
+          keys: {
+            toAccessory: deriveKey('Control-Write', start.K),
+            toController: deriveKey('Control-Read', start.K),
+          },
+        }),
         edit: change,
+        right: change && rightM4(start, encryptKey, challenge),
       });
     };
+    /** M4 as the chip and Pair Setup make it together. */
+    const rightM4 = (start: ReturnType<typeof setupStart>, encryptKey: Bytes, challenge: Bytes): Value => {
+      const signature = chip.sign(challenge);
+      const sub = encodeTlv([tlv(TlvType.Signature, signature), tlv(TlvType.Certificate, held)]);
+      const sealed = seal(encryptKey, labelNonce('PS-Msg04'), sub);
+      const M4 = encodeTlv([...setupM4(start.M2), tlv(TlvType.EncryptedData, sealed)]);
+      return { signature, sub, sealed, M4 };
+    };
     const shared = plainSecrets(own.fork('negatives'), CODE);
+    // A receiver asked for both at once (seed 001): the code is the default one, and frames begin behind M4.
+    const receiver: SetupInput = {
+      code: AIRPLAY_CODE,
+      secrets: plainSecrets(own.fork('transient'), AIRPLAY_CODE),
+      pairingFlags: PairingFlag.Transient,
+    };
     return {
       type: 'MfiM4',
       parameters: { chip: chip.chip, certificate: held, publicKey: chip.publicKey },
@@ -1023,6 +1117,7 @@ export const mfiM4: Generator = (random) =>
         ...[0, 1, 2].map((index) =>
           one('drawn', ['Ordinary', 'Fragmented'], plainSecrets(own.fork(`plain ${index}`), CODE)),
         ),
+        one('transient, with the default code of AirPlay', ['DressAirPlay', 'Fragmented'], receiver),
         one('the ciphertext changed', ['ModifiedCiphertext'], shared, { op: 'flip', bit: 40 }),
         one('sealed as PS-Msg05', ['WrongNonce'], shared, { op: 'label', text: 'PS-Msg05' }),
         one('the challenge hashed before it was signed', ['SignedInfo'], shared, { op: 'hashed-twice' }),
@@ -1031,6 +1126,9 @@ export const mfiM4: Generator = (random) =>
         one('no Signature', ['MissingItem'], shared, { op: 'no-signature' }),
         one('no Certificate', ['MissingItem'], shared, { op: 'no-certificate' }),
         one('no EncryptedData: silently without authentication', ['MissingItem'], shared, {
+          op: 'no-encrypted-data',
+        }),
+        one('no EncryptedData behind a transient M1', ['DressAirPlay', 'MissingItem'], receiver, {
           op: 'no-encrypted-data',
         }),
       ],

@@ -41,7 +41,7 @@ export type VectorFile = {
 };
 
 /** Goes up when the same seed gives other vectors. */
-export const GENERATOR_VERSION = '1';
+export const GENERATOR_VERSION = '2';
 
 /** What the vector was made to do wrong, by a name and what it needs. */
 export type Edit = {

@@ -386,6 +386,8 @@ interface SetupStart {
   readonly values: SrpValues;
   readonly claims: Claims;
   readonly messages: { M1: Buffer; M2: Buffer; M3: Buffer; M4: Buffer };
+  /** M3 and M4 of who knows the code. */
+  readonly right: { M3: Buffer; M4: Buffer };
   readonly failed: boolean;
 }
 
@@ -416,6 +418,10 @@ function setupStart(test: Fields, code: string, edit: Edit | undefined, echoed?:
     values,
     claims,
     failed,
+    right: {
+      M3: writeTlv([state(3), [T.PublicKey, A], [T.Proof, M1]]),
+      M4: writeTlv([state(4), [T.Proof, M2]]),
+    },
     messages: {
       M1: writeTlv([
         [T.Method, number(test['method'] ?? 0)],
@@ -453,20 +459,31 @@ function sealedStep(
 
 function pairSetup(test: Fields): Claims {
   const edit = editOf(test);
-  const { values, claims, messages, failed } = setupStart(test, text(test['code']), edit);
-  const all: Record<string, unknown> = { ...claims, messages: { ...messages } };
+  const { values, claims, messages, failed, right } = setupStart(test, text(test['code']), edit);
+  const all: Record<string, unknown> = { ...claims, messages: { ...messages }, right: undefined };
   all['result'] = verdict(edit !== undefined);
   const { K } = values;
   const later = ['controller', 'accessory', 'keys', 'm5', 'm6'];
   const absent = Object.fromEntries(later.map((name) => [name, undefined]));
   const done = (more: object = {}): Claims => ({ ...absent, ...all, ...more });
-  if (failed || opOf(edit, 'm4') !== undefined) return done();
+  const only = (names: Readonly<Record<string, Buffer>>): Claims => ({
+    right: { M3: undefined, M4: undefined, M5: undefined, M6: undefined, ...names },
+  });
+  if (failed) return done(only(right));
+  if (opOf(edit, 'm4') !== undefined) return done(only({ M4: right.M4 }));
 
   const encrypt = keyFor('Pair-Setup-Encrypt', K);
   const controllerX = keyFor('Pair-Setup-Controller-Sign', K);
   const accessoryX = keyFor('Pair-Setup-Accessory-Sign', K);
   all['keys'] = { encrypt, controllerX, accessoryX };
-  const step = (message: 'm5' | 'm6', own: Person, x: Buffer, otherX: Buffer, label: string): Claims => {
+  const step = (
+    message: 'm5' | 'm6',
+    own: Person,
+    x: Buffer,
+    otherX: Buffer,
+    label: string,
+    edit: Edit | undefined,
+  ): Claims => {
     const op = opOf(edit, message);
     const id = op === 'other-id' ? argument(edit!) : own.id;
     const ltpk = op === 'other-ltpk' ? publicKey('ed25519', argument(edit!)) : own.ltpk;
@@ -488,14 +505,26 @@ function pairSetup(test: Fields): Claims {
   };
   const controller = person(test['controller']);
   all['controller'] = controller;
-  const m5 = step('m5', controller, controllerX, accessoryX, 'PS-Msg05');
-  const M5 = writeTlv([state(5), [T.EncryptedData, m5['sealed'] as Buffer]]);
-  if (opOf(edit, 'm5') !== undefined) return done({ m5, messages: { ...messages, M5, M6: refused(6) } });
+  const m5Of = (edit: Edit | undefined): Claims =>
+    step('m5', controller, controllerX, accessoryX, 'PS-Msg05', edit);
+  const sealedIn = (number: number, { sealed }: Claims): Buffer =>
+    writeTlv([state(number), [T.EncryptedData, sealed as Buffer]]);
+  const m5 = m5Of(edit);
+  const M5 = sealedIn(5, m5);
+  if (opOf(edit, 'm5') !== undefined)
+    return done({
+      m5,
+      messages: { ...messages, M5, M6: refused(6) },
+      ...only({ M5: sealedIn(5, m5Of(undefined)) }),
+    });
   const accessory = person(test['accessory']);
   all['accessory'] = accessory;
-  const m6 = step('m6', accessory, accessoryX, controllerX, 'PS-Msg06');
-  const M6 = writeTlv([state(6), [T.EncryptedData, m6['sealed'] as Buffer]]);
-  return done({ m5, m6, messages: { ...messages, M5, M6 } });
+  const m6Of = (edit: Edit | undefined): Claims =>
+    step('m6', accessory, accessoryX, controllerX, 'PS-Msg06', edit);
+  const m6 = m6Of(edit);
+  const M6 = sealedIn(6, m6);
+  const own = edit === undefined ? {} : only({ M6: sealedIn(6, m6Of(undefined)) });
+  return done({ m5, m6, messages: { ...messages, M5, M6 }, ...own });
 }
 
 function pairVerify(test: Fields): Claims {
@@ -506,7 +535,10 @@ function pairVerify(test: Fields): Claims {
   const sent = edit?.op === 'm1-low-order' ? argument(edit) : controllerPublic;
   const M1 = writeTlv([state(1), [T.PublicKey, sent]]);
   const result = verdict(edit !== undefined);
-  const base = { controllerPublic, accessoryPublic, result };
+  const base = { controllerPublic, accessoryPublic, result, right: undefined };
+  const only = (names: Readonly<Record<string, Buffer>>): Claims => ({
+    right: { M1: undefined, M2: undefined, M3: undefined, M4: undefined, ...names },
+  });
   const none = {
     controller: undefined,
     accessory: undefined,
@@ -520,12 +552,25 @@ function pairVerify(test: Fields): Claims {
   if (edit?.op === 'm1-low-order') {
     if (shared !== undefined && shared.some((byte) => byte !== 0))
       throw new Error('the key of "m1-low-order" has no low order');
-    return { ...base, ...none, ...keyless, messages: { M1, M2: refused(2), M3: undefined, M4: undefined } };
+    return {
+      ...base,
+      ...none,
+      ...keyless,
+      messages: { M1, M2: refused(2), M3: undefined, M4: undefined },
+      ...only({ M1: writeTlv([state(1), [T.PublicKey, controllerPublic]]) }),
+    };
   }
   if (shared === undefined || !shared.equals(exchange(ours, accessoryPublic)!))
     throw new Error('the two sides of X25519 disagree');
   const encryptKey = keyFor('Pair-Verify-Encrypt', shared);
-  const step = (message: 'm2' | 'm3', own: Person, mine: Buffer, peer: Buffer, label: string): Claims => {
+  const step = (
+    message: 'm2' | 'm3',
+    own: Person,
+    mine: Buffer,
+    peer: Buffer,
+    label: string,
+    edit: Edit | undefined,
+  ): Claims => {
     const op = opOf(edit, message);
     const id = op === 'id-flip' ? flip(own.id, edit!.bit!) : own.id;
     const info = op === 'info-order' ? join(peer, id, mine) : join(mine, id, peer);
@@ -538,8 +583,12 @@ function pairVerify(test: Fields): Claims {
     return { info, signature, sub, sealed: sealedStep(message, edit, label, encryptKey, sub) };
   };
   const accessory = person(test['accessory']);
-  const m2 = step('m2', accessory, accessoryPublic, controllerPublic, 'PV-Msg02');
-  const M2 = writeTlv([state(2), [T.PublicKey, accessoryPublic], [T.EncryptedData, m2['sealed'] as Buffer]]);
+  const m2Of = (edit: Edit | undefined): Claims =>
+    step('m2', accessory, accessoryPublic, controllerPublic, 'PV-Msg02', edit);
+  const inM2 = ({ sealed }: Claims): Buffer =>
+    writeTlv([state(2), [T.PublicKey, accessoryPublic], [T.EncryptedData, sealed as Buffer]]);
+  const m2 = m2Of(edit);
+  const M2 = inM2(m2);
   const known = { ...base, accessory, shared, encryptKey, m2 };
   if (opOf(edit, 'm2') !== undefined)
     return {
@@ -548,12 +597,23 @@ function pairVerify(test: Fields): Claims {
       m3: undefined,
       ...keyless,
       messages: { M1, M2, M3: undefined, M4: undefined },
+      ...only({ M2: inM2(m2Of(undefined)) }),
     };
   const controller = person(test['controller']);
-  const m3 = step('m3', controller, controllerPublic, accessoryPublic, 'PV-Msg03');
-  const M3 = writeTlv([state(3), [T.EncryptedData, m3['sealed'] as Buffer]]);
+  const m3Of = (edit: Edit | undefined): Claims =>
+    step('m3', controller, controllerPublic, accessoryPublic, 'PV-Msg03', edit);
+  const inM3 = ({ sealed }: Claims): Buffer => writeTlv([state(3), [T.EncryptedData, sealed as Buffer]]);
+  const m3 = m3Of(edit);
+  const M3 = inM3(m3);
   if (opOf(edit, 'm3') !== undefined)
-    return { ...known, controller, m3, ...keyless, messages: { M1, M2, M3, M4: refused(4) } };
+    return {
+      ...known,
+      controller,
+      m3,
+      ...keyless,
+      messages: { M1, M2, M3, M4: refused(4) },
+      ...only({ M3: inM3(m3Of(undefined)), M4: writeTlv([state(4)]) }),
+    };
   return {
     ...known,
     controller,
@@ -803,15 +863,23 @@ type Dress = keyof typeof dresses;
 
 function transientGroup(group: Fields): Claims {
   const [salt, toAccessoryInfo, toControllerInfo] = dresses[text(group['dress']) as Dress];
-  return { salt, toAccessoryInfo, toControllerInfo };
+  return { hkdfSalt: salt, toAccessoryInfo, toControllerInfo };
 }
 
 function transient(test: Fields, group: Fields): Claims {
   const edit = editOf(test);
   const start = setupStart(test, text(test['code']), edit);
-  const base = { ...start.claims, messages: start.messages, result: verdict(edit !== undefined) };
+  // Who asks for authentication and is not given EncryptedData goes no further, here as in `mfi-m4`.
+  const wrong = edit !== undefined || test['method'] === 1;
+  const base = { ...start.claims, messages: start.messages, result: verdict(wrong), right: undefined };
+  const later = { keys: undefined, requestFrame: undefined, responseFrame: undefined };
   const names = ['request', 'requestFrame', 'response', 'responseFrame', 'keys'];
-  if (start.failed) return { ...base, ...Object.fromEntries(names.map((name) => [name, undefined])) };
+  if (start.failed)
+    return {
+      ...base,
+      ...Object.fromEntries(names.map((name) => [name, undefined])),
+      right: { ...start.right, ...later },
+    };
   const dress = text(group['dress']) as Dress;
   const [salt, toAccessory, toController] =
     dresses[edit?.op === 'other-dress' ? (dress === 'hap' ? 'airplay' : 'hap') : dress];
@@ -822,11 +890,20 @@ function transient(test: Fields, group: Fields): Claims {
     [keys.toAccessory, keys.toController] = [keys.toController, keys.toAccessory];
   if (edit?.op === 'wrong-label') keys.toAccessory = keys.toController = keyFor('Pair-Setup-Encrypt', K);
   const counter = edit?.op === 'counter' ? BigInt(edit.to!) : 0n;
+  const frames = (own: typeof keys, from: bigint): Claims => ({
+    keys: own,
+    requestFrame: oneFrame(own.toAccessory, from, hex(test['request'])),
+    responseFrame: oneFrame(own.toController, from, hex(test['response'])),
+  });
+  const [dueSalt, dueToAccessory, dueToController] = dresses[dress];
+  const due = {
+    toAccessory: hkdf(K, dueSalt, dueToAccessory),
+    toController: hkdf(K, dueSalt, dueToController),
+  };
   return {
     ...base,
-    keys,
-    requestFrame: oneFrame(keys.toAccessory, counter, hex(test['request'])),
-    responseFrame: oneFrame(keys.toController, counter, hex(test['response'])),
+    ...frames(keys, counter),
+    right: edit && { M3: undefined, M4: undefined, ...frames(due, 0n) },
   };
 }
 
@@ -853,6 +930,7 @@ function split(test: Fields): Claims {
     second.messages.M1 = writeTlv([[T.Method, 0], state(1), [T.Flags, SPLIT & 0xff]]);
   if (edit?.op === 'flags-big-endian')
     second.messages.M1 = writeTlv([[T.Method, 0], state(1), [T.Flags, flagBytes(SPLIT).reverse()]]);
+  const due = exchangeOf('second', test['salt']!, SPLIT, SPLIT);
   const K = edit?.op === 'keys-of-second' ? second.values.K : first.values.K;
   const sealing = edit?.op === 'encrypt-key-of-first' ? first.values.K : second.values.K;
   return {
@@ -860,6 +938,14 @@ function split(test: Fields): Claims {
     keys: { toAccessory: keyFor('Split-Controller', K), toController: keyFor('Split-Accessory', K) },
     second: { ...second.claims, messages: second.messages },
     encryptKey: keyFor('Pair-Setup-Encrypt', sealing),
+    right: edit && {
+      messages: due.messages,
+      keys: {
+        toAccessory: keyFor('Split-Controller', first.values.K),
+        toController: keyFor('Split-Accessory', first.values.K),
+      },
+      encryptKey: keyFor('Pair-Setup-Encrypt', due.values.K),
+    },
     // An accessory without Split answers as if there were no flags.
     result: edit === undefined ? 'valid' : edit.op === 'flags-not-echoed' ? 'acceptable' : 'invalid',
   };
@@ -928,6 +1014,14 @@ function mfiM4(test: Fields, group: Fields): Claims {
   ]);
   let sealed = seal(encryptKey, nonceOf(edit?.op === 'label' ? edit.text! : 'PS-Msg04'), sub);
   if (edit?.op === 'flip') sealed = flip(sealed, edit.bit!);
+  const right = edit && fields(test['right'] ?? {});
+  const due = hex(right?.['signature'] ?? '');
+  const dueSub = writeTlv([
+    [T.Signature, due],
+    [T.Certificate, certificate],
+  ]);
+  const dueSealed = seal(encryptKey, nonceOf('PS-Msg04'), dueSub);
+  const dueHolds = verify(hash, challenge, { key, dsaEncoding: 'ieee-p1363' }, due);
   const M4: Pairs = [state(4), [T.Proof, start.values.M2]];
   if (edit?.op !== 'no-encrypted-data') M4.push([T.EncryptedData, sealed]);
   return {
@@ -938,6 +1032,16 @@ function mfiM4(test: Fields, group: Fields): Claims {
     sub,
     sealed,
     messages: { ...start.messages, M4: writeTlv(M4) },
+    keys:
+      test['pairingFlags'] === undefined
+        ? undefined
+        : { toAccessory: keyFor('Control-Write', K), toController: keyFor('Control-Read', K) },
+    right: edit && {
+      ...(!dueHolds && { signature: 'one that holds over the challenge' }),
+      sub: dueSub,
+      sealed: dueSealed,
+      M4: writeTlv([state(4), [T.Proof, start.values.M2], [T.EncryptedData, dueSealed]]),
+    },
     result: verdict(edit !== undefined),
   };
 }

@@ -17,7 +17,8 @@ import { type Draft, type Value, fileOf } from './make.js';
  * opened. Two forms are read.
  *
  * - Evidence (`--evidence`): JSON lines; the first says `schema` and `check`, the others are events. Messages are read
- *   from `sent`, `received` and `opened` bytes, sub-TLVs from `inside`. An event `{"kind":"key","label":"PS-Msg05",
+ *   from `sent`, `received` and `opened` bytes, sub-TLVs from `inside`. What a pairing message is its media type says, and
+ *   in AirPlay, where that says little, the path of the request. An event `{"kind":"key","label":"PS-Msg05",
  *   "bytes":"…"}` gives the key of a sealed message on its connection.
  * - Replay: one JSON object `{"exchanges":[{"request":"…","response":"…"}], "keys":{"PS-Msg05":"…"}}`; requests and
  *   responses are hexadecimal, HTTP messages or bare TLV bodies, an empty response is silence; `keys` may be missing.
@@ -61,8 +62,8 @@ function bytesOf(value: unknown, where: string): Bytes {
 class BodyReader {
   private pending: Bytes = new Uint8Array(0);
 
-  /** The start line and the body of each message that is complete. */
-  feed(bytes: Bytes): { readonly start: string; readonly pairing: boolean; readonly body: Bytes }[] {
+  /** The start line and the body of each message that is complete; `named` when its media type says TLV8. */
+  feed(bytes: Bytes): { readonly start: string; readonly named: boolean; readonly body: Bytes }[] {
     this.pending = concat(this.pending, bytes);
     const found = [];
     for (;;) {
@@ -80,9 +81,18 @@ class BodyReader {
       if (this.pending.length < end + 4 + length) return found;
       const body = this.pending.slice(end + 4, end + 4 + length);
       this.pending = this.pending.slice(end + 4 + length);
-      found.push({ start: head.split('\r\n')[0]!, pairing: /pairing\+tlv8/i.test(head), body });
+      found.push({ start: head.split('\r\n')[0]!, named: /pairing\+tlv8/i.test(head), body });
     }
   }
+}
+
+/** Where pairing messages go, and what answers them. */
+const pairingPath = /^POST \/(?:pair-setup|pair-verify|pair-add|pair-remove|pair-list|pairings) /;
+
+/** A whole message with a State: what else comes from such a path is an error page or a property list. */
+function isPairing(body: Bytes): boolean {
+  const { defect, state } = decodeTlv(body);
+  return defect === undefined && state !== undefined;
 }
 
 /** The nonce label of a message that holds EncryptedData; State alone tells, because no two of them share it. */
@@ -140,6 +150,8 @@ const plain = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?').slice
 
 function fromEvidence(lines: readonly Line[]): Message[] {
   const readers = new Map<string, BodyReader>();
+  /** Whether the last request of a connection was for a path of pairing. */
+  const asked = new Map<string, boolean>();
   const messages: Message[] = [];
   const keys = new Map<string, Bytes>();
   /** Sub-TLVs of messages that are sent later. */
@@ -175,8 +187,11 @@ function fromEvidence(lines: readonly Line[]): Message[] {
     const stream = `${connection} ${String(kind === 'opened')} ${String(incoming)}`;
     const reader = readers.get(stream) ?? new BodyReader();
     readers.set(stream, reader);
-    for (const { start, pairing, body } of reader.feed(bytes)) {
-      if (!pairing || body.length === 0) continue;
+    const way = `${connection} ${String(kind === 'opened')}`;
+    for (const { start, named, body } of reader.feed(bytes)) {
+      if (!incoming) asked.set(way, pairingPath.test(start));
+      const byPath = asked.get(way) === true && (!incoming || isPairing(body));
+      if ((!named && !byPath) || body.length === 0) continue;
       const next = message(
         `connection ${connection}, ${incoming ? 'from' : 'to'} the accessory: ${plain(start)}`,
         connection,

@@ -317,6 +317,7 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
         'm6-x-of-controller',
         'm6-other-id:value',
       ),
+      'right?': record({ 'M3?': body, 'M4?': body, 'M5?': body, 'M6?': body }),
     },
   },
   PairVerify: {
@@ -348,6 +349,7 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
         'm3-info-order',
         'm3-id-flip:bit',
       ),
+      'right?': record({ 'M1?': body, 'M2?': body, 'M3?': body, 'M4?': body }),
     },
   },
   PairingsRequest: {
@@ -413,7 +415,7 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
   Transient: {
     group: {
       dress: oneOf('hap', 'airplay'),
-      salt: password,
+      hkdfSalt: password,
       toAccessoryInfo: password,
       toControllerInfo: password,
     },
@@ -435,6 +437,13 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
         'counter:to',
         'wrong-label',
       ),
+      'right?': record({
+        'M3?': body,
+        'M4?': body,
+        'keys?': record({ toAccessory: key, toController: key }),
+        'requestFrame?': frame,
+        'responseFrame?': frame,
+      }),
     },
   },
   Split: {
@@ -460,6 +469,11 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
         'encrypt-key-of-first',
         'salt-changed:value',
       ),
+      'right?': record({
+        messages: messages('M1', 'M2', 'M3', 'M4'),
+        keys: record({ toAccessory: key, toController: key }),
+        encryptKey: key,
+      }),
     },
   },
   MfiM4: {
@@ -476,6 +490,13 @@ export const groupShapes: Readonly<Record<string, GroupShape>> = {
       encryptKey: key,
       sealed: bytes(0, 2600),
       messages: messages('M1', 'M2', 'M3', 'M4'),
+      'keys?': record({ toAccessory: key, toController: key }),
+      'right?': record({
+        signature: bytes(0, 256),
+        sub: bytes(0, 2500),
+        sealed: bytes(0, 2600),
+        M4: body,
+      }),
       'edit?': edits(
         'flip:bit',
         'label:text',

@@ -67,7 +67,7 @@ export abstract class BufferedConnection implements Connection {
     if (bytes.length === 0) return;
     this.chunks.push(bytes);
     this.size += bytes.length;
-    if (this.size > limits.unread) this.throttle(true);
+    if (this.size > limits.unread || this.chunks.length > limits.pieces) this.throttle(true);
     this.wake?.();
   }
 

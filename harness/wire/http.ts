@@ -1,4 +1,4 @@
-import { type Bytes, concat, join, text, utf8 } from '../protocol/index.js';
+import { type Bytes, Gathered, concat, text, utf8 } from '../protocol/index.js';
 import { limits } from './limits.js';
 
 /** How the end of a body was told. */
@@ -77,13 +77,12 @@ interface Head {
  * RTSP and EVENT versions) and never throws. Each byte is looked at a bounded number of times.
  */
 export class HttpReader {
-  private parts: Bytes[] = [];
-  private size = 0;
+  private readonly gathered = new Gathered();
   private head: Head | undefined;
   /** Where the search for the end of the head goes on. */
   private searched = 0;
-  /** Chunks read so far, and how many bytes must be there before another look is worth joining them. */
-  private chunk: { body: Bytes[]; total: number; need: number } | undefined;
+  /** What the chunks so far held, and how many bytes must be there before another look is worth it. */
+  private chunk: { readonly body: Gathered; need: number } | undefined;
 
   /** The response due answers HEAD: whatever its headers say, no body follows (RFC 9112 §6.3). */
   bodiless = false;
@@ -92,8 +91,7 @@ export class HttpReader {
 
   /** Bytes received and not yet part of a message. */
   get pending(): Bytes {
-    if (this.parts.length > 1) this.parts = [join(this.parts)];
-    return this.parts[0] ?? new Uint8Array(0);
+    return this.gathered.bytes;
   }
 
   /** A message's headers have been read, and its body is not complete. */
@@ -103,12 +101,11 @@ export class HttpReader {
 
   /** Nothing of a message has come since the last complete one. */
   get idle(): boolean {
-    return this.size === 0 && this.head === undefined;
+    return this.gathered.length === 0 && this.head === undefined;
   }
 
   feed(bytes: Bytes): void {
-    this.parts.push(bytes);
-    this.size += bytes.length;
+    this.gathered.append(bytes);
   }
 
   /** Takes the next complete message, if there is one. */
@@ -122,23 +119,17 @@ export class HttpReader {
     if (framing === 'none') return this.take(new Uint8Array(0), 0);
     if (framing === 'chunked') return this.readChunks();
     if (framing === 'until-close') {
-      if (this.size > limits.body)
+      if (this.gathered.length > limits.body)
         return invalid(`a body of more than ${limits.body} bytes without Content-Length`);
       return { kind: 'partial', untilClose: this.soFar(message) };
     }
-    if (this.size < length) return { kind: 'partial' };
+    if (this.gathered.length < length) return { kind: 'partial' };
     return this.take(this.pending.slice(0, length), length);
-  }
-
-  private drop(count: number): void {
-    const rest = this.pending.subarray(count);
-    this.parts = rest.length > 0 ? [rest] : [];
-    this.size = rest.length;
   }
 
   private take(body: Bytes, consumed: number): HttpProgress {
     const { message, framing } = this.head!;
-    this.drop(consumed);
+    this.gathered.drop(consumed);
     this.head = undefined;
     this.chunk = undefined;
     this.searched = 0;
@@ -152,7 +143,7 @@ export class HttpReader {
       let start = 0;
       while (data[start] === 0x0d || data[start] === 0x0a) start++;
       if (start > 0) {
-        this.drop(start);
+        this.gathered.drop(start);
         return this.readHead();
       }
     }
@@ -173,7 +164,7 @@ export class HttpReader {
     }
     const head = parseHead(text(data.subarray(0, end)), this.role);
     if ('kind' in head) return head;
-    this.drop(end);
+    this.gathered.drop(end);
     return head;
   }
 
@@ -191,9 +182,9 @@ export class HttpReader {
   }
 
   private readChunks(): HttpProgress {
-    this.chunk ??= { body: [], total: 0, need: 0 };
+    this.chunk ??= { body: new Gathered(), need: 0 };
     const { chunk } = this;
-    while (this.size >= chunk.need) {
+    while (this.gathered.length >= chunk.need) {
       const data = this.pending;
       const lineEnd = data.subarray(0, 258).indexOf(0x0a);
       if (lineEnd < 0)
@@ -201,30 +192,29 @@ export class HttpReader {
       const line = text(data.subarray(0, lineEnd)).split(';')[0]!.trim();
       if (!/^[0-9a-fA-F]{1,7}$/.test(line)) return invalid(`a chunk size of "${line.slice(0, 20)}"`);
       const size = parseInt(line, 16);
-      if (chunk.total + size > limits.body)
+      if (chunk.body.length + size > limits.body)
         return invalid(`a chunked body of more than ${limits.body} bytes`);
-      if (size === 0) return this.readTrailers(data, lineEnd + 1, chunk.body);
+      if (size === 0) return this.readTrailers(data, lineEnd + 1, chunk.body.bytes);
       const start = lineEnd + 1;
       // The line end behind the data may be CRLF or LF.
       const after = data[start + size] === 0x0d ? start + size + 2 : start + size + 1;
       chunk.need = after;
       if (data.length < after) break;
-      chunk.body.push(data.slice(start, start + size));
-      chunk.total += size;
+      chunk.body.append(data.subarray(start, start + size));
       chunk.need = 0;
-      this.drop(after);
+      this.gathered.drop(after);
     }
     return { kind: 'partial' };
   }
 
   /** Trailers, if any, end with a blank line. */
-  private readTrailers(data: Bytes, from: number, body: readonly Bytes[]): HttpProgress {
+  private readTrailers(data: Bytes, from: number, body: Bytes): HttpProgress {
     for (let at = from; ;) {
       const next = data.indexOf(0x0a, at);
       if (next - from > limits.head || (next < 0 && data.length - from > limits.head))
         return invalid('endless trailers');
       if (next < 0) return { kind: 'partial' };
-      if (text(data.subarray(at, next)).trim() === '') return this.take(join(body), next + 1);
+      if (text(data.subarray(at, next)).trim() === '') return this.take(body, next + 1);
       at = next + 1;
     }
   }

@@ -9,12 +9,20 @@ export const limits = {
   body: 2 * 1024 * 1024,
   /** Interim (1xx) responses before the final one. */
   interim: 8,
-  /** Events nobody has taken from a connection yet. */
+  /** Events nobody has taken from a connection yet, and the bytes of their bodies. */
   events: 10_000,
+  eventBytes: 4 * 1024 * 1024,
+  /** Frames of one answer that are kept one by one. */
+  frames: 10_000,
   /** Unread bytes of one connection before the harness stops reading from the socket. */
   unread: 256 * 1024,
-  /** Bytes of one message kept for a report. */
-  evidence: 64 * 1024,
+  /** The same in pieces: a byte that comes alone takes the memory of two hundred. */
+  pieces: 10_000,
+  /** What the record of a run keeps: contents in bytes, and events. */
+  record: 32 * 1024 * 1024,
+  recordEvents: 50_000,
+  /** Characters of one line in it. */
+  line: 4_000,
 } as const;
 
 /** How long the harness waits, by what may happen. */

@@ -553,7 +553,7 @@ export default chapter('http.messages', ({ check, watch }) => [
       if (!(await setup.link.stillOpen(FIN_WAIT))) violate('the accessory closed the connection after M2');
       await setup.m3();
       if (!(await setup.link.stillOpen(FIN_WAIT))) violate('the accessory closed the connection after M4');
-      const outcome = await setup.sendM5();
+      const outcome = await setup.asGuest().sendM5();
       expect(outcome).to.be.allowed();
       if (outcome.kind === 'reply') setup.readM6(outcome);
     },

@@ -2,7 +2,6 @@ import {
   type CheckContext,
   type Controller,
   type Identity,
-  Permission,
   anyRefusal,
   chapter,
   clientError,
@@ -48,9 +47,8 @@ async function formerOutcome(controller: Controller, as: Identity) {
 export default chapter('identity.persistence', ({ check }) => [
   check('IDENT-01', { from: 'paired', costs: { verifies: SESSIONS + 1 }, ...verified }, async (context) => {
     const { controller, bench } = context;
-    const user = controller.newIdentity();
     const admin = await controller.session();
-    await admin.add(user, Permission.User);
+    const user = await controller.letIn(admin);
     const controllers = [bench.admin!, user];
     for (let i = 1; i <= SESSIONS; i++) {
       const { link } = await verifyAgain(context, controllers[i % 2]!, `in session ${i}`);
@@ -65,7 +63,7 @@ export default chapter('identity.persistence', ({ check }) => [
         from: 'unpaired',
         leaves: 'paired',
         needsHook: 'restart',
-        needs: ['PS-M5-01'],
+        needs: ['PS-M5-01', 'PV-M3-01'],
         costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
         allow: [success('verify-m4')],
       },
@@ -144,6 +142,7 @@ export default chapter('identity.persistence', ({ check }) => [
     async ({ controller, bench, expect, observe, violate }) => {
       const [former, before] = [bench.admin!, bench.accessory!];
       await bench.unpair();
+      const stays = bench.stays(former);
       await controller.pair();
       const after = bench.accessory!;
       const [id, key] = [equal(before.id, after.id), equal(before.ltpk, after.ltpk)];
@@ -153,6 +152,8 @@ export default chapter('identity.persistence', ({ check }) => [
             ? `id ${text(before.id)} was kept and its LTPK was not: ${hex(before.ltpk)} is ${hex(after.ltpk)} now`
             : `LTPK ${hex(before.ltpk)} was kept and the id was not: ${text(before.id)} is ${text(after.id)} now`,
         );
+      expect(id, 'id and LTPK are kept or renewed together').to.equal(key);
+      if (stays !== undefined) return observe('identity after the last removal', `none: ${stays}`);
       observe('identity after the last removal', id ? 'kept' : 'renewed');
       expect(await formerOutcome(controller, former), 'the controller that was removed').to.be.allowed();
     },

@@ -86,7 +86,7 @@ function takeM2({ controller, machine, m2: read }: PairSetup): void {
 async function completes(setup: PairSetup): Promise<boolean> {
   takeM2(setup);
   await setup.m3();
-  const outcome = await setup.sendM5();
+  const outcome = await setup.asGuest().sendM5();
   if (outcome.kind !== 'reply' || !success('setup-m6').matches(outcome)) return false;
   setup.readM6(outcome);
   return true;
@@ -276,9 +276,14 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
       tolerate: [anyRefusal()],
       forbid: [silence()],
     },
-    async ({ controller, bench, expect, notApplicable, observe }) => {
+    async ({ controller, bench, expect, notApplicable, observe, warn }) => {
       const setup = await controller.setup();
       const outcome = await setup.sendM1(replace('Method', Method.PairSetupWithAuth));
+      if (await controller.passesOverAuth(outcome)) {
+        observe('PairSetupWithAuth', 'not answered');
+        expect(await controller.isUnpaired(), 'a regular M1 works afterwards').to.equal(true);
+        return warn('PairSetupWithAuth is not answered; no coprocessor is announced');
+      }
       expect(outcome).to.be.allowed();
       if (!m2.matches(outcome)) {
         observe('PairSetupWithAuth', 'refused in M2');

@@ -46,7 +46,7 @@ export default chapter('pairings.administration', ({ check }) => [
     { from: 'paired', costs: { verifies: 2 }, allow: [success('pairings-remove')] },
     async ({ controller, expect }) => {
       const session = await controller.session();
-      const user = controller.newIdentity();
+      const user = controller.newGuest();
       await session.add(user, Permission.User);
       const outcome = await session.sendRemove(user.id);
       expect(outcome).to.be.allowed();

@@ -66,9 +66,11 @@ async function fill(
   session: Session,
   count: number,
 ): Promise<{ users: readonly Added[]; refusal: Outcome | undefined }> {
+  // Nobody could take them out again.
+  if (count > FEW) controller.needsRemoval();
   const users: Added[] = [];
   while (users.length < count) {
-    const user = controller.newIdentity();
+    const user = controller.newGuest();
     const permissions = users.length % 2 === 0 ? Permission.Admin : Permission.User;
     const outcome = await session.sendAdd(user, permissions);
     if (!added.matches(outcome)) return { users, refusal: outcome };
@@ -83,6 +85,8 @@ async function empty(session: Session, users: readonly Identity[]): Promise<void
 
 /** The smallest table the sources allow, the first controller included. */
 const LEAST = 16;
+/** As many as may stay where nobody is taken out again. */
+const FEW = 3;
 /** Where looking for an end of the table stops. */
 const MOST = 40;
 
@@ -215,7 +219,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
     { ...paired, costs: { verifies: 3 }, allow: [added] },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
-      const [admin, user] = [controller.newIdentity(), controller.newIdentity()];
+      const [admin, user] = [controller.newGuest(), controller.newGuest()];
       for (const [who, permissions] of [
         [admin, Permission.Admin],
         [user, Permission.User],
@@ -247,7 +251,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
     { ...paired, costs: { verifies: 2 }, allow: [added] },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
-      const user = controller.newIdentity();
+      const user = controller.newGuest();
       await session.add(user, Permission.User);
       let open = await controller.session({ as: user });
       for (const permissions of [Permission.Admin, Permission.User]) {
@@ -293,7 +297,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       },
       async ({ controller, expect }) => {
         const session = await controller.session();
-        const [user, other] = [controller.newIdentity(), controller.newIdentity()];
+        const [user, other] = [controller.newGuest(), controller.newIdentity()];
         const { first, second } = keys(user.ltpk, other.ltpk);
         const outcome = await session.sendAdd(user, Permission.User, first);
         // A key nobody can hold may be refused by itself: then there is nothing to take over.

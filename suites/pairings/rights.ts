@@ -81,11 +81,7 @@ export default chapter('pairings.rights', ({ check }) => [
     { ...paired, needsHook: 'restart', costs: { verifies: 5 }, allow: [listed] },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
-      const [admin, user, former] = [
-        controller.newIdentity(),
-        controller.newIdentity(),
-        controller.newIdentity(),
-      ];
+      const [admin, user, former] = [controller.newGuest(), controller.newGuest(), controller.newGuest()];
       await session.add(admin, Permission.User);
       await session.add(user, Permission.User);
       await session.add(former, Permission.User);
@@ -109,7 +105,7 @@ export default chapter('pairings.rights', ({ check }) => [
     { ...paired, risky: true, costs: { verifies: 4 }, ...gone },
     async ({ controller, expect, observe }) => {
       const session = await controller.session();
-      const [user, bystander] = [controller.newIdentity(), controller.newIdentity()];
+      const [user, bystander] = [controller.newGuest(), controller.newGuest()];
       // An admin: what a plain user is refused tells nothing.
       await session.add(user, Permission.Admin);
       await session.add(bystander, Permission.User);
@@ -161,11 +157,7 @@ export default chapter('pairings.rights', ({ check }) => [
       },
       async ({ controller, bench, expect, warn }) => {
         const session = await controller.session();
-        const [user, other, fresh] = [
-          controller.newIdentity(),
-          controller.newIdentity(),
-          controller.newIdentity(),
-        ];
+        const [user, other, fresh] = [controller.newGuest(), controller.newGuest(), controller.newIdentity()];
         await session.add(user, Permission.User);
         await session.add(other, Permission.User);
         bench.remember(fresh, 'add-pairing');
@@ -186,7 +178,7 @@ export default chapter('pairings.rights', ({ check }) => [
     { ...paired, risky: true, costs: { verifies: 5 }, allow: [removed] },
     async ({ controller, expect }) => {
       const session = await controller.session();
-      const leaving = controller.newIdentity();
+      const leaving = controller.newGuest();
       await session.add(leaving, Permission.Admin);
       // The one that asks comes last: an accessory may keep only the newest session of a controller.
       const second = await controller.session({ as: leaving });
@@ -239,7 +231,7 @@ export default chapter('pairings.rights', ({ check }) => [
     },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
-      const users = [controller.newIdentity(), controller.newIdentity()];
+      const users = [controller.newGuest(), controller.newGuest()];
       for (const user of users) await session.add(user, Permission.User);
       const open = await controller.session({ as: users[0]! });
       expect(await session.sendRemove(bench.admin!.id)).to.be.allowed();
@@ -256,7 +248,7 @@ export default chapter('pairings.rights', ({ check }) => [
     { ...paired, costs: { verifies: 3 }, allow: [removed] },
     async ({ controller, expect }) => {
       const session = await controller.session();
-      const [admin, user] = [controller.newIdentity(), controller.newIdentity()];
+      const [admin, user] = [controller.newGuest(), controller.newGuest()];
       await session.add(admin, Permission.Admin);
       await session.add(user, Permission.User);
       const open = await controller.session({ as: user });
@@ -282,7 +274,7 @@ export default chapter('pairings.rights', ({ check }) => [
     },
     async ({ controller, bench, expect, observe, warn }) => {
       const session = await controller.session();
-      const user = controller.newIdentity();
+      const user = controller.newGuest();
       await session.add(user, Permission.User);
       const admin = bench.admin!;
       expect(await session.sendAdd(admin, Permission.User)).to.be.allowed();
@@ -310,7 +302,7 @@ export default chapter('pairings.rights', ({ check }) => [
     },
     async ({ controller, expect }) => {
       const session = await controller.session();
-      const [admin, fresh] = [controller.newIdentity(), controller.newIdentity()];
+      const [admin, fresh] = [controller.newGuest(), controller.newIdentity()];
       await session.add(admin, Permission.Admin);
       const open = await controller.session({ as: admin });
       await session.add(admin, Permission.User);

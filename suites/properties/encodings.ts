@@ -178,6 +178,7 @@ export default chapter('properties.encodings', () => [
     () => cutPoints(LEAST, 3),
     async ({ controller, expect, bench }, cuts) => {
       const session = await controller.session();
+      await session.demands('list');
       const { paths, mediaType } = bench.profile;
       const headers = [['Content-Type', mediaType]] as const;
       const plain = session.link.encode({

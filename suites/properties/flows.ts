@@ -47,9 +47,10 @@ function restartsOf({ bench }: Trial): number {
 export default chapter('properties.flows', () => [
   property(
     'PS-STATE-15/flows',
-    { from: 'unpaired', needs: ['PS-M1-01', 'PS-M3-01', 'PS-M5-01'], risky: true, each },
+    { from: 'unpaired', needs: ['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M3-01'], risky: true, each },
     flows(setupSteps),
     async (trial, steps) => {
+      trial.controller.needsRemoval();
       if (trial.searching) fc.pre([...steps].length >= LEAST);
       const { guesses } = trial;
       const identities = Array.from({ length: CONTROLLERS }, (_, who) =>
@@ -78,6 +79,8 @@ export default chapter('properties.flows', () => [
       },
       flows(steps),
       async (trial, chosen) => {
+        trial.controller.needsRemoval();
+        if (!(await trial.controller.admitsPlain())) trial.notApplicable('the receiver admits admins alone');
         if (trial.searching) fc.pre([...chosen].length >= LEAST);
         const { bench } = trial;
         const others = Array.from({ length: CONTROLLERS - 1 }, (_, who) =>
@@ -105,6 +108,8 @@ export default chapter('properties.flows', () => [
     },
     flows(administrationSteps),
     async (trial, steps) => {
+      trial.controller.needsRemoval();
+      if (!(await trial.controller.admitsPlain())) trial.notApplicable('the receiver admits admins alone');
       if (trial.searching) fc.pre([...steps].length >= LEAST);
       const { bench } = trial;
       const others = Array.from({ length: CONTROLLERS - 1 }, (_, who) =>

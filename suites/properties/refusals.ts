@@ -383,7 +383,7 @@ export default chapter('properties.refusals', () => [
 
   property(
     'HTTP-09/any-malformed',
-    { from: 'paired', risky: true, each: { verifies: 2 } },
+    { from: 'paired', needs: ['PV-M3-01'], risky: true, each: { verifies: 2 } },
     () =>
       malformedRequests({
         startLine: 'POST /pair-verify HTTP/1.1',

@@ -394,6 +394,7 @@ export default chapter('security.attacks', ({ check, watch }) => [
       },
       async ({ controller, bench, expect, random, observe }) => {
         const session = await controller.session();
+        controller.needsRemoval();
         const user = await addUser(session);
         const odd = controller.newIdentity(identifier(user.id, random));
         try {

@@ -65,8 +65,9 @@ async function prepared(
   isStored(): Promise<boolean>;
 }> {
   const session = await controller.session();
+  await session.demands('list', what);
   const bystander = await controller.guestSession(session, Permission.Admin);
-  const user = controller.newIdentity();
+  const user = what === 'remove' ? controller.newGuest() : controller.newIdentity();
   if (what === 'remove') await bystander.add(user, Permission.User);
   return {
     bystander,
@@ -244,6 +245,7 @@ export default chapter('session.frames', ({ check }) => [
       `SESS-12/${what}-replayed`,
       { from: 'paired', risky: true, grid: [what, 'replayed'], costs: { verifies: 3 }, ...mustClose },
       async ({ controller, expect }) => {
+        if (what !== 'list') controller.needsRemoval();
         const { bystander, session, user, plaintext, isStored } = await prepared(controller, what);
         const frame = concat(...session.sealParts([plaintext]));
         expect(await session.sendRaw(frame, what), 'first time').to.be.allowed(ok);

@@ -126,6 +126,7 @@ export default chapter('session.traffic', ({ check, watch }) => [
     { from: 'paired', costs: { verifies: 1 }, allow: [success('pairings-list')] },
     async ({ controller, expect }) => {
       const session = await controller.session();
+      await session.demands('list');
       const { paths, mediaType } = controller.profile;
       const body = encodeTlv(listPairings());
       const headers: [string, string][] = [['Content-Type', mediaType]];

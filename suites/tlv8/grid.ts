@@ -147,7 +147,7 @@ const messages: readonly Message[] = [
     item: 'Identifier',
     async prepare(controller) {
       const session = await controller.session();
-      const user = controller.newIdentity();
+      const user = controller.newGuest();
       await session.add(user, Permission.User);
       return {
         items: removePairing(user.id),

@@ -59,6 +59,8 @@ const blocking = [
   'length-counts-one-too-few',
   'other-content-type-unanswered',
   'receiver-knows-rtsp-only',
+  'receiver-stores-nothing',
+  'receiver-admits-anybody',
   'receiver-derives-twice',
   'receiver-counts-from-one',
 ];

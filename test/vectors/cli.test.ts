@@ -129,6 +129,28 @@ describe('hapspec vectors', function () {
     expect((await read('PAIRINGS-01')).numberOfTests).to.equal(6);
   });
 
+  it('evidence of a receiver does as well, whose media types say nothing', async () => {
+    const evidence = join(folder, 'evidence');
+    const only = ['AIRPLAY-05', 'PAIRINGS-01'].flatMap((id) => ['--only', id]);
+    const run = ['run', 'embedded:airplay-media-types', ...only, '--seed', '1', '--evidence', evidence];
+    expect((await hapspecLine(run)).code).to.equal(0);
+    const statesIn = async (name: string): Promise<(string | undefined)[]> => {
+      const out = join(folder, `${name}.json`);
+      const from = ['vectors', 'from-evidence', join(evidence, `${name}.jsonl`), '--out', out];
+      const made = await hapspecLine(from);
+      expect([made.code, made.stderr], name).to.deep.equal([0, '']);
+      const file = parseVectors(readFileSync(out, 'utf8'));
+      expect(verifyFile(file)).to.deep.equal([]);
+      return file.testGroups[0]!.tests.map((test) => /0601(0[1-6])/.exec(test['body'] as string)?.[1]);
+    };
+    // M1 to M4, and nothing of what is said in frames behind it: that is no pairing message.
+    const transient = await statesIn('AIRPLAY-05');
+    expect(transient.slice(-4)).to.deep.equal(['01', '02', '03', '04']);
+    expect(transient).to.not.include(undefined);
+    // Pair Verify and a List in frames.
+    expect((await statesIn('PAIRINGS-01')).slice(-6)).to.deep.equal(['01', '02', '03', '04', '01', '02']);
+  });
+
   it('a replay file becomes vectors, with keys where it has them; an unknown shape says what is read', async () => {
     const [vector] = vectors('pair-verify').testGroups[0]!.tests;
     const { M1, M2, M3, M4 } = vector!['messages'] as Readonly<Record<string, string>>;

@@ -137,7 +137,7 @@ describe('test vectors: lint', () => {
     expect(wrong({ notes: { ...file.notes, Idle: { description: 'x' } } })).to.equal('file notes');
     expect(wrong({ schema: 'srp.schema.json' })).to.equal('file schema');
     expect(wrong({ algorithm: 'ROT13' })).to.equal('file algorithm');
-    expect(wrong({ generatorVersion: '2' })).to.equal('file generatorVersion');
+    expect(wrong({ generatorVersion: '3' })).to.equal('file generatorVersion');
     expect(wrong({ extra: 1 })).to.equal('file extra');
     expect(wrong({ testGroups: [{ ...group, type: 'HkdfLabel' }] })).to.equal('file testGroups');
   });

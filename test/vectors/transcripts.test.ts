@@ -162,7 +162,8 @@ describe('test vectors: driven with their randomness', () => {
       if (!opOf(vector).startsWith('flags-one') && !opOf(vector).startsWith('flags-big'))
         setupController(vector, vector['second'] as Fields, 0, 0x01000000);
     }
-    for (const vector of tests('mfi-m4', 'MfiM4')) setupController(vector, vector, 1);
+    for (const vector of tests('mfi-m4', 'MfiM4'))
+      setupController(vector, vector, 1, vector['pairingFlags'] as number | undefined);
   });
 
   it('lists, frames and illegal numbers are judged as the vectors say', () => {

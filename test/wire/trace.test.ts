@@ -43,6 +43,38 @@ describe('trace', () => {
     ]);
   });
 
+  it('counts items and what frames held too, and lets them go', () => {
+    const trace = new Trace(() => 0, 10_000);
+    const items = [{ type: 0xa0, value: new Uint8Array(900) }];
+    for (let i = 0; i < 30; i++) {
+      trace.record(1, { kind: 'heard', line: `message ${i}`, sealed: false, items });
+      trace.record(1, { kind: 'opened', line: `frame ${i}`, bytes: new Uint8Array(1000) });
+    }
+    expect(bytesHeld(trace)).to.be.at.most(10_000);
+    expect(trace.events.filter((event) => 'items' in event)).to.have.length(5);
+    expect(trace.events.map((event) => ('line' in event ? event.line : ''))).to.include('message 0');
+  });
+
+  it('forgets the oldest of too many events, and marks still say what came after', () => {
+    const trace = new Trace(() => 0, 10_000, 1000);
+    const early = trace.mark();
+    for (let i = 0; i < 5000; i++) {
+      trace.record(1, { kind: 'received', bytes: Uint8Array.of(i) });
+      expect(trace.events.length).to.be.at.most(1000);
+    }
+    const mark = trace.mark();
+    expect(mark).to.equal(5000);
+    trace.record(2, { kind: 'note', line: 'x'.repeat(100_000) });
+    const [note, ...others] = trace.since(mark);
+    expect(others).to.deep.equal([]);
+    expect(note).to.have.property('line').with.length.below(5000);
+    expect(trace.since(early)).to.deep.equal(trace.events);
+    trace.rewind(mark);
+    expect(trace.since(mark)).to.deep.equal([]);
+    expect(trace.mark()).to.equal(mark);
+    expect(bytesHeld(trace)).to.equal(trace.events.length);
+  });
+
   it('holds nothing of one event larger than itself', () => {
     const trace = new Trace(() => 0, 1000);
     trace.record(1, { kind: 'received', bytes: new Uint8Array(1001) });

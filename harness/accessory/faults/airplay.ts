@@ -1,9 +1,19 @@
-import { Permission, PairingFlag, TlvType, decodeTlv, hex } from '../../protocol/index.js';
+import {
+  airplayFeatures,
+  Permission,
+  PairingFlag,
+  TlvError,
+  TlvType,
+  decodeTlv,
+  hex,
+  tlv,
+} from '../../protocol/index.js';
 import { controlKeys, splitKeys } from '../crypto.js';
 import { type HttpMessage, header } from '../../wire/index.js';
 import type { AnnouncedFacts, Behaviour } from '../behaviour.js';
 import { airplayDress } from '../dress.js';
 import { type Fault, fault as plainFault } from './fault.js';
+import { fails } from './items.js';
 import { departures } from './pairings.js';
 
 /** A mistake of an AirPlay receiver. */
@@ -58,6 +68,39 @@ export const airplayFaults: readonly Fault[] = [
     fault(`receiver-${name}`, { breaks: ['PAIRINGS-18', 'PAIRINGS-19'], story }, change),
   ),
   fault(
+    'receiver-removal-refused',
+    {
+      breaks: ['PAIRINGS-12', 'PAIRINGS-18', 'PAIRINGS-19'],
+      story: 'Remove demands what no controller sends: it is told Error=2, whoever it is about',
+    },
+    (ok) => ({
+      removes: () => false,
+      beforeSending: (reply) =>
+        reply.step === 'pairings-remove' && !fails(reply)
+          ? [tlv(TlvType.State, 2), tlv(TlvType.Error, TlvError.Authentication)]
+          : ok.beforeSending(reply),
+    }),
+  ),
+  fault(
+    'receiver-stores-nothing',
+    { breaks: ['PV-M3-01'], story: 'M6 is written before anything is stored, and nothing ever is' },
+    () => ({ storesFirstController: false }),
+  ),
+  fault(
+    'receiver-admits-anybody',
+    {
+      breaks: ['PV-M3-02', 'PV-M3-03'],
+      story:
+        'Pair Verify goes through its motions: nobody was stored or can be administered, and whoever comes is let in',
+    },
+    (ok) => ({
+      storesFirstController: false,
+      lookUp: (id, facts) => ok.lookUp(id, facts) ?? { ...somebody, id, ltpk: new Uint8Array(32) },
+      signatureHolds: (claim) => claim.step === 'verify-m3' || ok.signatureHolds(claim),
+      route: (path) => (ok.route(path) === '/pairings' ? '/unknown' : ok.route(path)),
+    }),
+  ),
+  fault(
     'receiver-knows-rtsp-only',
     { breaks: ['AIRPLAY-01'], story: 'the parser of start lines knows RTSP/1.0 and nothing else' },
     turnsAway(({ version }) => version === 'HTTP/1.1', 400),
@@ -86,9 +129,9 @@ export const airplayFaults: readonly Fault[] = [
     () => ({ setupMode: () => ({ transient: false, split: false }) }),
   ),
   fault(
-    'receiver-without-encryption-bit',
-    { breaks: ['AIRPLAY-03'], story: 'features set bit 48 and not bit 38, which it stands on' },
-    says('features', () => '0x4000,0x10800'),
+    'receiver-features-decimal',
+    { breaks: ['AIRPLAY-03'], story: 'features are printed in decimal digits' },
+    says('features', (_facts, right) => String(airplayFeatures(right))),
   ),
   fault(
     'receiver-flags-decimal',

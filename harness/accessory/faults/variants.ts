@@ -1,11 +1,13 @@
 import {
   type Bytes,
   Length,
+  Method,
   Permission,
   TlvError,
   type TlvItem,
   TlvType,
   concat,
+  decodeTlv,
   equal,
   errorReply,
   separator,
@@ -306,6 +308,64 @@ export const variants: readonly Fault[] = [
     refusesSplit: ({ transient }) => (transient ? undefined : TlvError.Authentication),
   })),
   receiver('airplay-receiver', 'an AirPlay receiver with the default code (seed 001)', () => ({})),
+  receiver(
+    'airplay-without-administration',
+    'a receiver that lets in whoever knows the code, and administers nobody: HTTP 404',
+    (ok) => ({
+      route: (path) => (ok.route(path) === '/pairings' ? '/unknown' : ok.route(path)),
+    }),
+  ),
+  receiver(
+    'airplay-without-info',
+    'a receiver that tells nothing of itself: /info is HTTP 404, OPTIONS is answered',
+    (ok) => ({ route: (path) => (path === '/info' ? '/unknown' : ok.route(path)) }),
+    { concerns: /^(PV-M[34]|PV-STATE|SESS|TRANSIENT|AIRPLAY)/ },
+  ),
+  receiver(
+    'airplay-admits-admins',
+    'a receiver whose owner has it admit admins alone: plain users are known, and cannot verify',
+    (ok) => ({
+      admitsController: (pairing) => ok.isAdmin(pairing, { id: pairing.id }),
+    }),
+    { concerns: /^(PV-M[34]|PV-STATE|PS-ERR|SESS|PAIRINGS|IDENT|SEC)/ },
+  ),
+  receiver(
+    'airplay-media-types',
+    'a receiver that calls what it answers in pairing a binary property list',
+    () => ({ contentType: () => 'application/x-apple-binary-plist' }),
+    { concerns: /^(PS-M[135]|PV-M[13]|PAIRINGS-0|TRANSIENT|AIRPLAY)/ },
+  ),
+  receiver(
+    'airplay-without-bit-38',
+    'a receiver whose features set bit 48 and not bit 38, low word in front in one number',
+    (ok) => ({
+      announces(facts) {
+        const { txt, ...place } = ok.announces(facts);
+        const own = txt.map(([key, value]) => [key, key === 'features' ? '0x10800405C4A00' : value] as const);
+        return { ...place, txt: own };
+      },
+    }),
+    { concerns: /^AIRPLAY/ },
+  ),
+  receiver(
+    'airplay-passes-over-method-1',
+    'a receiver without a coprocessor that announces none, and does not answer PairSetupWithAuth',
+    (ok) => ({
+      admits(request) {
+        const { path, body } = request.message;
+        const m1 = path === '/pair-setup' ? decodeTlv(body) : undefined;
+        const asks = m1?.state === 1 && m1.get(TlvType.Method)?.[0] === Method.PairSetupWithAuth;
+        return asks ? 'silence' : ok.admits(request);
+      },
+    }),
+    { concerns: setup },
+  ),
+  receiver(
+    'airplay-downgrades-method-1',
+    'a receiver without a coprocessor that reads PairSetupWithAuth as PairSetup',
+    () => ({ setupMethods: [Method.PairSetup, Method.PairSetupWithAuth] }),
+    { concerns: setup },
+  ),
   receiver(
     'airplay-one-byte-flags',
     'a receiver that reads Flags of one byte and no others',
