@@ -115,6 +115,8 @@ export async function discoverCommand(flags: DiscoverFlags): Promise<number> {
   const services = found.map(describeService);
   if (flags.json) console.log(JSON.stringify(services, undefined, 2));
   else if (services.length > 0) console.log(table(services));
+  for (const conflict of new Set(found.flatMap((service) => service.conflict ?? [])))
+    console.error(`hapspec: ${oneLine(conflict, VALUE_LENGTH)}`);
   if (services.length > 0) return 0;
   console.error(
     interfaces.length === 0

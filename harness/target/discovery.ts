@@ -27,6 +27,8 @@ export interface Announced {
   readonly txt: Txt;
   /** When its TXT record came last, by the clock of the browser. */
   readonly at: number;
+  /** Another device claims the same name or the same id: what is said may be either's. In words. */
+  readonly conflict?: string;
 }
 
 /** What the accessory under test says about itself on the network. */
@@ -37,6 +39,10 @@ export interface Announcements {
   readonly count: number;
   /** Those that came after the first `count`, the oldest first; very old ones are forgotten. */
   since(count: number): readonly Announced[];
+  /** It has been announced in this run. */
+  readonly seen: boolean;
+  /** Why nobody can be at an announced address; undefined for one that may be dialled. */
+  nowhere(address: string): string | undefined;
   /** A way to one of the places announced. */
   dialer(address: string, port: number): Dialer;
   close(): Promise<void>;
@@ -59,6 +65,9 @@ interface Instance {
   readonly name: string;
   readonly kind: ServiceKind;
   srv?: { readonly target: string; readonly port: number };
+  /** Hosts that claimed the name, with what came of the first again behind the second: two devices, and not one renamed. */
+  readonly hosts: Set<string>;
+  contested: boolean;
   txt?: Txt;
   at: number;
 }
@@ -81,8 +90,7 @@ export class ServiceTable {
           break;
         case 'SRV': {
           const instance = this.note(record.name, ttl === 0, now);
-          if (instance !== undefined)
-            instance.srv = { target: record.data.target.toLowerCase(), port: record.data.port };
+          if (instance !== undefined) this.claim(instance, record.data);
           break;
         }
         case 'TXT': {
@@ -113,6 +121,17 @@ export class ServiceTable {
     );
   }
 
+  /** A name that moves to another host is a device renamed; one that moves back is claimed by two. */
+  private claim(
+    instance: Instance,
+    { target, port }: { readonly target: string; readonly port: number },
+  ): void {
+    const host = target.toLowerCase();
+    if (instance.hosts.has(host) && instance.srv?.target !== host) instance.contested = true;
+    if (instance.hosts.size < MOST_ADDRESSES) instance.hosts.add(host);
+    instance.srv = { target: host, port };
+  }
+
   private note(fullName: string, gone: boolean, now: number): Instance | undefined {
     const key = fullName.toLowerCase();
     const kind = (['hap', 'airplay'] as const).find((one) => key.endsWith(`.${serviceTypes[one]}`));
@@ -124,22 +143,30 @@ export class ServiceTable {
     const known = this.instances.get(key);
     if (known !== undefined || this.instances.size >= MOST_INSTANCES) return known;
     const name = fullName.slice(0, -serviceTypes[kind].length - 1);
-    const fresh: Instance = { name, kind, at: now };
+    const fresh: Instance = { name, kind, at: now, hosts: new Set(), contested: false };
     this.instances.set(key, fresh);
     return fresh;
   }
 
   /** All services known, complete or not. */
   get found(): Announced[] {
-    return [...this.instances.values()].map(({ name, kind, srv, txt = new Map<string, string>(), at }) => ({
-      name,
-      kind,
-      host: srv?.target ?? '',
-      port: srv?.port ?? 0,
-      addresses: ['A', 'AAAA'].flatMap((type) => [...(this.hosts.get(`${srv?.target ?? ''} ${type}`) ?? [])]),
-      txt,
-      at,
-    }));
+    const instances = [...this.instances.values()];
+    return instances.map((instance) => {
+      const { name, kind, srv, txt = new Map<string, string>(), at } = instance;
+      const conflict = conflictOf(instance, instances);
+      return {
+        name,
+        kind,
+        host: srv?.target ?? '',
+        port: srv?.port ?? 0,
+        addresses: ['A', 'AAAA'].flatMap((type) => [
+          ...(this.hosts.get(`${srv?.target ?? ''} ${type}`) ?? []),
+        ]),
+        txt,
+        at,
+        ...(conflict !== undefined && { conflict }),
+      };
+    });
   }
 
   /** What has to be asked to know the rest of these services. */
@@ -158,6 +185,29 @@ export class ServiceTable {
       ];
     });
   }
+}
+
+/** The id a service's TXT record gives, in one case. */
+function idOf({ kind, txt }: Pick<Instance, 'kind' | 'txt'>): string | undefined {
+  return txt?.get(kind === 'hap' ? 'id' : 'deviceid')?.toUpperCase();
+}
+
+/** Another device with the same name or the same id: the records of one are not to be held against the other. */
+function conflictOf(instance: Instance, all: readonly Instance[]): string | undefined {
+  const { name, kind, contested, hosts, srv } = instance;
+  if (contested)
+    return `two devices are called "${name}", at ${[...hosts].join(' and ')}: one of them has to go`;
+  const id = idOf(instance);
+  const twin = all.find(
+    (other) =>
+      other !== instance &&
+      other.kind === kind &&
+      id !== undefined &&
+      idOf(other) === id &&
+      other.srv?.target !== srv?.target,
+  );
+  if (twin === undefined) return undefined;
+  return `two devices have the id ${id}, "${name}" and "${twin.name}": one of them is a copy, and has to go`;
 }
 
 /** What is announced on the network, listened to for `milliseconds`. */
@@ -265,6 +315,7 @@ export class NetworkAnnouncements implements Announcements {
   private mdns: Mdns | undefined;
   private addresses: readonly string[] = [];
   private absent = false;
+  seen = false;
 
   constructor(
     private readonly host: string,
@@ -296,7 +347,8 @@ export class NetworkAnnouncements implements Announcements {
     const mdns = await this.open();
     if (mdns === undefined) return undefined;
     const asked = this.clock.now();
-    const deadline = asked + BROWSE_TIME;
+    // Multicast gets lost: who has been heard of is asked twice as long before it is said to be silent.
+    const deadline = asked + (this.seen ? 2 : 1) * BROWSE_TIME;
     for (let next = asked; this.clock.now() < deadline;) {
       if (this.clock.now() >= next) {
         const known = this.pick(this.table.found);
@@ -308,7 +360,10 @@ export class NetworkAnnouncements implements Announcements {
       }
       await this.clock.sleep(50);
       const fresh = this.pick(this.table.found);
-      if (fresh !== undefined && fresh.at >= asked && fresh.host !== '') return fresh;
+      if (fresh !== undefined && fresh.at >= asked && fresh.host !== '') {
+        this.seen = true;
+        return fresh;
+      }
     }
     // Who has never announced anything is not asked again for every check.
     this.absent = this.pick(this.table.found) === undefined;
@@ -321,6 +376,10 @@ export class NetworkAnnouncements implements Announcements {
 
   since(count: number): readonly Announced[] {
     return this.log.since(count).filter((service) => this.pick([service]) !== undefined);
+  }
+
+  nowhere(address: string): string | undefined {
+    return isNowhere(address, this.host);
   }
 
   dialer(address: string, port: number): Dialer {

@@ -111,6 +111,24 @@ describe('target: discovery', () => {
     expect(servicesOf('aa:bb:cc:dd:ee:00', table.found)).to.deep.equal([]);
   });
 
+  it('tells two devices of one id, and two of one name, from a device that was renamed', () => {
+    const ids = new ServiceTable();
+    ids.learn(lamp(), 1);
+    expect(ids.found[0]).to.not.have.property('conflict');
+    ids.learn(lamp('Copy', 'copy.local', '192.0.2.9'), 2);
+    for (const { conflict } of ids.found)
+      expect(conflict).to.match(/two devices have the id AA:BB:CC:DD:EE:FF/);
+
+    const names = new ServiceTable();
+    names.learn(lamp(), 1);
+    names.learn(lamp('Lamp', 'other.local'), 2);
+    expect(names.found[0], 'a host that was renamed').to.not.have.property('conflict');
+    names.learn(lamp(), 3);
+    expect(names.found[0]!.conflict).to.equal(
+      'two devices are called "Lamp", at lamp.local and other.local: one of them has to go',
+    );
+  });
+
   it('knows the addresses nobody can be at', () => {
     const nowhere = ['0.0.0.0', '::', '224.0.0.251', 'ff02::fb', '255.255.255.255', '127.0.0.1', '::1'];
     for (const address of nowhere) expect(isNowhere(address, '192.0.2.1'), address).to.be.a('string');
