@@ -125,10 +125,11 @@ export async function runCheck(
     const objects = needsOf(check).find((id) => bench.violated.has(id));
     if (redden.has(thrown) && objects !== undefined) {
       thrown = 'dependency';
+      failedStep = objects;
       seen = `needs ${objects}: ${bench.violated.get(objects)!}`;
     }
     if (error instanceof StepFailed) {
-      failedStep = error.requirement;
+      failedStep ??= error.requirement;
       if (failedStep === 'PAIRINGS-01') bench.listDoubtful = true;
       // In the plain flow nothing else can be the cause: who is about that step will say so, others need not try.
       if (check.spec.sanity && thrown === 'assertion') {
@@ -201,7 +202,7 @@ export async function runCheck(
           ),
     observations,
     ...(alive === false && { died: true }),
-    ...(reason === 'setup' && failedStep !== undefined && { failedStep }),
+    ...((reason === 'setup' || reason === 'dependency') && failedStep !== undefined && { failedStep }),
     startedAt,
     durationMs: bench.clock.now() - start,
   };

@@ -285,7 +285,7 @@ export class Run implements Execution {
    */
   private async suspect(check: Check, result: CheckResult): Promise<CheckResult> {
     const { failedStep } = result;
-    if (failedStep === undefined || this.over) return result;
+    if (failedStep === undefined || result.reason !== 'setup' || this.over) return result;
     const red = this.plan.find(
       ({ entry }) =>
         entry.requirement.id === failedStep && entry !== check && this.book.get(entry.id)?.status === 'fail',
@@ -399,6 +399,8 @@ export class Run implements Execution {
       const message = `the accessory stops answering after this, each time: ${first.message}`;
       return { ...again, status: 'fail', reason: 'forbidden', message, attempts: 2 };
     }
+    // Restarted it had room for one more, or none of what led to the end: the check is red all the same.
+    if (again.status === 'fail' || again.reason === 'should') return { ...again, attempts: 2 };
     const message = `the accessory stopped answering once, and not when this was repeated: ${first.message}`;
     return { ...again, status: 'error', reason: 'flaky', message, attempts: 2 };
   }
@@ -424,6 +426,26 @@ export class Run implements Execution {
     return true;
   }
 
+  /**
+   * What was skipped because something below it is broken, and nothing is red for that: a defect that only housekeeping
+   * has met, and that its own check did not, or was not asked to, see. A run may not be green over it.
+   */
+  private orphans(): void {
+    const isRed = (needed: string): boolean =>
+      this.plan.some(({ entry }) => {
+        if (entry.id !== needed && entry.requirement.id !== needed) return false;
+        const result = this.book.get(entry.id);
+        return result?.status === 'fail' || result?.status === 'error' || result?.reason === 'should';
+      });
+    for (const { entry } of this.plan) {
+      const result = this.book.get(entry.id);
+      const { failedStep } = result ?? {};
+      if (result?.reason !== 'dependency' || failedStep === undefined || isRed(failedStep)) continue;
+      const message = `${result.message}; met on the way, and no check of this run is red for it`;
+      this.book.record({ ...result, status: 'error', reason: 'setup', message });
+    }
+  }
+
   private skipped(
     entry: Case,
     reason: 'blocked' | 'not-bought' | 'not-applicable' | 'dependency' | 'expected',
@@ -440,6 +462,7 @@ export class Run implements Execution {
   /** Leaves the accessory as it was found. */
   async restore(): Promise<void> {
     await this.closingFlow();
+    this.orphans();
     const { bench } = this.options;
     const mark = bench.trace.mark();
     // Whoever ends the process meanwhile must not be told that all is well.

@@ -466,10 +466,13 @@ export class Controller {
       await this.bench.closeLinks();
       const what = 'Pair Verify lets in whoever nobody knows';
       if (!letIn) return true;
-      this.bench.broken.set('PV-M3-02', what);
+      // Who is nobody's yet has to refuse everybody; that this one is not, its own check must still be able to say.
+      const requirement = this.bench.state === 'ours' ? 'PV-M3-02' : 'PV-M1-04';
+      if (!this.bench.broken.has(requirement)) this.bench.metOnTheWay.add(requirement);
+      this.bench.broken.set(requirement, what);
       // A receiver that lets in everybody keeps nobody, as far as can be seen from outside.
       if (this.profile.servesPaired) return false;
-      throw new StepFailed('PV-M3-02', what);
+      throw new StepFailed(requirement, what);
     }
     if (this.bench.state === 'unknown') this.bench.unpaired();
     return false;
