@@ -247,6 +247,31 @@ describe('runner: dependencies', () => {
     expect(report.exit.code).to.equal(1);
   });
 
+  it('skipped for a defect that nothing is red for, it is an error: no run is green over what was met on the way', async () => {
+    const met = casesOf(({ check: write }) => [
+      write('X-01', { from: 'any' }, async ({ bench, expect }) => {
+        bench.broken.set('X-02', 'seen in passing');
+        await Promise.resolve();
+        expect(1).to.equal(1);
+      }),
+      write('X-02', { from: 'any' }, async ({ expect }) => {
+        await Promise.resolve();
+        expect(1).to.equal(1);
+      }),
+      write('X-03', { from: 'any', needs: ['X-02'] }, async ({ expect }) => {
+        await Promise.resolve();
+        expect(1).to.equal(1);
+      }),
+    ]);
+    const report = await execute(newRun({ suite: met, selected: met.filter(({ id }) => id !== 'X-02') }));
+    expect(report.results.find(({ id }) => id === 'X-03')).to.include({
+      status: 'error',
+      reason: 'setup',
+      message: 'needs X-02: seen in passing; met on the way, and no check of this run is red for it',
+    });
+    expect(report.exit.code).to.equal(5);
+  });
+
   it('of a healthy accessory all run', async () => {
     const { report } = await runCases(behindSanity(dependents));
     expect(new Set(Object.values(wordsById(report)))).to.deep.equal(new Set(['pass']));
