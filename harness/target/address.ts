@@ -41,10 +41,10 @@ export function wantedBy(target: string): Wanted | undefined {
   if (/^embedded(:|$)/.test(target) || place.test(target)) return undefined;
   const [, scheme, rest = ''] = /^(?:(hap|airplay):\/\/)?(.*?)\/?$/s.exec(target) ?? [];
   const name = /^\[(.*)\]$/.exec(rest)?.[1] ?? rest;
-  // An instance name is up to 63 bytes of any text; a colon stands in addresses and ids, and before a port.
+  // An instance name is up to 63 bytes of any text; a colon without a blank behind it belongs to an address, an id or a port.
   const address = isIPv6(name.replace(/%[\w.-]+$/, ''));
   const fits = name !== '' && Buffer.byteLength(name) <= 255 && !/[\p{Cc}]/u.test(name);
-  if (!fits || (!address && !isDeviceId(name) && /:\d*$|^\w+:\/\//.test(name))) return undefined;
+  if (!fits || (!address && !isDeviceId(name) && /:(?! )/.test(name))) return undefined;
   return { name, kind: scheme === 'airplay' ? 'airplay' : 'hap' };
 }
 
