@@ -174,6 +174,7 @@ export interface SignatureClaim {
   readonly ltpk: Bytes | undefined;
   readonly info: Bytes;
   readonly signature: Bytes;
+  readonly pairings: readonly Pairing[];
 }
 
 /** A Pair Verify whose M2 went out and whose M3 is due; 32 bytes each. */
@@ -472,6 +473,7 @@ export interface AddRequest {
   /** The pairing of that identifier, when there is one. */
   readonly existing: Pairing | undefined;
   readonly wanted: Pairing;
+  readonly requester: Requester;
 }
 
 export interface RemoveRequest {
@@ -523,8 +525,11 @@ export interface Behaviour {
   takesM3After(progress: Progress): boolean;
   /** True to leave the exchange as it stood, so that the controller may try again; otherwise a new M1 is due. */
   keepsExchangeAfter(event: 'refused-m1' | 'wrong-proof' | 'failed-m5'): boolean;
-  /** The TLV error an M5 is refused with when somebody else has paired since its M1, or undefined to store it too. */
-  refusesLateM5(): number | undefined;
+  /**
+   * The TLV error an M5 is refused with when somebody else has paired since its M1, or undefined to store it too.
+   * `known`: there is a pairing of its identifier.
+   */
+  refusesLateM5(late: { readonly known: boolean }): number | undefined;
   /** The SRP password of one exchange, dashes included (erratum E22). */
   password(code: SetupCode, failedAttempts: number, mode: SetupMode): string;
   readonly convention: SrpConvention;
@@ -566,7 +571,7 @@ export interface Behaviour {
   /** False to answer M6 although M5 did not open. */
   refusesUnopenedM5(exchange: { after: Progress }): boolean;
   /** False to answer M6 and keep nothing. */
-  readonly storesFirstController: boolean;
+  storesController(introduced: { readonly known: boolean }): boolean;
   /** True to store the controller of M5 before its signature is checked. */
   readonly storesBeforeCheck: boolean;
   /** True to make the entry of the first controller when its M4 goes out, to be filled at M5. */
@@ -906,7 +911,7 @@ export const healthy: Behaviour = {
   refusesMalformedM5: true,
   secretForM5: ({ after, secret }) => (after === 'm4' ? secret : undefined),
   refusesUnopenedM5: () => true,
-  storesFirstController: true,
+  storesController: () => true,
   storesBeforeCheck: false,
   reservesEntryAtM4: () => false,
   isWeakKey: isSmallOrder,

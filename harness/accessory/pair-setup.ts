@@ -264,15 +264,17 @@ export class PairSetup {
     const info = signedInfo(deriveKey('Pair-Setup-Controller-Sign', secret), id, ltpk);
     const pairing = { id: behaviour.identifierAsStored(id), ltpk, permissions: behaviour.firstPermissions };
     if (exchange !== undefined && behaviour.reservesEntryAtM4(exchange.mode)) device.remove(reservedEntry.id);
-    const late = device.pairings.length > 0 ? behaviour.refusesLateM5() : undefined;
+    const { pairings } = device;
+    const known = device.find(pairing.id) !== undefined;
+    const late = pairings.length > 0 ? behaviour.refusesLateM5({ known }) : undefined;
     if (behaviour.storesBeforeCheck) device.put(pairing);
     if (behaviour.isWeakKey(ltpk)) return failure(context, 6, TlvError.Authentication);
-    if (!behaviour.signatureHolds({ step: 'setup-m5', ltpk, info, signature }))
+    if (!behaviour.signatureHolds({ step: 'setup-m5', ltpk, info, signature, pairings }))
       return failure(context, 6, TlvError.Authentication);
     if (late !== undefined) return failure(context, 6, late);
     if (exchange !== undefined && !behaviour.endsSetupWithM6) this.exchanges.set(connection, exchange);
     // Stored before M6 goes out: a controller that has M6 may verify at once, also after a power cut.
-    if (behaviour.storesFirstController) device.put(pairing);
+    if (behaviour.storesController({ known })) device.put(pairing);
     return answer(context, this.sealedM6(secret, key));
   }
 

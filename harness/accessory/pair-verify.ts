@@ -138,7 +138,9 @@ export class PairVerify {
     const info = signedInfo(controller, id, own);
     const second = behaviour.secondSession === 'refused' && this.hasSession(stored);
     const shut = pairing !== undefined && !behaviour.admitsController(pairing);
-    if (second || shut || !behaviour.signatureHolds({ step, ltpk: pairing?.ltpk, info, signature }))
+    const { pairings } = this.device;
+    const ltpk = pairing?.ltpk;
+    if (second || shut || !behaviour.signatureHolds({ step, ltpk, info, signature, pairings }))
       return this.refused(failure(facts, 4, TlvError.Authentication), exchange, here);
     return {
       reply: answer(facts, stateOnly(4)),

@@ -359,6 +359,35 @@ export default chapter('pair-setup.states', ({ check }) => [
     },
   ),
 
+  check(
+    'PS-STATE-09/same-identifier',
+    {
+      from: 'unpaired',
+      leaves: 'paired',
+      needs: ['PS-M5-01'],
+      costs: { m2: 2, m4: 2, m6: 2, verifies: 2 },
+      allow: [tlvError(6), tlvError(2), badRequest()],
+      tolerate: [anyRefusal()],
+      forbid: [m6],
+    },
+    async ({ controller, bench, expect, notApplicable }) => {
+      const first = await controller.pairSetup();
+      const identity = controller.newIdentity(first.identity.id);
+      const second = await controller.setup({ identity });
+      const begun = await second.sendM1(undefined, controller.stepWait, false);
+      if (!m2.matches(begun)) notApplicable('one Pair Setup at a time: M1 on a second connection is refused');
+      if (!m4.matches(await takesM3(second)) || !m4.matches(await first.sendM3()))
+        notApplicable('one Pair Setup at a time: the second M1 has taken it over');
+      await first.m5();
+      const late = await second.sendM5();
+      // Whatever came of it: the key of the first controller is the one that was told that it is in.
+      bench.paired(first.identity, bench.accessory);
+      expect(late, 'M5 of the same identifier with another key, behind M6').to.be.allowed();
+      expect(await controller.isStored(identity), 'the other key opens the accessory').to.equal(false);
+      expect(await controller.isStored(first.identity), 'the first key opens it').to.equal(true);
+    },
+  ),
+
   ...(['m2', 'm4'] as const).flatMap((moment) =>
     (['fin', 'rst'] as const).map((way) =>
       check(

@@ -194,6 +194,28 @@ export default chapter('pairings.rights', ({ check }) => [
   ),
 
   check(
+    'PAIRINGS-18/identifier-free-again',
+    { ...paired, costs: { verifies: 5 }, allow: [removed] },
+    async ({ controller, expect }) => {
+      controller.needsRemoval();
+      const session = await controller.session();
+      const leaving = controller.newGuest();
+      await session.add(leaving, Permission.Admin);
+      const asking = await controller.session({ as: leaving });
+      expect(await asking.sendRemove(leaving.id), 'the reply').to.be.allowed();
+      const next = controller.newIdentity(leaving.id);
+      expect(
+        await session.sendAdd(next, Permission.Admin),
+        'Add of its identifier with another key',
+      ).to.be.allowed({ allow: [success('pairings-add')] });
+      const verify = await controller.pairVerify({ as: leaving });
+      expect(await verify.sendM3(), 'Pair Verify with the key that has left').to.be.allowed(denied);
+      expect(await verifies(controller, next), 'Pair Verify with the key that has come').to.equal(true);
+      await session.sendRemove(next.id);
+    },
+  ),
+
+  check(
     'PAIRINGS-19/alone',
     {
       ...paired,

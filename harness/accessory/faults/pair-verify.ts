@@ -143,6 +143,30 @@ const core: readonly Fault[] = [
         (claim.step === 'verify-m3' && claim.ltpk !== undefined) || ok.signatureHolds(claim),
     }),
   ),
+  fault(
+    'any-paired-key-verifies',
+    {
+      breaks: ['PV-M3-02', 'PV-M3-03'],
+      story: 'the signature is tried with every stored key, and whose it was is not asked',
+    },
+    (ok) => ({
+      signatureHolds: (claim) =>
+        ok.signatureHolds(claim) ||
+        (claim.step === 'verify-m3' &&
+          claim.pairings.some(({ ltpk }) => ok.signatureHolds({ ...claim, ltpk }))),
+    }),
+  ),
+  fault(
+    'first-key-is-a-master-key',
+    { breaks: ['PV-M3-03'], story: 'what the key does not verify is tried with that of the first pairing' },
+    (ok) => ({
+      signatureHolds: (claim) =>
+        ok.signatureHolds(claim) ||
+        (claim.step === 'verify-m3' &&
+          claim.ltpk !== undefined &&
+          ok.signatureHolds({ ...claim, ltpk: claim.pairings[0]?.ltpk })),
+    }),
+  ),
 ];
 
 const ephemeralKeys: readonly Fault[] = [

@@ -95,6 +95,18 @@ const contention: readonly Fault[] = [
     () => ({ setupContention: 'parallel', refusesLateM5: () => undefined }),
   ),
   fault(
+    'late-m5-of-a-known-name',
+    {
+      breaks: ['PS-STATE-09'],
+      story:
+        'an M5 of somebody who is paired by now is taken for a retransmission, and its key for the one it has',
+    },
+    (ok) => ({
+      setupContention: 'parallel',
+      refusesLateM5: (late) => (late.known ? undefined : ok.refusesLateM5(late)),
+    }),
+  ),
+  fault(
     'busy-for-ever',
     {
       breaks: ['PS-STATE-10', 'PS-STATE-14'],
