@@ -521,6 +521,8 @@ export interface Behaviour {
   readonly foreignM1Disturbs: boolean;
   /** Which of the connections with an exchange an M3 or M5 on `connection` belongs to. */
   exchangeFor(connection: number, held: readonly number[]): number | undefined;
+  /** True to serve an M3 or M5 that fits an exchange which is over, where the current one does not take it. */
+  servesOlder(older: { readonly step: 'setup-m4' | 'setup-m6'; readonly sameConnection: boolean }): boolean;
   /** False where M3 is out of sequence. */
   takesM3After(progress: Progress): boolean;
   /** True to leave the exchange as it stood, so that the controller may try again; otherwise a new M1 is due. */
@@ -533,10 +535,10 @@ export interface Behaviour {
   /** The SRP password of one exchange, dashes included (erratum E22). */
   password(code: SetupCode, failedAttempts: number, mode: SetupMode): string;
   readonly convention: SrpConvention;
-  /** The salt of one exchange, 16 bytes (seed 002 §2.4). */
-  drawSalt(random: Random): Bytes;
-  /** The secret b of one exchange, 32 bytes (seed 002 §2.4 step 3). */
-  drawExponent(random: Random): Bytes;
+  /** The salt of one exchange, 16 bytes (seed 002 §2.4). `refused`: that of the last M3 refused on the connection. */
+  drawSalt(random: Random, refused: Bytes | undefined): Bytes;
+  /** The secret b of one exchange, 32 bytes (seed 002 §2.4 step 3). `refused`: as with the salt. */
+  drawExponent(random: Random, refused: Bytes | undefined): Bytes;
   /** Fewest and most bytes an A may have; another one is malformed. */
   readonly publicKeyLengths: readonly [least: number, most: number];
   /** True for an A that makes S independent of the code (seed 002 §2.6 step 1). */
@@ -892,6 +894,7 @@ export const healthy: Behaviour = {
   secondM1Replaces: true,
   foreignM1Disturbs: false,
   exchangeFor: (connection, held) => (held.includes(connection) ? connection : undefined),
+  servesOlder: () => false,
   takesM3After: (progress) => progress === 'm2',
   keepsExchangeAfter: () => false,
   refusesLateM5: () => TlvError.Unavailable,

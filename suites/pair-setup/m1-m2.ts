@@ -10,6 +10,7 @@ import {
   badRequest,
   chapter,
   drop,
+  flip,
   fromHex,
   hex,
   insert,
@@ -221,6 +222,36 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
       if (served) expect(hex(setup.m2!.B!), 'the second B').to.not.equal(hex(first!));
       else expect(outcome).to.be.allowed({ allow: [anyRefusal()] });
     },
+  ),
+  // Whoever sees two proofs for one b has as many guesses as he likes at what they share.
+  ...(['a-refused-m3', 'm4', 'a-refused-m5'] as const).map((moment) =>
+    check(
+      `PS-M1-04/behind-${moment}`,
+      {
+        from: 'unpaired',
+        needs: moment === 'a-refused-m5' ? ['PS-M5-01'] : ['PS-M3-01'],
+        costs: {
+          m2: 2,
+          m4: 1,
+          ...(moment === 'a-refused-m5' && { m6: 1 }),
+          ...(moment === 'a-refused-m3' && { attempts: 1 }),
+        },
+        allow: [m2],
+        tolerate: [anyRefusal()],
+      },
+      async ({ controller, expect }) => {
+        const setup = await controller.pairSetup();
+        const first = setup.m2!.B!;
+        if (moment === 'a-refused-m3') await setup.sendM3(flip('Proof', 0));
+        else await setup.m3();
+        if (moment === 'a-refused-m5') await setup.sendM5({}, flip('EncryptedData', -1));
+        const open = await setup.link.stillOpen(50);
+        const next = await controller.setup(open ? { link: setup.link } : {});
+        const outcome = await next.sendM1();
+        expect(outcome, 'M1 again').to.be.allowed();
+        if (next.m2?.B !== undefined) expect(hex(next.m2.B), 'the second B').to.not.equal(hex(first));
+      },
+    ),
   ),
 
   check(

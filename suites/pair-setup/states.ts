@@ -70,6 +70,24 @@ async function polled(
   }
 }
 
+/** Where an exchange stands when another M1 begins anew: each brings it there. */
+const moments: Record<string, (setup: PairSetup) => Promise<unknown>> = {
+  m4: (setup) => setup.m3(),
+  'a-refused-m5': async (setup) => {
+    await setup.m3();
+    return setup.sendM5({}, flip('EncryptedData', -1));
+  },
+  m2: () => Promise.resolve(),
+  'a-refused-m3': (setup) => setup.sendM3(flip('Proof', 0)),
+};
+/** Failed attempts, M4s and M6s that it takes to get there. */
+const price: Record<string, readonly [attempts: number, m4: number, m6: number]> = {
+  m4: [0, 1, 0],
+  'a-refused-m5': [0, 1, 1],
+  m2: [0, 0, 0],
+  'a-refused-m3': [1, 1, 0],
+};
+
 /** Ways a controller goes away. */
 const departures: Record<string, (link: Link, next: Bytes) => void> = {
   fin: (link) => link.connection.finish(),
@@ -589,5 +607,50 @@ export default chapter('pair-setup.states', ({ check }) => [
       )
         violate('a new Pair Setup does not complete after a Pair Verify M1 came between');
     },
+  ),
+
+  // Once M1 was answered by a new M2, nothing of the exchange before is good for anything, wherever it comes.
+  ...(['m5', 'm3'] as const).flatMap((old) =>
+    Object.entries(moments).flatMap(([moment, bring]) =>
+      (['', '-on-another-connection'] as const).flatMap((where) => {
+        // No M5 was ever due there.
+        if (old === 'm5' && moment === 'm2') return [];
+        const [attempts, m4s, m6s] = price[moment]!;
+        return check(
+          `PS-STATE-17/${old}-of-${moment}${where}`,
+          {
+            from: 'unpaired',
+            needs: ['PS-M3-01', ...(old === 'm5' ? ['PS-M5-01'] : [])],
+            costs: {
+              m2: 2,
+              m4: m4s + (old === 'm3' ? 1 : 0),
+              ...(m6s + (old === 'm5' ? 1 : 0) > 0 && { m6: m6s + 1, verifies: 1 }),
+              attempts: attempts + (old === 'm3' ? 1 : 0),
+            },
+            ...(old === 'm5' ? reject('setup-m6') : reject('setup-m4')),
+            forbid: [old === 'm5' ? m6 : m4, silence()],
+          },
+          async ({ controller, expect, notApplicable }) => {
+            const first = await controller.pairSetup();
+            await bring(first);
+            // Where the first connection is in the way of a second one, it goes.
+            let next = await controller.setup(where === '' ? { link: first.link } : {});
+            const open = where !== '' || (await first.link.stillOpen(50));
+            if (!open) notApplicable('the connection ends behind a refusal: no M1 comes over it again');
+            let again = await next.sendM1(undefined, controller.stepWait, false);
+            if (!m2.matches(again) && where !== '') {
+              await first.link.close();
+              ({ setup: next, outcome: again } = await polled(controller, FREE_AGAIN, 500));
+            }
+            if (!m2.matches(again)) notApplicable('a second M1 is refused here (PS-STATE-07)');
+            const older = first.on(next.link);
+            const outcome = old === 'm5' ? await older.sendM5() : await older.sendM3();
+            expect(outcome, `${old.toUpperCase()} of the exchange before`).to.be.allowed();
+            if (old === 'm5' || m6s > 0)
+              expect(await controller.isStored(first.identity), 'stored').to.equal(false);
+          },
+        );
+      }),
+    ),
   ),
 ]);

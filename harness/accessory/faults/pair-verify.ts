@@ -550,7 +550,7 @@ const states: readonly Fault[] = [
   fault(
     'verify-m3-finds-any-exchange',
     {
-      breaks: ['PV-STATE-01', 'PV-STATE-02'],
+      breaks: ['PV-STATE-01', 'PV-STATE-02', 'PV-STATE-08'],
       story: 'M3 is tried with every exchange there was, on whatever connection',
     },
     (ok) => ({
@@ -565,8 +565,20 @@ const states: readonly Fault[] = [
   ),
   fault(
     'first-m1-stays',
-    { breaks: ['PV-STATE-03'], story: 'a second M1 is answered, and the keys of the first one stay' },
+    {
+      breaks: ['PV-STATE-03', 'PV-STATE-08'],
+      story: 'a second M1 is answered, and the keys of the first one stay',
+    },
     () => ({ exchangesForM3: ({ here }) => here.slice(-1) }),
+  ),
+  fault(
+    'verify-keys-of-the-connection-stay',
+    {
+      breaks: ['PV-STATE-03', 'PV-STATE-08'],
+      story:
+        'M1 adds a pair of keys to the connection, M3 is tried with all of them, and a refused one ends none',
+    },
+    () => ({ keepsVerifyAfterFailure: true, exchangesForM3: ({ here }) => here }),
   ),
   fault(
     'verify-locked-by-a-failure',

@@ -63,6 +63,46 @@ const repeated: readonly Fault[] = [
     () => ({ secondM1Replaces: false }),
   ),
   fault(
+    'm5-behind-a-new-m1',
+    {
+      breaks: ['PS-STATE-17'],
+      story: 'M1 begins anew beside an exchange that has come to M4, and that one is still served its M5',
+    },
+    (ok) => ({
+      servesOlder: (older) => (older.step === 'setup-m6' && older.sameConnection) || ok.servesOlder(older),
+    }),
+  ),
+  fault(
+    'm3-behind-a-new-m1',
+    {
+      breaks: ['PS-STATE-07', 'PS-STATE-17'],
+      story: 'the last B of a connection are all kept, and a proof may be for any of them',
+    },
+    (ok) => ({
+      servesOlder: (older) => (older.step === 'setup-m4' && older.sameConnection) || ok.servesOlder(older),
+    }),
+  ),
+  fault(
+    'exchanges-of-all-connections',
+    {
+      breaks: ['PS-STATE-17'],
+      story: 'M3 and M5 are looked up by what opens them among the exchanges of all connections',
+    },
+    () => ({ servesOlder: ({ sameConnection }) => !sameConnection }),
+  ),
+  fault(
+    'same-b-behind-a-refused-m3',
+    {
+      breaks: ['PS-M1-04'],
+      story:
+        'salt and b are drawn when a connection begins Pair Setup, and a refused M3 leaves them for the next M1',
+    },
+    (ok) => ({
+      drawSalt: (random, refused) => refused ?? ok.drawSalt(random, undefined),
+      drawExponent: (random, refused) => refused ?? ok.drawExponent(random, undefined),
+    }),
+  ),
+  fault(
     'm1-after-m4-unanswered',
     { breaks: ['PS-STATE-07'], story: 'behind M4 only M5 has a handler' },
     silent((reply) => reply.step === 'setup-m2' && reply.after === 'm4'),
