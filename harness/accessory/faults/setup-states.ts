@@ -85,7 +85,7 @@ const repeated: readonly Fault[] = [
   fault(
     'exchanges-of-all-connections',
     {
-      breaks: ['PS-STATE-17'],
+      breaks: ['PS-STATE-13', 'PS-STATE-17'],
       story: 'M3 and M5 are looked up by what opens them among the exchanges of all connections',
     },
     () => ({ servesOlder: ({ sameConnection }) => !sameConnection }),
@@ -93,7 +93,7 @@ const repeated: readonly Fault[] = [
   fault(
     'same-b-behind-a-refused-m3',
     {
-      breaks: ['PS-M1-04'],
+      breaks: ['PS-M1-04', 'PS-STATE-17'],
       story:
         'salt and b are drawn when a connection begins Pair Setup, and a refused M3 leaves them for the next M1',
     },
@@ -218,7 +218,7 @@ const contention: readonly Fault[] = [
   fault(
     'static-server-secret',
     {
-      breaks: ['PS-STATE-13', 'PS-M1-04'],
+      breaks: ['PS-STATE-13', 'PS-STATE-17', 'PS-M1-04'],
       story: 'b and the salt come from a generator that is seeded alike each time',
     },
     () => ({
