@@ -757,6 +757,8 @@ export interface Behaviour {
 
   /** False to reset the connection at its first byte: there is nobody to serve it. */
   takesConnection(arrival: Arrival): boolean;
+  /** What a connection is sent before it has asked for anything. */
+  readonly greeting: Bytes | undefined;
   /** False when these bytes, as they come in one segment, stop the whole accessory. */
   survivesSegment(segment: { bytes: Bytes; secured: boolean }): boolean;
   /** What a segment of a plain connection is read as; undefined ends the connection. */
@@ -1005,6 +1007,7 @@ export const healthy: Behaviour = {
   encode: (_step, items) => encodeTlv(items),
 
   takesConnection: () => true,
+  greeting: undefined,
   survivesSegment: () => true,
   readPlain: ({ bytes }) => bytes,
   admits: () => 'serve',

@@ -16,6 +16,7 @@ import {
   success,
   tlvError,
 } from '../target/index.js';
+import type { HttpMessage } from '../wire/index.js';
 import { type Catalogue, type Requirement, requirementId } from './catalogue.js';
 import type { Hunt } from './hunt.js';
 import type { Expect } from './judge.js';
@@ -159,6 +160,8 @@ export interface TopicPayload {
   readonly frame: ReceivedFrame;
   /** A segment on a secured connection; `wrong` says why when it is no frames that open with the next counters. */
   readonly secured: { readonly bytes: Bytes; readonly wrong: string | undefined };
+  /** A response or an event, whatever was asked; or a response that began before there was a request it could answer. */
+  readonly message: { readonly message: HttpMessage } | { readonly unasked: string };
   /** Readable bytes of one connection in the order they came: plaintext, opened frames, opened sub-TLVs. */
   readonly readable: { readonly connection: number; readonly bytes: Bytes };
 }

@@ -76,6 +76,7 @@ export async function runCheck(
   const waits = waitsOf(check, bench);
   let transient = false;
   try {
+    if (bench.useless !== undefined) throw new StepFailed('HTTP-01', bench.useless);
     for (const requirement of [...foundations[check.spec.from], ...needsOf(check)]) {
       const broken = bench.broken.get(requirement);
       if (broken === undefined || check.spec.sanity) continue;
@@ -132,12 +133,14 @@ export async function runCheck(
   await bench.closeLinks();
   waits.settle();
   const alive =
-    (check.spec.risky ?? false) || thrown === 'unreachable'
-      ? await signOfLife(bench)
-      : (thrown !== undefined || keeper.tolerated.length > 0) &&
-          bodyEvents.some(({ kind }) => brokenOff.has(kind))
-        ? await reachable(bench)
-        : undefined;
+    bench.useless !== undefined
+      ? undefined
+      : (check.spec.risky ?? false) || thrown === 'unreachable'
+        ? await signOfLife(bench)
+        : (thrown !== undefined || keeper.tolerated.length > 0) &&
+            bodyEvents.some(({ kind }) => brokenOff.has(kind))
+          ? await reachable(bench)
+          : undefined;
   const facts = {
     level: check.requirement.level,
     thrown,
@@ -249,6 +252,8 @@ export async function signOfLife(bench: Bench): Promise<boolean> {
     return outcome.kind === 'reply';
   } catch (error) {
     if (error instanceof Unreachable) return false;
+    // It speaks, though not when it is asked.
+    if (error instanceof StepFailed) return true;
     throw error;
   }
 }
@@ -273,6 +278,7 @@ async function reachable(bench: Bench): Promise<boolean> {
     return kind === 'reply' || (await signOfLife(bench));
   } catch (error) {
     if (error instanceof Unreachable) return false;
+    if (error instanceof StepFailed) return true;
     throw error;
   }
 }

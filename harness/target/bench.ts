@@ -133,6 +133,7 @@ export type Topic =
   | 'error-reply'
   | 'frame'
   | 'secured'
+  | 'message'
   | 'readable';
 
 /** Something only the two ends of an exchange may know. */
@@ -166,6 +167,8 @@ const MOST_GUESSES = 130;
 const GUESSES_EACH = 10;
 /** Sessions opened at most to remove what failed checks left. */
 const MOST_GUESTS = 48;
+/** How long (ms) a first connection is listened to before anything is asked. */
+const GREETING = 250;
 /** How long another controller may hold Pair Setup before the run begins (ms). */
 const SOMEBODY_ELSE = 45_000;
 /** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
@@ -261,6 +264,8 @@ export class Bench {
   lockout: Lockout | undefined;
   /** A check has run that may leave the accessory locked: only a factory reset makes it what it was. */
   tainted = false;
+  /** Why no answer of this accessory tells anything: it speaks before it is asked. */
+  useless: string | undefined;
   /** Told how far a check that takes minutes has come. */
   onProgress: ((done: number, most: number, what: string) => void) | undefined;
   /** How fast the accessory is, and how long it is waited for accordingly. */
@@ -356,6 +361,11 @@ export class Bench {
         },
         frame: (frame: ReceivedFrame) => this.emit('frame', frame),
         secured: (bytes, wrong) => this.emit('secured', { bytes, wrong }),
+        message: (message) => this.emit('message', { message }),
+        unasked: (unasked) => {
+          this.broken.set('HTTP-01', unasked);
+          this.emit('message', { unasked });
+        },
         readable: (bytes) => this.emit('readable', { connection: link.number, bytes }),
         waited: (wait) => {
           if (wait.what === 'answer' || wait.what === 'event') this.spent.accessoryMs += wait.milliseconds;
@@ -387,6 +397,7 @@ export class Bench {
    * @throws Unreachable
    */
   async survey(): Promise<boolean> {
+    if (await this.greets()) return false;
     let m1 = await this.probe();
     // A phone may be in the middle of pairing it: that ends, or the accessory ends it.
     const patience = this.clock.now() + SOMEBODY_ELSE;
@@ -429,6 +440,17 @@ export class Bench {
     }
     this.foundForeign = this.state === 'foreign';
     return this.recovered.length > before;
+  }
+
+  /**
+   * Whether it speaks before it is asked. Then no answer can be told from what comes anyway, and nothing else is asked.
+   */
+  private async greets(): Promise<boolean> {
+    const link = await this.open();
+    await link.lookForUnasked(GREETING);
+    this.useless = this.broken.get('HTTP-01');
+    await this.closeLinks();
+    return this.useless !== undefined;
   }
 
   /** A receiver need not serve what others tell of themselves: any answer in a frame proves a session then. */
@@ -646,6 +668,7 @@ export class Bench {
         await this.closeLinks();
         if (outcome.kind === 'reply') return true;
       } catch (error) {
+        if (error instanceof StepFailed) return true;
         if (!(error instanceof Unreachable)) throw error;
       }
       if (this.clock.now() >= deadline) return false;
