@@ -122,6 +122,8 @@ export interface SetupRequest {
   readonly failedHere: number;
   /** An M5 that came over this connection was refused. */
   readonly refusedM5Here: boolean;
+  /** M1s answered by M2 since the start. */
+  readonly begun: number;
   /** The M1. */
   readonly message: TlvMessage;
   /** It came through a verified session. */
@@ -195,6 +197,8 @@ export interface VerifyRequest {
   readonly message: TlvMessage;
   /** M1s this connection had answered by M2. */
   readonly answeredHere: number;
+  /** M1s answered by M2 since the start. */
+  readonly begun: number;
   /** An M3 on this connection was refused. */
   readonly failedHere: boolean;
   /** A message of Pair Setup on this connection was refused. */

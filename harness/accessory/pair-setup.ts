@@ -70,6 +70,8 @@ export class PairSetup {
   private readonly refusedM3 = new Map<number, { readonly salt: Bytes; readonly exponent: Bytes }>();
   /** Exchanges that are over, the newest first. */
   private older: readonly { readonly connection: number; readonly exchange: Exchange }[] = [];
+  /** M1s answered by M2. */
+  private begun = 0;
   /** Connections an M5 was refused on. */
   private readonly refusedM5 = new Set<number>();
   /** The verifier a split Pair Setup is to use again; gone with the power. */
@@ -168,6 +170,7 @@ export class PairSetup {
       after: context.after,
       failedHere: this.failures.get(connection) ?? 0,
       refusedM5Here: this.refusedM5.has(connection),
+      begun: this.begun,
       message,
     });
     const before = this.exchanges.get(connection);
@@ -198,6 +201,7 @@ export class PairSetup {
     const exponent = behaviour.drawExponent(random, refused?.exponent);
     const srp = srpServer(verifier, toInteger(exponent), behaviour.convention);
     if (behaviour.setupContention !== 'parallel') this.dropAll();
+    this.begun++;
     const begun = { after: 'm2', srp, secret: undefined, flags, mode, method, exponent } as const;
     this.exchanges.set(connection, before !== undefined && !behaviour.secondM1Replaces ? before : begun);
     const facts: ReplyContext & Pick<Reply, 'verifier'> = { ...context, verifier: verifier.v };

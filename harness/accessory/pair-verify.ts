@@ -78,6 +78,7 @@ export class PairVerify {
       paired: pairings.length > 0,
       message,
       answeredHere: this.answered,
+      begun: this.device.ephemeralsDrawn,
       failedHere: this.failed,
       setupRefusedHere: this.setupRefused,
     });

@@ -1,6 +1,7 @@
 import type { Authentication, SetupM2, SetupM4, SetupM6, VerifyM2 } from '../controller/index.js';
 import { type Bytes, InputError, type Random, type ReceivedFrame } from '../protocol/index.js';
 import {
+  type Admission,
   type Bench,
   type Controller,
   type Feature,
@@ -160,6 +161,8 @@ export interface TopicPayload {
   readonly frame: ReceivedFrame;
   /** A segment on a secured connection; `wrong` says why when it is no frames that open with the next counters. */
   readonly secured: { readonly bytes: Bytes; readonly wrong: string | undefined };
+  /** Pair Setup or Pair Verify was asked for, and nothing of ours was in the way. */
+  readonly admission: Admission;
   /** A response or an event, whatever was asked; or a response that began before there was a request it could answer. */
   readonly message: { readonly message: HttpMessage } | { readonly unasked: string };
   /** Readable bytes of one connection in the order they came: plaintext, opened frames, opened sub-TLVs. */

@@ -53,6 +53,13 @@ const foundations: Readonly<Record<Check['spec']['from'], readonly string[]>> = 
   locked: ['PS-M1-01', 'PS-M3-04'],
 };
 
+/** What keeps a check from the state it starts from: that Pair Setup, or Pair Verify, is not served any more. */
+function shutTo({ spec: { from }, id }: Check, { gates, state }: Bench): StepFailed | undefined {
+  // Those that are about it are to find it themselves.
+  if (from === 'any' || id.startsWith('PS-STATE-10')) return undefined;
+  return from === 'paired' && state === 'ours' ? gates.verify.shut : gates.setup.shut;
+}
+
 /** M5 cannot be reached where M3 is broken: who needs the one needs the other. */
 function needsOf({ spec: { needs = [] } }: Check): readonly string[] {
   return needs.includes('PS-M5-01') ? ['PS-M3-01', ...needs] : needs;
@@ -77,6 +84,8 @@ export async function runCheck(
   let transient = false;
   try {
     if (bench.useless !== undefined) throw new StepFailed('HTTP-01', bench.useless);
+    const shut = shutTo(check, bench);
+    if (shut !== undefined) throw shut;
     for (const requirement of [...foundations[check.spec.from], ...needsOf(check)]) {
       const broken = bench.broken.get(requirement);
       if (broken === undefined || check.spec.sanity) continue;
@@ -200,7 +209,9 @@ function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
   if (error instanceof StepFailed) {
     // A sanity check that cannot get to its point has found the accessory's fault, unless an earlier one has already.
     if (error.requirement === 'PV-M3-01' && bench.keepsNobody !== undefined) return 'not-applicable';
-    if (bench.broken.has(error.requirement)) return 'dependency';
+    const shut = Object.values(bench.gates).some((gate) => gate.shut?.requirement === error.requirement);
+    if (shut && check.requirement.id === error.requirement) return 'assertion';
+    if (bench.broken.has(error.requirement) || shut) return 'dependency';
     // The very thing the check is about went wrong on the way to it.
     if (error.requirement === check.requirement.id) return 'assertion';
     return check.spec.sanity ? 'assertion' : 'setup';

@@ -24,6 +24,7 @@ import { type Clock, type Dialer, type Patience, Trace, Unreachable } from '../w
 import { Controller } from './controller.js';
 import type { Announcements } from './discovery.js';
 import { Blocked, StepFailed } from './errors.js';
+import { Gate } from './gate.js';
 import { HookFailed } from './hooks.js';
 import { Link, type Wait } from './link.js';
 import { type Lockout, guess } from './lockout.js';
@@ -134,6 +135,7 @@ export type Topic =
   | 'frame'
   | 'secured'
   | 'message'
+  | 'admission'
   | 'readable';
 
 /** Something only the two ends of an exchange may know. */
@@ -171,8 +173,6 @@ const MOST_GUESTS = 48;
 const GREETING = 250;
 /** How long another controller may hold Pair Setup before the run begins (ms). */
 const SOMEBODY_ELSE = 45_000;
-/** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
-const BUSY_PATIENCE = 5_000;
 
 /** Pauses (ms) before an answer is asked for again that an accessory may have given too early. */
 const ASK_AGAIN = [500, 1_500, 3_000];
@@ -268,6 +268,11 @@ export class Bench {
   useless: string | undefined;
   /** Told how far a check that takes minutes has come. */
   onProgress: ((done: number, most: number, what: string) => void) | undefined;
+  /** How Pair Setup and Pair Verify are begun, over the run. */
+  readonly gates = {
+    setup: new Gate('Pair Setup', (admission) => this.emit('admission', admission)),
+    verify: new Gate('Pair Verify', (admission) => this.emit('admission', admission)),
+  };
   /** How fast the accessory is, and how long it is waited for accordingly. */
   readonly pace: Pace;
   /** Told of every wait for the accessory, and of every pause. */
@@ -295,6 +300,8 @@ export class Bench {
   /** A removal was met by silence: the next ones are not waited for as long, and Pair Verify tells what they came to. */
   private removalsSilent = false;
   private doubts = 0;
+  /** The last Busy that was waited out: since when it was (ms), and for how long. */
+  private lastBusy = { since: -1, for: 0 };
   private showsNoCode = false;
 
   constructor(readonly options: BenchOptions) {
@@ -380,6 +387,11 @@ export class Bench {
     );
     this.links.push(link);
     return link;
+  }
+
+  /** Connections opened in this run. */
+  get opened(): number {
+    return this.connections;
   }
 
   /** Ends every connection of the check that just ran. */
@@ -484,6 +496,7 @@ export class Bench {
         this.decide('Pair Setup M1 was answered by Unavailable');
       }
     } else if (outcome.tlv.has(TlvType.PublicKey)) {
+      this.gates.setup.seen();
       this.seenFree = !this.profile.servesPaired;
       if (!this.mayBePaired) {
         const news = this.state !== 'unpaired';
@@ -496,13 +509,34 @@ export class Bench {
 
   /** The answer to M1 once it is not Busy any more, for as long as that may last behind a connection that ended. */
   private async ask(): Promise<Outcome> {
-    const deadline = this.clock.now() + BUSY_PATIENCE;
+    const since = this.clock.now();
     for (;;) {
       const outcome = await this.probe();
-      const busy = outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Busy;
-      if (!busy || this.clock.now() >= deadline) return outcome;
-      await this.clock.sleep(250);
+      if (!(await this.busy(outcome, since))) return outcome;
     }
+  }
+
+  /**
+   * Whether M1 is worth sending again: it was Busy, and that has not lasted too long since a time (ms); then a pause is
+   * made. `own` is the connection it went over.
+   */
+  async busy(outcome: Outcome, since: number, own?: Link): Promise<boolean> {
+    const { setup } = this.gates;
+    const waited = this.clock.now() - since;
+    const alone = this.links.every((link) => link === own);
+    const error = outcome.kind === 'reply' ? outcome.tlv?.error : undefined;
+    if (error !== TlvError.Busy) {
+      const served = outcome.kind === 'reply' && outcome.tlv?.has(TlvType.PublicKey) === true;
+      // The time it took to answer is none in which it was Busy.
+      const busy = alone && this.lastBusy.since === since ? this.lastBusy.for : 0;
+      if (served) setup.serves(busy);
+      return false;
+    }
+    this.lastBusy = { since, for: waited };
+    const pause = setup.pause(waited, alone);
+    if (pause === undefined) setup.staysBusy(waited, alone);
+    else await this.clock.sleep(pause);
+    return pause !== undefined;
   }
 
   /** Writes down why the state is taken to be what it is, or why a key is kept. */
@@ -630,6 +664,7 @@ export class Bench {
     this.tryAgain(() => true);
     this.anchor = undefined;
     this.kept.length = 0;
+    this.openGates();
     const outcome = await this.ask();
     // Where M1 does not tell, our own keys do: none of them may open it now.
     if (this.mayBePaired) await this.settle();
@@ -654,8 +689,14 @@ export class Bench {
     if (restart === undefined) throw new Blocked('a restart is needed: give --restart CMD');
     await this.closeLinks();
     await restart();
+    this.openGates();
     if (!(await this.ready(COME_BACK)))
       throw new HookFailed('restart', `ended, and the accessory ${goneFor}`, '');
+  }
+
+  /** A reset, or a start anew, may have given back what was lost. */
+  private openGates(): void {
+    for (const gate of Object.values(this.gates)) gate.open();
   }
 
   /** Waits until the accessory answers a request on a fresh connection, `wait` ms at most. */
@@ -840,6 +881,7 @@ export class Bench {
     // An M1 that is not answered costs the whole patience, each time.
     const dead = this.broken.get('PS-M1-01');
     if (dead !== undefined) throw new StepFailed('PS-M1-01', dead);
+    if (this.gates.setup.shut !== undefined) throw this.gates.setup.shut;
     // Only what was ours a moment ago may be so by a hair: somebody else's stays so.
     let again = this.sentIdentities.length > 0 || this.spent.m6 > 0 ? 0 : ASK_AGAIN.length;
     let went = false;

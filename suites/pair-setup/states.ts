@@ -48,6 +48,8 @@ const afterM4: CheckSpec = { from: 'unpaired', needs: ['PS-M5-01'], costs: { m2:
 
 /** Milliseconds an accessory may need to notice that a connection has gone (PS-STATE-10). */
 const FREE_AGAIN = 5_000;
+/** When an M1 of a run that was Busy has come at the latest: the next one is sent when the five seconds are over. */
+const LATEST = 2 * FREE_AGAIN;
 /** Milliseconds after which a silent connection may no longer hold Pair Setup (PS-STATE-11). */
 const FREE_AFTER_SILENCE = 60_000;
 
@@ -112,7 +114,7 @@ async function sendsM5(setup: PairSetup): Promise<Outcome> {
   return outcome;
 }
 
-export default chapter('pair-setup.states', ({ check }) => [
+export default chapter('pair-setup.states', ({ check, watch }) => [
   check(
     'PS-STATE-01',
     {
@@ -406,6 +408,15 @@ export default chapter('pair-setup.states', ({ check }) => [
     },
   ),
 
+  watch('PS-STATE-10/any-moment', 'admission', ({ what, shut, busy }, { expect, violate }) => {
+    if (what !== 'Pair Setup') return;
+    if (shut?.requirement === 'PS-STATE-10') violate(shut.what);
+    if (shut === undefined)
+      expect(
+        busy,
+        'milliseconds of Busy behind the end of every connection that began a Pair Setup',
+      ).to.be.at.most(LATEST);
+  }),
   ...(['m2', 'm4'] as const).flatMap((moment) =>
     (['fin', 'rst'] as const).map((way) =>
       check(

@@ -149,16 +149,55 @@ const contention: readonly Fault[] = [
   fault(
     'busy-for-ever',
     {
-      breaks: ['PS-STATE-10', 'PS-STATE-14'],
+      breaks: ['PS-STATE-10'],
       fieldBug: 55,
       story: 'the lock of Pair Setup is not released when its connection closes',
     },
     () => ({ freesSetupOnClose: () => false, setupPatience: Infinity }),
   ),
   fault(
+    'setup-contexts-leak',
+    {
+      breaks: ['PS-STATE-10'],
+      story: 'each Pair Setup takes one of eight contexts, and none is given back: from then on it is Busy',
+    },
+    (ok) => ({
+      refusesSetup: (request) => ok.refusesSetup(request) ?? (request.begun >= 8 ? TlvError.Busy : undefined),
+    }),
+  ),
+  fault(
+    'setup-contexts-leak-unanswered',
+    {
+      breaks: ['SESS-26', 'PS-M1-04'],
+      story: 'each Pair Setup takes one of eight contexts, and an M1 that finds none is dropped',
+    },
+    (ok) => {
+      let full = false;
+      return {
+        refusesSetup(request) {
+          const error = ok.refusesSetup(request);
+          full = request.begun >= 8 && error === undefined;
+          return full ? TlvError.Unknown : error;
+        },
+        answers: (reply) => !(reply.step === 'setup-m2' && full) && ok.answers(reply),
+      };
+    },
+  ),
+  fault(
+    'verify-contexts-leak',
+    {
+      breaks: ['SESS-26'],
+      story: 'each Pair Verify takes one of sixteen contexts, and an M1 that finds none is an internal error',
+    },
+    (ok) => ({
+      refusesVerify: (request) =>
+        ok.refusesVerify(request) ?? (request.begun >= 16 ? TlvError.Unknown : undefined),
+    }),
+  ),
+  fault(
     'busy-after-reset-connection',
     {
-      breaks: ['PS-STATE-10', 'PS-STATE-14'],
+      breaks: ['PS-STATE-10'],
       story: 'only an orderly end of a connection is reported to Pair Setup',
     },
     () => ({ freesSetupOnClose: ({ reset }) => !reset, setupPatience: Infinity }),
@@ -174,7 +213,7 @@ const contention: readonly Fault[] = [
   fault(
     'busy-from-m4-on',
     {
-      breaks: ['PS-STATE-10', 'PS-STATE-14'],
+      breaks: ['PS-STATE-10'],
       story: 'behind M4 only the timer ends a setup, and the timer is not started',
     },
     () => ({
