@@ -515,6 +515,7 @@ export default chapter('pair-setup.states', ({ check, watch }) => [
       needs: ['PS-M3-01'],
       costs: { m2: 2, m4: 2, attempts: 1 },
       allow: [tlvError(4, 'Authentication')],
+      // By which code is PS-M3-04's question.
       tolerate: [anyRefusal()],
       forbid: [m4],
     },

@@ -67,6 +67,7 @@ const wrongSignature: CheckSpec = {
   needs: ['PV-M3-01'],
   costs: { verifies: 1 },
   allow: [tlvError(4, 'Authentication')],
+  // brutella/hap answers Error=4 here: nobody is let in, and controllers give up by any Error behind State=4.
   tolerate: [otherError(4)],
   forbid: [success('verify-m4')],
 };

@@ -152,7 +152,8 @@ export default chapter('pairings.rights', ({ check }) => [
         ...paired,
         costs: { verifies: 2 },
         allow: [tlvError(2, 'Authentication')],
-        tolerate: [misplacedError(2), unauthorised()],
+        // Well formed and in a session: an HTTP status alone is no answer (seed 002 §7).
+        tolerate: [misplacedError(2)],
         forbid: [listed, success('pairings-add'), silence()],
       },
       async ({ controller, bench, expect, warn }) => {

@@ -1,4 +1,4 @@
-import { Length, TlvError, TlvType, tlv } from '../../protocol/index.js';
+import { Length, TlvError, TlvType, errorReply, tlv, utf8 } from '../../protocol/index.js';
 import type { Behaviour, Reply } from '../behaviour.js';
 import { type Fault, fault } from './fault.js';
 import { fails, succeeds, withItem } from './items.js';
@@ -169,14 +169,14 @@ const contention: readonly Fault[] = [
     'setup-contexts-leak-unanswered',
     {
       breaks: ['SESS-26', 'PS-M1-04'],
-      story: 'each Pair Setup takes one of eight contexts, and an M1 that finds none is dropped',
+      story: 'each Pair Setup takes one of four contexts, and an M1 that finds none is dropped',
     },
     (ok) => {
       let full = false;
       return {
         refusesSetup(request) {
           const error = ok.refusesSetup(request);
-          full = request.begun >= 8 && error === undefined;
+          full = request.begun >= 4 && error === undefined;
           return full ? TlvError.Unknown : error;
         },
         answers: (reply) => !(reply.step === 'setup-m2' && full) && ok.answers(reply),
@@ -293,6 +293,14 @@ function erring(state: (reply: Reply, now: number) => number): (ok: Behaviour) =
   });
 }
 
+/** Refusals that become an HTTP status with an empty body. */
+function refusedByHttp(
+  which: (reply: Reply) => boolean,
+  status: number,
+): (ok: Behaviour) => Partial<Behaviour> {
+  return (ok) => ({ status: (reply) => (which(reply) && fails(reply) ? status : ok.status(reply)) });
+}
+
 const errors: readonly Fault[] = [
   fault(
     'm5-errors-say-state-4',
@@ -326,6 +334,78 @@ const errors: readonly Fault[] = [
       story: 'a refused Pair Verify is HTTP 400 with an empty body: phones call it unreachable',
     },
     (ok) => ({ status: (reply) => (reply.step === 'verify-m4' && fails(reply) ? 400 : ok.status(reply)) }),
+  ),
+  fault(
+    'wrong-code-is-unknown',
+    { breaks: ['PS-M3-04'], story: 'whatever goes wrong in SRP is Error=1' },
+    () => ({ wrongProofError: () => TlvError.Unknown }),
+  ),
+  fault(
+    'wrong-code-is-http-470',
+    {
+      breaks: ['PS-M3-04', 'PS-ERR-03'],
+      story: 'a proof that does not match is a matter of authorization, and the HTTP layer answers it',
+    },
+    refusedByHttp((reply) => reply.step === 'setup-m4', 470),
+  ),
+  fault(
+    'paired-is-unknown',
+    { breaks: ['PS-M1-13'], story: 'Pair Setup of a paired accessory is refused by Error=1' },
+    (ok) => ({
+      refusesSetup(request) {
+        const error = ok.refusesSetup(request);
+        return error === TlvError.Unavailable ? TlvError.Unknown : error;
+      },
+    }),
+  ),
+  fault(
+    'max-tries-is-unavailable',
+    { breaks: ['PS-ERR-06'], story: 'a locked accessory says that it is paired' },
+    (ok) => ({
+      refusesSetup(request) {
+        const error = ok.refusesSetup(request);
+        return error === TlvError.MaxTries ? TlvError.Unavailable : error;
+      },
+    }),
+  ),
+  fault(
+    'non-admin-is-http-470',
+    {
+      breaks: ['PS-ERR-03', 'PAIRINGS-15'],
+      story: 'rights are asked for by the HTTP layer, which answers as without a session',
+    },
+    refusedByHttp(
+      (reply) => (reply.step?.startsWith('pairings') ?? false) && errorOf(reply) === TlvError.Authentication,
+      470,
+    ),
+  ),
+  fault(
+    'other-key-is-http-500',
+    { breaks: ['PAIRINGS-06'], story: 'an Add that finds another key throws' },
+    refusedByHttp((reply) => reply.step === 'pairings-add', 500),
+  ),
+  fault(
+    'unknown-removal-is-an-error',
+    {
+      breaks: ['PAIRINGS-14'],
+      story: 'Remove of an identifier that is not there returns what the lookup does',
+    },
+    (ok) => ({
+      beforeSending: (reply) =>
+        reply.step === 'pairings-remove' && reply.known === false && succeeds(reply)
+          ? errorReply(2, TlvError.Unknown)
+          : ok.beforeSending(reply),
+    }),
+  ),
+  fault(
+    'refusals-without-state',
+    { breaks: ['PS-ERR-01'], story: 'a refusal is HTTP 400 and a TLV body with a text in it, and no State' },
+    (ok) => ({
+      status: (reply) => (fails(reply) ? 400 : ok.status(reply)),
+      sendsBody: (reply, status) => status === 400 || ok.sendsBody(reply, status),
+      beforeSending: (reply) =>
+        reply.status === 400 || fails(reply) ? [tlv(0x7f, utf8('bad request'))] : ok.beforeSending(reply),
+    }),
   ),
   fault(
     'broken-m5-unanswered',
