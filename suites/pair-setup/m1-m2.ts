@@ -124,6 +124,7 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
     const defect = findings.find(({ requirement }) => requirement === 'PS-M1-03');
     expect(defect?.what, 'B as an SRP public value').to.equal(undefined);
     if (B.length < Length.srpPublicKey) observe('B', 'sent without leading zero bytes');
+    else if (B[0] === 0) observe('B', 'sent with its leading zero bytes');
   }),
 
   watch('PS-M1-05', 'setup-m2', ({ reply }, { expect, violate, warn }) => {

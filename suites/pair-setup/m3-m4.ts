@@ -74,7 +74,7 @@ const leadingZero: CheckSpec = {
  * first is right, the other one means that one pairing in 256 with a controller of the first camp fails.
  */
 async function eitherForm(
-  { bench, expect, warn, violate }: CheckContext,
+  { bench, expect, observe, warn, violate }: CheckContext,
   value: 'A' | 'B' | 'S',
   begin: (form: 'stripped' | 'padded') => Promise<PairSetup>,
 ): Promise<void> {
@@ -85,6 +85,7 @@ async function eitherForm(
     // Refused in the first form: the second decides.
     if (form === 'stripped' && !accepted.matches(outcome)) continue;
     expect(outcome, `${value} ${form}`).to.be.allowed();
+    observe(`${value} in the proof`, form);
     // The accessory's own proof is taken over A in any of the forms in use.
     const [defect] = outcome.kind === 'reply' ? setup.readM4(outcome).findings : [];
     if (defect !== undefined) violate(`with a leading zero byte in ${value}: ${defect.what}`);
