@@ -122,6 +122,8 @@ export interface SetupRequest {
   readonly failedHere: number;
   /** An M5 that came over this connection was refused. */
   readonly refusedM5Here: boolean;
+  /** M1s answered by M2 since the start. */
+  readonly begun: number;
   /** The M1. */
   readonly message: TlvMessage;
   /** It came through a verified session. */
@@ -174,6 +176,7 @@ export interface SignatureClaim {
   readonly ltpk: Bytes | undefined;
   readonly info: Bytes;
   readonly signature: Bytes;
+  readonly pairings: readonly Pairing[];
 }
 
 /** A Pair Verify whose M2 went out and whose M3 is due; 32 bytes each. */
@@ -194,6 +197,8 @@ export interface VerifyRequest {
   readonly message: TlvMessage;
   /** M1s this connection had answered by M2. */
   readonly answeredHere: number;
+  /** M1s answered by M2 since the start. */
+  readonly begun: number;
   /** An M3 on this connection was refused. */
   readonly failedHere: boolean;
   /** A message of Pair Setup on this connection was refused. */
@@ -472,6 +477,7 @@ export interface AddRequest {
   /** The pairing of that identifier, when there is one. */
   readonly existing: Pairing | undefined;
   readonly wanted: Pairing;
+  readonly requester: Requester;
 }
 
 export interface RemoveRequest {
@@ -519,19 +525,24 @@ export interface Behaviour {
   readonly foreignM1Disturbs: boolean;
   /** Which of the connections with an exchange an M3 or M5 on `connection` belongs to. */
   exchangeFor(connection: number, held: readonly number[]): number | undefined;
+  /** True to serve an M3 or M5 that fits an exchange which is over, where the current one does not take it. */
+  servesOlder(older: { readonly step: 'setup-m4' | 'setup-m6'; readonly sameConnection: boolean }): boolean;
   /** False where M3 is out of sequence. */
   takesM3After(progress: Progress): boolean;
   /** True to leave the exchange as it stood, so that the controller may try again; otherwise a new M1 is due. */
   keepsExchangeAfter(event: 'refused-m1' | 'wrong-proof' | 'failed-m5'): boolean;
-  /** The TLV error an M5 is refused with when somebody else has paired since its M1, or undefined to store it too. */
-  refusesLateM5(): number | undefined;
+  /**
+   * The TLV error an M5 is refused with when somebody else has paired since its M1, or undefined to store it too.
+   * `known`: there is a pairing of its identifier.
+   */
+  refusesLateM5(late: { readonly known: boolean }): number | undefined;
   /** The SRP password of one exchange, dashes included (erratum E22). */
   password(code: SetupCode, failedAttempts: number, mode: SetupMode): string;
   readonly convention: SrpConvention;
-  /** The salt of one exchange, 16 bytes (seed 002 §2.4). */
-  drawSalt(random: Random): Bytes;
-  /** The secret b of one exchange, 32 bytes (seed 002 §2.4 step 3). */
-  drawExponent(random: Random): Bytes;
+  /** The salt of one exchange, 16 bytes (seed 002 §2.4). `refused`: that of the last M3 refused on the connection. */
+  drawSalt(random: Random, refused: Bytes | undefined): Bytes;
+  /** The secret b of one exchange, 32 bytes (seed 002 §2.4 step 3). `refused`: as with the salt. */
+  drawExponent(random: Random, refused: Bytes | undefined): Bytes;
   /** Fewest and most bytes an A may have; another one is malformed. */
   readonly publicKeyLengths: readonly [least: number, most: number];
   /** True for an A that makes S independent of the code (seed 002 §2.6 step 1). */
@@ -566,7 +577,7 @@ export interface Behaviour {
   /** False to answer M6 although M5 did not open. */
   refusesUnopenedM5(exchange: { after: Progress }): boolean;
   /** False to answer M6 and keep nothing. */
-  readonly storesFirstController: boolean;
+  storesController(introduced: { readonly known: boolean }): boolean;
   /** True to store the controller of M5 before its signature is checked. */
   readonly storesBeforeCheck: boolean;
   /** True to make the entry of the first controller when its M4 goes out, to be filled at M5. */
@@ -750,6 +761,8 @@ export interface Behaviour {
 
   /** False to reset the connection at its first byte: there is nobody to serve it. */
   takesConnection(arrival: Arrival): boolean;
+  /** What a connection is sent before it has asked for anything. */
+  readonly greeting: Bytes | undefined;
   /** False when these bytes, as they come in one segment, stop the whole accessory. */
   survivesSegment(segment: { bytes: Bytes; secured: boolean }): boolean;
   /** What a segment of a plain connection is read as; undefined ends the connection. */
@@ -889,6 +902,7 @@ export const healthy: Behaviour = {
   secondM1Replaces: true,
   foreignM1Disturbs: false,
   exchangeFor: (connection, held) => (held.includes(connection) ? connection : undefined),
+  servesOlder: () => false,
   takesM3After: (progress) => progress === 'm2',
   keepsExchangeAfter: () => false,
   refusesLateM5: () => TlvError.Unavailable,
@@ -908,7 +922,7 @@ export const healthy: Behaviour = {
   refusesMalformedM5: true,
   secretForM5: ({ after, secret }) => (after === 'm4' ? secret : undefined),
   refusesUnopenedM5: () => true,
-  storesFirstController: true,
+  storesController: () => true,
   storesBeforeCheck: false,
   reservesEntryAtM4: () => false,
   isWeakKey: isSmallOrder,
@@ -999,6 +1013,7 @@ export const healthy: Behaviour = {
   encode: (_step, items) => encodeTlv(items),
 
   takesConnection: () => true,
+  greeting: undefined,
   survivesSegment: () => true,
   readPlain: ({ bytes }) => bytes,
   admits: () => 'serve',

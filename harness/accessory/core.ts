@@ -235,6 +235,11 @@ export class Accessory {
     return behaviour.isAnnounced(facts) ? behaviour.announces(facts) : undefined;
   }
 
+  /** What a connection is sent when it comes. */
+  get greeting(): Bytes | undefined {
+    return this.device.behaviour.greeting;
+  }
+
   /** Milliseconds from a change to its announcement. */
   get announceDelay(): number {
     return this.device.behaviour.announceDelay;

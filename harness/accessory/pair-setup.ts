@@ -8,6 +8,7 @@ import {
   type TlvMessage,
   TlvType,
   encodeTlv,
+  equal,
   identityItems,
   labelNonce,
   sealedMessage,
@@ -34,7 +35,12 @@ interface Exchange {
   /** What they ask for. */
   readonly mode: SetupMode;
   readonly method: number;
+  /** The secret b, 32 bytes. */
+  readonly exponent: Bytes;
 }
+
+/** Exchanges that are over and remembered by a faulty twin. */
+const MAX_OLDER = 8;
 
 interface Answer {
   readonly reply: Reply;
@@ -60,6 +66,12 @@ export class PairSetup {
   private readonly exchanges = new Map<number, Exchange>();
   /** Wrong proofs by connection. */
   private readonly failures = new Map<number, number>();
+  /** Salt and b of the last exchange whose M3 was refused, by connection. */
+  private readonly refusedM3 = new Map<number, { readonly salt: Bytes; readonly exponent: Bytes }>();
+  /** Exchanges that are over, the newest first. */
+  private older: readonly { readonly connection: number; readonly exchange: Exchange }[] = [];
+  /** M1s answered by M2. */
+  private begun = 0;
   /** Connections an M5 was refused on. */
   private readonly refusedM5 = new Set<number>();
   /** The verifier a split Pair Setup is to use again; gone with the power. */
@@ -76,12 +88,24 @@ export class PairSetup {
 
   /** Forgets the exchange of `connection`, if it has one. */
   drop(connection: number): void {
+    const exchange = this.exchanges.get(connection);
+    if (exchange === undefined) return;
     this.exchanges.delete(connection);
+    this.retire(connection, exchange);
+  }
+
+  private retire(connection: number, exchange: Exchange): void {
+    this.older = [{ connection, exchange }, ...this.older].slice(0, MAX_OLDER);
+  }
+
+  private dropAll(): void {
+    for (const connection of this.holders) this.drop(connection);
   }
 
   /** `connection` has ended. */
   closed(connection: number, how: Omit<ConnectionEnd, 'after'>): void {
     this.failures.delete(connection);
+    this.refusedM3.delete(connection);
     this.refusedM5.delete(connection);
     const exchange = this.exchanges.get(connection);
     if (exchange === undefined) return;
@@ -113,13 +137,27 @@ export class PairSetup {
     return { reply: refusal({ step: undefined, ...context }) };
   }
 
-  /** Whatever is wrong ends the exchange: a second guess needs a new M1, and so a new B. */
-  private take(connection: number): Exchange | undefined {
-    const owner = this.device.behaviour.exchangeFor(connection, this.holders);
-    if (owner === undefined) return undefined;
-    const exchange = this.exchanges.get(owner);
-    this.drop(owner);
-    return exchange;
+  /**
+   * Whatever is wrong ends the exchange: a second guess needs a new M1, and so a new B. `fits` tells which exchange a
+   * message was made for.
+   */
+  private take(
+    step: 'setup-m4' | 'setup-m6',
+    connection: number,
+    fits: (exchange: Exchange) => boolean,
+  ): Exchange | undefined {
+    const { behaviour } = this.device;
+    const owner = behaviour.exchangeFor(connection, this.holders);
+    const exchange = owner === undefined ? undefined : this.exchanges.get(owner);
+    if (owner !== undefined) this.drop(owner);
+    const served = (sameConnection: boolean): boolean => behaviour.servesOlder({ step, sameConnection });
+    if ((!served(true) && !served(false)) || (exchange !== undefined && fits(exchange))) return exchange;
+    const running = [...this.exchanges].map(([other, held]) => ({ connection: other, exchange: held }));
+    return (
+      [...this.older, ...running].find(
+        (older) => served(older.connection === connection) && fits(older.exchange),
+      )?.exchange ?? exchange
+    );
   }
 
   private m2(context: ReplyContext, connection: number, message: TlvMessage, situation: Situation): Reply {
@@ -132,12 +170,13 @@ export class PairSetup {
       after: context.after,
       failedHere: this.failures.get(connection) ?? 0,
       refusedM5Here: this.refusedM5.has(connection),
+      begun: this.begun,
       message,
     });
     const before = this.exchanges.get(connection);
     if (error === undefined || !behaviour.keepsExchangeAfter('refused-m1')) this.drop(connection);
     if (error !== undefined) {
-      if (situation.busy && behaviour.foreignM1Disturbs) this.exchanges.clear();
+      if (situation.busy && behaviour.foreignM1Disturbs) this.dropAll();
       return failure(context, 2, error);
     }
     if (message.has(TlvType.Method)) {
@@ -153,14 +192,17 @@ export class PairSetup {
     if (unready !== undefined) return failure(context, 2, unready);
     const reused = behaviour.reusesVerifier(mode) ? this.kept : undefined;
     // A salt is drawn in any case: what is drawn later must not depend on whether one was kept.
-    const salt = behaviour.drawSalt(random);
+    const refused = this.refusedM3.get(connection);
+    const salt = behaviour.drawSalt(random, refused?.salt);
     const verifier =
       reused ?? makeVerifier(behaviour.password(device.code, device.failedAttempts, mode), salt);
     // What was kept is good for the next Pair Setup and for no other.
     this.kept = reused;
-    const srp = srpServer(verifier, toInteger(behaviour.drawExponent(random)), behaviour.convention);
-    if (behaviour.setupContention !== 'parallel') this.exchanges.clear();
-    const begun = { after: 'm2', srp, secret: undefined, flags, mode, method } as const;
+    const exponent = behaviour.drawExponent(random, refused?.exponent);
+    const srp = srpServer(verifier, toInteger(exponent), behaviour.convention);
+    if (behaviour.setupContention !== 'parallel') this.dropAll();
+    this.begun++;
+    const begun = { after: 'm2', srp, secret: undefined, flags, mode, method, exponent } as const;
     this.exchanges.set(connection, before !== undefined && !behaviour.secondM1Replaces ? before : begun);
     const facts: ReplyContext & Pick<Reply, 'verifier'> = { ...context, verifier: verifier.v };
     return answer(facts, setupM2(srp.B, verifier.salt, behaviour.echoedFlags(mode)));
@@ -169,9 +211,14 @@ export class PairSetup {
   private m4(context: ReplyContext, connection: number, message: TlvMessage): Answer {
     const { device } = this;
     const { behaviour } = device;
-    const exchange = this.take(connection);
     const A = single(message, TlvType.PublicKey, ...behaviour.publicKeyLengths);
     const received = single(message, TlvType.Proof, 0, Infinity);
+    const exchange = this.take(
+      'setup-m4',
+      connection,
+      ({ after, srp }) =>
+        after === 'm2' && A !== undefined && received !== undefined && equal(srp.session(A).M1, received),
+    );
     if (exchange === undefined || !behaviour.takesM3After(exchange.after)) return { reply: refusal(context) };
     if (A === undefined || received === undefined) {
       this.count(behaviour.afterMalformedM3(device.failedAttempts));
@@ -194,6 +241,8 @@ export class PairSetup {
     const claim = { A, B, salt: verifier.salt, expected: session.M1, received, failedAttempts, mode };
     if (behaviour.refusesPublicKey(A) || !behaviour.proofMatches(claim)) {
       if (behaviour.keepsExchangeAfter('wrong-proof')) this.exchanges.set(connection, exchange);
+      this.retire(connection, { ...exchange, after: 'm4', secret: session.K });
+      this.refusedM3.set(connection, { salt: verifier.salt, exponent: exchange.exponent });
       if (received.length !== Length.proof) {
         this.count(behaviour.afterMalformedM3(device.failedAttempts));
         return { reply: refusal(facts) };
@@ -236,20 +285,30 @@ export class PairSetup {
   private m6(context: ReplyContext, connection: number, message: TlvMessage): Reply {
     const { device } = this;
     const { behaviour } = device;
-    const exchange = this.take(connection);
+    const sealed = single(message, TlvType.EncryptedData, 0, Infinity);
+    const nonce = labelNonce('PS-Msg05');
+    const step = 'setup-m5';
+    const exchange = this.take(
+      'setup-m6',
+      connection,
+      (older) =>
+        older.secret !== undefined &&
+        sealed !== undefined &&
+        behaviour.openSealed({ step, key: deriveKey('Pair-Setup-Encrypt', older.secret), nonce, sealed }) !==
+          undefined,
+    );
     const secret = behaviour.secretForM5({
-      after: context.after,
+      after: exchange?.after ?? context.after,
       secret: exchange?.secret,
       flags: exchange?.flags,
       method: exchange?.method,
       carried: device.carried.setupSecret,
     });
-    const sealed = single(message, TlvType.EncryptedData, 0, Infinity);
     if (secret === undefined || (sealed === undefined && behaviour.refusesMalformedM5))
       return refusal(context);
     const key = deriveKey('Pair-Setup-Encrypt', secret);
     if (sealed === undefined) return answer(context, this.sealedM6(secret, key));
-    const plain = behaviour.openSealed({ step: 'setup-m5', key, nonce: labelNonce('PS-Msg05'), sealed });
+    const plain = behaviour.openSealed({ step, key, nonce, sealed });
     if (plain === undefined && exchange !== undefined && behaviour.keepsExchangeAfter('failed-m5'))
       this.exchanges.set(connection, exchange);
     if (plain === undefined)
@@ -264,15 +323,17 @@ export class PairSetup {
     const info = signedInfo(deriveKey('Pair-Setup-Controller-Sign', secret), id, ltpk);
     const pairing = { id: behaviour.identifierAsStored(id), ltpk, permissions: behaviour.firstPermissions };
     if (exchange !== undefined && behaviour.reservesEntryAtM4(exchange.mode)) device.remove(reservedEntry.id);
-    const late = device.pairings.length > 0 ? behaviour.refusesLateM5() : undefined;
+    const { pairings } = device;
+    const known = device.find(pairing.id) !== undefined;
+    const late = pairings.length > 0 ? behaviour.refusesLateM5({ known }) : undefined;
     if (behaviour.storesBeforeCheck) device.put(pairing);
     if (behaviour.isWeakKey(ltpk)) return failure(context, 6, TlvError.Authentication);
-    if (!behaviour.signatureHolds({ step: 'setup-m5', ltpk, info, signature }))
+    if (!behaviour.signatureHolds({ step, ltpk, info, signature, pairings }))
       return failure(context, 6, TlvError.Authentication);
     if (late !== undefined) return failure(context, 6, late);
     if (exchange !== undefined && !behaviour.endsSetupWithM6) this.exchanges.set(connection, exchange);
     // Stored before M6 goes out: a controller that has M6 may verify at once, also after a power cut.
-    if (behaviour.storesFirstController) device.put(pairing);
+    if (behaviour.storesController({ known })) device.put(pairing);
     return answer(context, this.sealedM6(secret, key));
   }
 

@@ -78,6 +78,7 @@ export class PairVerify {
       paired: pairings.length > 0,
       message,
       answeredHere: this.answered,
+      begun: this.device.ephemeralsDrawn,
       failedHere: this.failed,
       setupRefusedHere: this.setupRefused,
     });
@@ -138,7 +139,9 @@ export class PairVerify {
     const info = signedInfo(controller, id, own);
     const second = behaviour.secondSession === 'refused' && this.hasSession(stored);
     const shut = pairing !== undefined && !behaviour.admitsController(pairing);
-    if (second || shut || !behaviour.signatureHolds({ step, ltpk: pairing?.ltpk, info, signature }))
+    const { pairings } = this.device;
+    const ltpk = pairing?.ltpk;
+    if (second || shut || !behaviour.signatureHolds({ step, ltpk, info, signature, pairings }))
       return this.refused(failure(facts, 4, TlvError.Authentication), exchange, here);
     return {
       reply: answer(facts, stateOnly(4)),

@@ -31,19 +31,19 @@ export function handlePairings(device: Device, message: TlvMessage, requester: R
   // Looked up now and not when the session began: a demoted admin loses his rights in open sessions too.
   if (!behaviour.isAdmin(device.find(requester.id), requester, step))
     return failure(context, 2, TlvError.Authentication);
-  if (step === 'pairings-add') return add(device, context, message);
+  if (step === 'pairings-add') return add(device, context, message, requester);
   if (step === 'pairings-remove') return remove(device, context, message, requester);
   return answer(context, list(device.pairings));
 }
 
-function add(device: Device, context: ReplyContext, message: TlvMessage): Reply {
+function add(device: Device, context: ReplyContext, message: TlvMessage, requester: Requester): Reply {
   const { behaviour } = device;
   const given = behaviour.additionFrom(message);
   if (given === undefined) return refusal(context);
   if (behaviour.isWeakKey(given.ltpk)) return failure(context, 2, TlvError.Unknown);
   const wanted: Pairing = { ...given, id: behaviour.identifierAsStored(given.id) };
   const existing = device.find(wanted.id);
-  const error = behaviour.refusesAdd({ pairings: device.pairings, existing, wanted });
+  const error = behaviour.refusesAdd({ pairings: device.pairings, existing, wanted, requester });
   if (error !== undefined) return failure(context, 2, error);
   device.put(existing === undefined ? wanted : behaviour.updated(existing, wanted));
   // An update can demote the last admin, and an accessory nobody can manage is lost until its next reset.

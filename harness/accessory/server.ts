@@ -60,6 +60,8 @@ export async function serve(accessory: Accessory, connection: Connection): Promi
   const number = accessory.open(clock.now());
   const outlet = new Outlet(connection);
   outletsOf(accessory).set(number, outlet);
+  const { greeting } = accessory;
+  if (greeting !== undefined) outlet.push({ connection: number, kind: 'send', bytes: greeting });
   while (!outlet.ended) {
     const event = await connection.next(Infinity);
     if (event.kind === 'data') {

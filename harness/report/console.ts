@@ -131,6 +131,15 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     return lines;
   };
 
+  /** Who it is, and in what it is rightly different from others. */
+  const identity = ({ accessory }: RunReport): string[] => {
+    const known = Object.entries(accessory).filter(
+      ([name]) => !['profile', 'found as', 'LTPK'].includes(name),
+    );
+    if (known.length === 0) return [];
+    return [`identity: ${known.map(([name, value]) => `${oneLine(name)} ${oneLine(value, 80)}`).join('; ')}`];
+  };
+
   const summary = (report: RunReport): string[] => {
     const total = counts(report.results);
     const tally = words.map(([status, one, many]) => {
@@ -145,6 +154,7 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
       tally.join(', '),
       priceLine(report.price),
       `seed: ${oneLine(report.seed)}`,
+      ...identity(report),
       ...(report.aftermath.clean && left !== '' ? [`accessory: ${left}`] : []),
       (report.exit.code === 0 ? colours.green : colours.red)(exit),
     ];

@@ -4,6 +4,7 @@ import { type Expectations, applyExpectations } from './expectations.js';
 import type { PlanEntry } from './plan.js';
 import type { CheckResult, RunReport } from './result.js';
 import { exitOf } from './status.js';
+import { traitsOf } from './traits.js';
 
 /** What a report says of the run as a whole, as it was wanted. */
 export interface RunHead {
@@ -111,7 +112,7 @@ export class Book {
     return {
       tool: { name: 'hapspec', version },
       target,
-      accessory: facts.accessory,
+      accessory: { ...facts.accessory, ...traitsOf(seen) },
       seed,
       strict,
       command,

@@ -1,6 +1,7 @@
 import type { Authentication, SetupM2, SetupM4, SetupM6, VerifyM2 } from '../controller/index.js';
 import { type Bytes, InputError, type Random, type ReceivedFrame } from '../protocol/index.js';
 import {
+  type Admission,
   type Bench,
   type Controller,
   type Feature,
@@ -16,6 +17,7 @@ import {
   success,
   tlvError,
 } from '../target/index.js';
+import type { HttpMessage } from '../wire/index.js';
 import { type Catalogue, type Requirement, requirementId } from './catalogue.js';
 import type { Hunt } from './hunt.js';
 import type { Expect } from './judge.js';
@@ -164,6 +166,10 @@ export interface TopicPayload {
   readonly frame: ReceivedFrame;
   /** A segment on a secured connection; `wrong` says why when it is no frames that open with the next counters. */
   readonly secured: { readonly bytes: Bytes; readonly wrong: string | undefined };
+  /** Pair Setup or Pair Verify was asked for, and nothing of ours was in the way. */
+  readonly admission: Admission;
+  /** A response or an event, whatever was asked; or a response that began before there was a request it could answer. */
+  readonly message: { readonly message: HttpMessage } | { readonly unasked: string };
   /** Readable bytes of one connection in the order they came: plaintext, opened frames, opened sub-TLVs. */
   readonly readable: { readonly connection: number; readonly bytes: Bytes };
 }

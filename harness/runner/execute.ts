@@ -53,6 +53,13 @@ const foundations: Readonly<Record<Check['spec']['from'], readonly string[]>> = 
   locked: ['PS-M1-01', 'PS-M3-04'],
 };
 
+/** What keeps a check from the state it starts from: that Pair Setup, or Pair Verify, is not served any more. */
+function shutTo({ spec: { from }, id }: Check, { gates, state }: Bench): StepFailed | undefined {
+  // Those that are about it are to find it themselves.
+  if (from === 'any' || id.startsWith('PS-STATE-10')) return undefined;
+  return from === 'paired' && state === 'ours' ? gates.verify.shut : gates.setup.shut;
+}
+
 /** M5 cannot be reached where M3 is broken: who needs the one needs the other. */
 function allNeeds(check: Check): readonly string[] {
   const needs = needsOf(check);
@@ -78,6 +85,9 @@ export async function runCheck(
   const waits = waitsOf(check, bench);
   let transient = false;
   try {
+    if (bench.useless !== undefined) throw new StepFailed('HTTP-01', bench.useless);
+    const shut = shutTo(check, bench);
+    if (shut !== undefined) throw shut;
     for (const requirement of [...foundations[check.spec.from], ...allNeeds(check)]) {
       const broken = bench.broken.get(requirement) ?? bench.violated.get(requirement);
       if (broken === undefined || check.spec.sanity) continue;
@@ -152,12 +162,14 @@ export async function runCheck(
   await bench.closeLinks();
   waits.settle();
   const alive =
-    (check.spec.risky ?? false) || thrown === 'unreachable'
-      ? await signOfLife(bench)
-      : (thrown !== undefined || keeper.tolerated.length > 0) &&
-          bodyEvents.some(({ kind }) => brokenOff.has(kind))
-        ? await reachable(bench)
-        : undefined;
+    bench.useless !== undefined
+      ? undefined
+      : (check.spec.risky ?? false) || thrown === 'unreachable'
+        ? await signOfLife(bench)
+        : (thrown !== undefined || keeper.tolerated.length > 0) &&
+            bodyEvents.some(({ kind }) => brokenOff.has(kind))
+          ? await reachable(bench)
+          : undefined;
   const facts = {
     level: check.requirement.level,
     thrown,
@@ -221,7 +233,9 @@ function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
     // A sanity check that cannot get to its point has found the accessory's fault, unless an earlier one has already.
     if (error.requirement === 'PV-M3-01' && bench.keepsNobody !== undefined) return 'not-applicable';
     const own = error.requirement === check.requirement.id;
-    const known = bench.broken.has(error.requirement) || bench.violated.has(error.requirement);
+    const shut = Object.values(bench.gates).some((gate) => gate.shut?.requirement === error.requirement);
+    if (shut && own) return 'assertion';
+    const known = bench.broken.has(error.requirement) || bench.violated.has(error.requirement) || shut;
     if (known && !(own && bench.metOnTheWay.has(error.requirement))) return 'dependency';
     // The very thing the check is about went wrong on the way to it.
     if (own) return 'assertion';
@@ -274,6 +288,8 @@ export async function signOfLife(bench: Bench): Promise<boolean> {
     return outcome.kind === 'reply';
   } catch (error) {
     if (error instanceof Unreachable) return false;
+    // It speaks, though not when it is asked.
+    if (error instanceof StepFailed) return true;
     throw error;
   }
 }
@@ -298,6 +314,7 @@ async function reachable(bench: Bench): Promise<boolean> {
     return kind === 'reply' || (await signOfLife(bench));
   } catch (error) {
     if (error instanceof Unreachable) return false;
+    if (error instanceof StepFailed) return true;
     throw error;
   }
 }

@@ -17,3 +17,4 @@ export * from './run.js';
 export * from './selection.js';
 export * from './selftest.js';
 export * from './status.js';
+export * from './traits.js';

@@ -90,6 +90,8 @@ export const producers: Readonly<Record<Topic, readonly string[]>> = {
   secured: ['PV-M3-01'],
   pairings: ['PAIRINGS-01'],
   readable: flow,
+  message: flow,
+  admission: ['PS-M1-01', 'PV-M1-01'],
   // The last one brings an error reply along.
   'pairing-reply': [...flow, 'PS-M1-13/plain'],
   'error-reply': [...flow, 'PS-M1-13/plain', 'PS-M3-04', 'PS-M5-06/tag-bit', 'PV-M3-02'],

@@ -386,8 +386,10 @@ export class Run implements Execution {
   private async afterDeath(check: Check, first: CheckResult): Promise<CheckResult> {
     const { bench } = this.options;
     if (!(await this.revive())) {
-      this.book.down = `it stopped answering after ${check.id}`;
-      const message = `the accessory stopped answering after this and does not come back: --restart CMD would tell whether this stimulus does it (${first.message})`;
+      // Places that are lost one by one are gone at some check that has nothing to do with it.
+      const count = `connection ${bench.opened} of the run`;
+      this.book.down = `it stopped answering after ${check.id}, at ${count}`;
+      const message = `the accessory stopped answering after this, at ${count}, and does not come back: --restart CMD would tell whether this stimulus does it, or the number of connections (${first.message})`;
       return { ...first, status: 'error', reason: 'unreachable', message };
     }
     // It had not come to its stimulus: what was below it is to blame.

@@ -24,6 +24,7 @@ import { type Clock, type Dialer, type Patience, Trace, Unreachable } from '../w
 import { Controller } from './controller.js';
 import type { Announcements } from './discovery.js';
 import { Blocked, StepFailed } from './errors.js';
+import { Gate } from './gate.js';
 import { HookFailed } from './hooks.js';
 import { Link, type Wait } from './link.js';
 import { type Lockout, guess } from './lockout.js';
@@ -133,6 +134,8 @@ export type Topic =
   | 'error-reply'
   | 'frame'
   | 'secured'
+  | 'message'
+  | 'admission'
   | 'readable';
 
 /** Something only the two ends of an exchange may know. */
@@ -166,10 +169,10 @@ const MOST_GUESSES = 130;
 const GUESSES_EACH = 10;
 /** Sessions opened at most to remove what failed checks left. */
 const MOST_GUESTS = 48;
+/** How long (ms) a first connection is listened to before anything is asked. */
+const GREETING = 250;
 /** How long another controller may hold Pair Setup before the run begins (ms). */
 const SOMEBODY_ELSE = 45_000;
-/** How long to try for a free Pair Setup: some accessories notice a closed connection late. */
-const BUSY_PATIENCE = 5_000;
 
 /** Pauses (ms) before an answer is asked for again that an accessory may have given too early. */
 const ASK_AGAIN = [500, 1_500, 3_000];
@@ -267,8 +270,15 @@ export class Bench {
   lockout: Lockout | undefined;
   /** A check has run that may leave the accessory locked: only a factory reset makes it what it was. */
   tainted = false;
+  /** Why no answer of this accessory tells anything: it speaks before it is asked. */
+  useless: string | undefined;
   /** Told how far a check that takes minutes has come. */
   onProgress: ((done: number, most: number, what: string) => void) | undefined;
+  /** How Pair Setup and Pair Verify are begun, over the run. */
+  readonly gates = {
+    setup: new Gate('Pair Setup', (admission) => this.emit('admission', admission)),
+    verify: new Gate('Pair Verify', (admission) => this.emit('admission', admission)),
+  };
   /** How fast the accessory is, and how long it is waited for accordingly. */
   readonly pace: Pace;
   /** Told of every wait for the accessory, and of every pause. */
@@ -296,6 +306,8 @@ export class Bench {
   /** A removal was met by silence: the next ones are not waited for as long, and Pair Verify tells what they came to. */
   private removalsSilent = false;
   private doubts = 0;
+  /** The last Busy that was waited out: since when it was (ms), and for how long. */
+  private lastBusy = { since: -1, for: 0 };
   private showsNoCode = false;
 
   constructor(readonly options: BenchOptions) {
@@ -362,6 +374,11 @@ export class Bench {
         },
         frame: (frame: ReceivedFrame) => this.emit('frame', frame),
         secured: (bytes, wrong) => this.emit('secured', { bytes, wrong }),
+        message: (message) => this.emit('message', { message }),
+        unasked: (unasked) => {
+          this.broken.set('HTTP-01', unasked);
+          this.emit('message', { unasked });
+        },
         readable: (bytes) => this.emit('readable', { connection: link.number, bytes }),
         waited: (wait) => {
           if (wait.what === 'answer' || wait.what === 'event') this.spent.accessoryMs += wait.milliseconds;
@@ -376,6 +393,11 @@ export class Bench {
     );
     this.links.push(link);
     return link;
+  }
+
+  /** Connections opened in this run. */
+  get opened(): number {
+    return this.connections;
   }
 
   /** Ends every connection of the check that just ran. */
@@ -393,6 +415,7 @@ export class Bench {
    * @throws Unreachable
    */
   async survey(): Promise<boolean> {
+    if (await this.greets()) return false;
     let m1 = await this.probe();
     // A phone may be in the middle of pairing it: that ends, or the accessory ends it.
     const patience = this.clock.now() + SOMEBODY_ELSE;
@@ -437,6 +460,17 @@ export class Bench {
     return this.recovered.length > before;
   }
 
+  /**
+   * Whether it speaks before it is asked. Then no answer can be told from what comes anyway, and nothing else is asked.
+   */
+  private async greets(): Promise<boolean> {
+    const link = await this.open();
+    await link.lookForUnasked(GREETING);
+    this.useless = this.broken.get('HTTP-01');
+    await this.closeLinks();
+    return this.useless !== undefined;
+  }
+
   /** A receiver need not serve what others tell of themselves: any answer in a frame proves a session then. */
   private async findResource(): Promise<void> {
     const { otherwise, resource } = this.profile;
@@ -468,6 +502,7 @@ export class Bench {
         this.decide('Pair Setup M1 was answered by Unavailable');
       }
     } else if (outcome.tlv.has(TlvType.PublicKey)) {
+      this.gates.setup.seen();
       this.seenFree = !this.profile.servesPaired;
       if (!this.mayBePaired) {
         const news = this.state !== 'unpaired';
@@ -480,13 +515,34 @@ export class Bench {
 
   /** The answer to M1 once it is not Busy any more, for as long as that may last behind a connection that ended. */
   private async ask(): Promise<Outcome> {
-    const deadline = this.clock.now() + BUSY_PATIENCE;
+    const since = this.clock.now();
     for (;;) {
       const outcome = await this.probe();
-      const busy = outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Busy;
-      if (!busy || this.clock.now() >= deadline) return outcome;
-      await this.clock.sleep(250);
+      if (!(await this.busy(outcome, since))) return outcome;
     }
+  }
+
+  /**
+   * Whether M1 is worth sending again: it was Busy, and that has not lasted too long since a time (ms); then a pause is
+   * made. `own` is the connection it went over.
+   */
+  async busy(outcome: Outcome, since: number, own?: Link): Promise<boolean> {
+    const { setup } = this.gates;
+    const waited = this.clock.now() - since;
+    const alone = this.links.every((link) => link === own);
+    const error = outcome.kind === 'reply' ? outcome.tlv?.error : undefined;
+    if (error !== TlvError.Busy) {
+      const served = outcome.kind === 'reply' && outcome.tlv?.has(TlvType.PublicKey) === true;
+      // The time it took to answer is none in which it was Busy.
+      const busy = alone && this.lastBusy.since === since ? this.lastBusy.for : 0;
+      if (served) setup.serves(busy);
+      return false;
+    }
+    this.lastBusy = { since, for: waited };
+    const pause = setup.pause(waited, alone);
+    if (pause === undefined) setup.staysBusy(waited, alone);
+    else await this.clock.sleep(pause);
+    return pause !== undefined;
   }
 
   /** Writes down why the state is taken to be what it is, or why a key is kept. */
@@ -614,6 +670,7 @@ export class Bench {
     this.tryAgain(() => true);
     this.anchor = undefined;
     this.kept.length = 0;
+    this.openGates();
     const outcome = await this.ask();
     // Where M1 does not tell, our own keys do: none of them may open it now.
     if (this.mayBePaired) await this.settle();
@@ -638,8 +695,14 @@ export class Bench {
     if (restart === undefined) throw new Blocked('a restart is needed: give --restart CMD');
     await this.closeLinks();
     await restart();
+    this.openGates();
     if (!(await this.ready(COME_BACK)))
       throw new HookFailed('restart', `ended, and the accessory ${goneFor}`, '');
+  }
+
+  /** A reset, or a start anew, may have given back what was lost. */
+  private openGates(): void {
+    for (const gate of Object.values(this.gates)) gate.open();
   }
 
   /** Waits until the accessory answers a request on a fresh connection, `wait` ms at most. */
@@ -652,6 +715,7 @@ export class Bench {
         await this.closeLinks();
         if (outcome.kind === 'reply') return true;
       } catch (error) {
+        if (error instanceof StepFailed) return true;
         if (!(error instanceof Unreachable)) throw error;
       }
       if (this.clock.now() >= deadline) return false;
@@ -823,6 +887,7 @@ export class Bench {
     // An M1 that is not answered costs the whole patience, each time.
     const dead = this.broken.get('PS-M1-01');
     if (dead !== undefined) throw new StepFailed('PS-M1-01', dead);
+    if (this.gates.setup.shut !== undefined) throw this.gates.setup.shut;
     // Only what was ours a moment ago may be so by a hair: somebody else's stays so.
     let again = this.sentIdentities.length > 0 || this.spent.m6 > 0 ? 0 : ASK_AGAIN.length;
     let went = false;

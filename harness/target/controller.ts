@@ -98,9 +98,6 @@ function asksTransient(flags: number | Bytes = 0): boolean {
   return (value & BigInt(PairingFlag.Transient)) !== 0n;
 }
 
-/** How long M1 waits for another setup to end. */
-const BUSY_PATIENCE = 5_000;
-
 /**
  * The vocabulary of checks. `send…` returns the outcome to be judged; the plain verb (`m1`, `m3`, `m5`) is a step on
  * the way and throws StepFailed when it does not succeed, so "could not get there" never reads as a violation.
@@ -432,17 +429,15 @@ export class Controller {
   /** M1 on a fresh connection: true when it is answered by M2, false when by Unavailable. @throws StepFailed otherwise. */
   async isUnpaired(): Promise<boolean> {
     await this.bench.closeLinks();
-    const deadline = this.bench.clock.now() + BUSY_PATIENCE;
+    const since = this.bench.clock.now();
     for (;;) {
       const outcome = await this.bench.probe();
       if (outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Unavailable) {
         return false;
       }
       if (success('setup-m2').matches(outcome)) return true;
-      const busy = outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Busy;
-      if (!busy || this.bench.clock.now() >= deadline)
+      if (!(await this.bench.busy(outcome, since)))
         throw new StepFailed('PS-M1-01', `M1 was answered by ${describeOutcome(outcome)}`);
-      await this.bench.clock.sleep(250);
     }
   }
 
@@ -488,7 +483,16 @@ export class Controller {
 
   /** The reply of a step that must succeed. */
   must(step: Step, requirement: string, outcome: Outcome): Outcome & Reply & { tlv: TlvMessage } {
-    if (success(step).matches(outcome)) return outcome as Outcome & Reply & { tlv: TlvMessage };
+    const { gates } = this.bench;
+    if (success(step).matches(outcome)) {
+      if (step === 'verify-m2') gates.verify.serves();
+      return outcome as Outcome & Reply & { tlv: TlvMessage };
+    }
+    if (step === 'setup-m2') gates.setup.refuses(outcome);
+    if (step === 'verify-m2') gates.verify.refuses(outcome);
+    const shut =
+      step === 'setup-m2' ? gates.setup.shut : step === 'verify-m2' ? gates.verify.shut : undefined;
+    if (shut !== undefined) throw shut;
     // Nothing of ours is under way where a flow begins, and connections that ended get their five seconds.
     if (step === 'setup-m2' && outcome.kind === 'reply' && outcome.tlv?.error === TlvError.Busy)
       throw new StepFailed(
@@ -570,15 +574,14 @@ export class PairSetup {
   /** Any bytes in the place of M1, judged. */
   async sendM1Bytes(body: Bytes, wait = this.controller.judgedWait, waitOutBusy = true): Promise<Outcome> {
     const { bench } = this.controller;
-    const deadline = bench.clock.now() + BUSY_PATIENCE;
+    const since = bench.clock.now();
     for (;;) {
       const outcome = await this.link.postBytes(this.controller.profile.paths.setup, body, wait);
       bench.countM2(outcome);
       const tlv = outcome.kind === 'reply' ? outcome.tlv : undefined;
-      if (waitOutBusy && tlv?.error === TlvError.Busy && bench.clock.now() < deadline) {
-        await bench.clock.sleep(250);
-        continue;
-      }
+      if (waitOutBusy && (await bench.busy(outcome, since, this.link))) continue;
+      const { shut } = bench.gates.setup;
+      if (waitOutBusy && tlv?.error === TlvError.Busy && shut !== undefined) throw shut;
       if (outcome.kind === 'reply' && tlv?.has(TlvType.PublicKey)) {
         this.m2 = readSetupM2(tlv);
         this.grantsSplit = tlv.has(TlvType.Flags);

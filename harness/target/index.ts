@@ -3,6 +3,7 @@ export * from './bench.js';
 export * from './controller.js';
 export * from './discovery.js';
 export * from './errors.js';
+export * from './gate.js';
 export * from './hooks.js';
 export * from './lifecycle.js';
 export * from './link.js';

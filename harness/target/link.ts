@@ -21,6 +21,7 @@ import {
   encodeRequest,
   limits,
 } from '../wire/index.js';
+import { StepFailed } from './errors.js';
 import { type Outcome, hexDump, isPairingBody } from './outcome.js';
 import { type Profile, type SetupKind, hapProfile } from './profile.js';
 
@@ -40,6 +41,10 @@ export interface LinkObserver {
    */
   reply?(reply: Outcome & { kind: 'reply' }, asked: number | undefined, path: string | undefined): void;
   frame?(frame: ReceivedFrame): void;
+  /** A response or an event, whole. */
+  message?(message: HttpMessage): void;
+  /** A response has begun before there was a request it could answer. */
+  unasked?(what: string): void;
   /** Bytes on a secured connection, and what is wrong with them when they are no frames that open. */
   secured?(bytes: Bytes, wrong: string | undefined): void;
   /** Readable bytes in the order they came: plaintext, opened frames, opened sub-TLVs. */
@@ -73,6 +78,9 @@ function placed(
   return { method, path: there };
 }
 
+/** The requirement that a response follows its request. */
+const UNASKED = 'HTTP-01';
+const REQUEST_TIMEOUT = 408;
 /** A response without length or chunks ends with the connection; some devices never close it, so quiet ends it too. */
 const QUIET = 300;
 /** How long the accessory may take to close behind our FIN before we drop the connection. */
@@ -105,6 +113,13 @@ export class Link {
   readonly events: ReceivedEvent[] = [];
   /** Bytes of their bodies. */
   private eventBytes = 0;
+  /** Raw bytes went out: how many requests they were to the accessory, nobody can tell. */
+  private loose = false;
+  /** A response came that nothing had asked for: from there on none can be told from the answer to another request. */
+  private unasked: string | undefined;
+  /** What came before the request it is read for: a response, and what is wrong with bytes. */
+  private early: HttpMessage | undefined;
+  private spoiled: string | undefined;
 
   constructor(
     /** Number in the trace. */
@@ -195,8 +210,12 @@ export class Link {
     return Uint8Array.from(Buffer.from(start + own.join('') + rest, 'latin1'));
   }
 
-  /** Sends a request, in frames when secured, and waits for what comes of it. */
+  /**
+   * Sends a request, in frames when secured, and waits for what comes of it. @throws StepFailed when a response has come
+   * already: it is the answer to nothing, and the next one would be taken for the answer to this.
+   */
   async request(request: HttpRequest, wait: number): Promise<Outcome> {
+    await this.refuseUnasked();
     const message = requestItems(request);
     const items = message?.items;
     const legible = message?.defect === undefined && message?.all(TlvType.State).length === 1;
@@ -209,12 +228,66 @@ export class Link {
     this.reader.bodiless = request.method === 'HEAD';
     if (this.secure !== undefined)
       this.trace.record(this.number, { kind: 'opened', bytes, line: 'plaintext of the frames sent' });
-    this.send(this.secure === undefined ? bytes : join(this.secure.seal(bytes)));
+    this.put(this.secure === undefined ? bytes : join(this.secure.seal(bytes)));
     return this.outcome(wait);
+  }
+
+  /** @throws StepFailed when the connection has brought a response that nothing asked for. */
+  private async refuseUnasked(): Promise<void> {
+    await this.lookForUnasked(0);
+    if (this.unasked !== undefined) throw new StepFailed(UNASKED, this.unasked);
+  }
+
+  /**
+   * Reads what has come, or comes within `wait` ms, though nothing was asked for: events are kept, a response is told
+   * to the watches. Where an answer is late, or raw bytes have gone out, it may be that.
+   */
+  async lookForUnasked(wait: number): Promise<void> {
+    if (this.unasked !== undefined || this.loose || this.silence !== undefined || this.over) return;
+    const { clock } = this.connection;
+    const until = clock.now() + wait;
+    for (let looks = 0; looks < limits.events; looks++) {
+      // What falls back to plaintext is for whoever asks next.
+      if (this.readingPlain) return;
+      let progress = this.reader.next();
+      for (; progress.kind === 'message'; progress = this.reader.next()) {
+        const { message } = progress;
+        if (message.version.startsWith('EVENT')) this.keepEvent(message, this.secured);
+        // A server may give a connection up that was idle for long (RFC 9110 §15.5.9).
+        else if (message.status === REQUEST_TIMEOUT) this.early = message;
+        else return this.wasUnasked(message);
+      }
+      if (progress.kind === 'invalid') return;
+      const event = await this.connection.next(until);
+      if (event.kind !== 'data') break;
+      this.spoiled = this.take(event.bytes);
+      if (this.spoiled !== undefined) return;
+    }
+    if (this.reader.inResponse) this.wasUnasked(undefined);
+  }
+
+  private wasUnasked(message: HttpMessage | undefined): void {
+    const line = message?.startLine ?? `${text(this.reader.pending.subarray(0, 40)).split(/\r?\n/)[0]}…`;
+    this.unasked = `a response came before there was a request it could answer: ${line}`;
+    this.note(this.unasked);
+    this.observer.unasked?.(this.unasked);
+  }
+
+  private keepEvent(message: HttpMessage, sealed: boolean): void {
+    this.events.push({ message, sealed });
+    this.observer.message?.(message);
+    this.observer.event?.();
+    this.eventBytes += message.body.length;
+    this.heard(`${message.startLine}  ${message.body.length} bytes`, sealed);
   }
 
   /** Raw bytes as they are, in one segment. */
   send(bytes: Bytes): void {
+    this.loose = true;
+    this.put(bytes);
+  }
+
+  private put(bytes: Bytes): void {
     this.trace.record(this.number, { kind: 'sent', bytes });
     this.silence = undefined;
     this.observer.said?.();
@@ -302,6 +375,8 @@ export class Link {
       let progress = this.reader.next();
       for (; progress.kind === 'message'; progress = this.reader.next()) {
         const { message } = progress;
+        // Of thousands that are alike the first one, and those that are wrong.
+        if (replies === 0 || (message.irregular?.length ?? 0) > 0) this.observer.message?.(message);
         if (message.version.startsWith('EVENT')) continue;
         replies++;
         const { profile } = this;
@@ -325,6 +400,10 @@ export class Link {
     const { clock } = this.connection;
     let interim = 0;
     let quiet = Infinity;
+    const { early, spoiled } = this;
+    this.early = this.spoiled = undefined;
+    if (spoiled !== undefined) return { kind: 'garbage', what: spoiled, elapsed: 0 };
+    if (early !== undefined) return this.reply(early, this.secured, 0);
     for (;;) {
       const elapsed = clock.now() - start;
       const sealed = this.secured && !this.readingPlain;
@@ -336,9 +415,7 @@ export class Link {
       if (progress.kind === 'message') {
         const { message } = progress;
         if (message.version.startsWith('EVENT')) {
-          this.events.push({ message, sealed });
-          this.observer.event?.();
-          this.eventBytes += message.body.length;
+          this.keepEvent(message, sealed);
           if (this.events.length > limits.events)
             return { kind: 'garbage', what: `more than ${limits.events} events in a row`, elapsed };
           if (this.eventBytes > limits.eventBytes)
@@ -347,11 +424,11 @@ export class Link {
               what: `events of more than ${limits.eventBytes} bytes in a row`,
               elapsed,
             };
-          this.heard(`${message.startLine}  ${message.body.length} bytes`, sealed);
           if (untilEvent) return { kind: 'silence', elapsed };
           continue;
         }
         if (message.status < 200) {
+          this.observer.message?.(message);
           this.heard(message.startLine, sealed);
           if (++interim > limits.interim)
             return { kind: 'garbage', what: `more than ${limits.interim} interim responses`, elapsed };
@@ -365,16 +442,8 @@ export class Link {
       const now = clock.now() - start;
       if (event.kind === 'data') {
         this.came();
-        this.trace.record(this.number, { kind: 'received', bytes: event.bytes });
-        const plain = this.unseal(event.bytes);
-        if (this.reader.idle) this.readingPlain = false;
-        if (plain === 'plaintext') {
-          this.readingPlain = true;
-          this.reader.feed(event.bytes);
-        } else if (typeof plain === 'string') {
-          this.heard(plain, false);
-          return { kind: 'garbage', what: plain, elapsed: now };
-        } else if (plain.length > 0) this.reader.feed(plain);
+        const what = this.take(event.bytes);
+        if (what !== undefined) return { kind: 'garbage', what, elapsed: now };
         continue;
       }
       if (untilClose !== undefined && untilClose.framing === 'until-close') {
@@ -389,6 +458,21 @@ export class Link {
       this.ended(event.kind);
       return { kind: event.kind, elapsed: now };
     }
+  }
+
+  /** Gives the reader what came. @returns what is wrong with it, when it is nothing that can be read */
+  private take(bytes: Bytes): string | undefined {
+    this.trace.record(this.number, { kind: 'received', bytes });
+    const plain = this.unseal(bytes);
+    if (this.reader.idle) this.readingPlain = false;
+    if (plain === 'plaintext') {
+      this.readingPlain = true;
+      this.reader.feed(bytes);
+    } else if (typeof plain === 'string') {
+      this.heard(plain, false);
+      return plain;
+    } else if (plain.length > 0) this.reader.feed(plain);
+    return undefined;
   }
 
   /** Plaintext of the frames completed by these bytes, or what is wrong with them. */
@@ -439,6 +523,7 @@ export class Link {
       profile: this.profile,
       elapsed,
     } as const;
+    this.observer.message?.(http);
     this.observer.reply?.(outcome, this.asked, this.path);
     return outcome;
   }
@@ -518,6 +603,7 @@ export class Link {
     if (!this.over) {
       // What has come meanwhile came late; what comes behind our FIN may be an answer to that.
       if (this.silence !== undefined) await this.stillOpen(0);
+      else await this.lookForUnasked(0);
       this.trace.record(this.number, { kind: 'we-close' });
       this.connection.finish();
       await this.closes(LINGER);

@@ -1,8 +1,15 @@
-import { type Bytes, Gathered, concat, text, utf8 } from '../protocol/index.js';
+import { type Bytes, Gathered, concat, hex, text, utf8 } from '../protocol/index.js';
 import { limits } from './limits.js';
 
 /** How the end of a body was told. */
 export type Framing = 'content-length' | 'chunked' | 'none' | 'until-close';
+
+/** What of a message RFC 9112 does not have, though a reader may make sense of it. */
+export interface Irregularity {
+  readonly what: string;
+  /** It is only untidy: every reader takes it for the same message. */
+  readonly untidy: boolean;
+}
 
 /** A message as it was really sent: nothing normalised, so that a check can judge the details. */
 export interface HttpMessage {
@@ -19,6 +26,8 @@ export interface HttpMessage {
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: Bytes;
   readonly framing: Framing;
+  /** Of a response or an event, byte by byte; none are looked for in a request. */
+  readonly irregular?: readonly Irregularity[];
 }
 
 /** The value of the first header of that name, in any case. */
@@ -67,7 +76,7 @@ export type HttpProgress =
   | { readonly kind: 'invalid'; readonly what: string };
 
 interface Head {
-  readonly message: Omit<HttpMessage, 'body' | 'framing'>;
+  readonly message: Omit<HttpMessage, 'body' | 'framing' | 'irregular'>;
   readonly framing: Framing;
   readonly length: number;
 }
@@ -83,6 +92,8 @@ export class HttpReader {
   private searched = 0;
   /** What the chunks so far held, and how many bytes must be there before another look is worth it. */
   private chunk: { readonly body: Gathered; need: number } | undefined;
+  /** Of the message in progress. */
+  private irregular: Irregularity[] = [];
 
   /** The response due answers HEAD: whatever its headers say, no body follows (RFC 9112 §6.3). */
   bodiless = false;
@@ -97,6 +108,13 @@ export class HttpReader {
   /** A message's headers have been read, and its body is not complete. */
   get inBody(): boolean {
     return this.head !== undefined;
+  }
+
+  /** The head of a response has begun, or is complete, and its end is not there: no event. */
+  get inResponse(): boolean {
+    if (this.head !== undefined) return !this.head.message.version.startsWith('EVENT');
+    const start = text(this.pending.subarray(0, 6)).replace(/^[\r\n]+/, '');
+    return start !== '' && !'EVENT/'.startsWith(start.slice(0, 6));
   }
 
   /** Nothing of a message has come since the last complete one. */
@@ -129,11 +147,13 @@ export class HttpReader {
 
   private take(body: Bytes, consumed: number): HttpProgress {
     const { message, framing } = this.head!;
+    const { irregular } = this;
     this.gathered.drop(consumed);
     this.head = undefined;
     this.chunk = undefined;
     this.searched = 0;
-    return { kind: 'message', message: { ...message, framing, body } };
+    this.irregular = [];
+    return { kind: 'message', message: { ...message, framing, body, irregular } };
   }
 
   private readHead(): Head | Exclude<HttpProgress, { kind: 'message' }> {
@@ -144,6 +164,8 @@ export class HttpReader {
       while (data[start] === 0x0d || data[start] === 0x0a) start++;
       if (start > 0) {
         this.gathered.drop(start);
+        if (this.role === 'response' && this.irregular.length === 0)
+          this.irregular.push({ what: 'line ends in front of the status line', untidy: false });
         return this.readHead();
       }
     }
@@ -162,8 +184,13 @@ export class HttpReader {
       this.searched = Math.max(0, data.length - 2);
       return { kind: 'partial' };
     }
-    const head = parseHead(text(data.subarray(0, end)), this.role);
+    const words = text(data.subarray(0, end));
+    const head = parseHead(words, this.role);
     if ('kind' in head) return head;
+    if (this.role === 'response') {
+      if (!regularHead.test(words)) this.irregular.push(...irregularLines(data.subarray(0, end)));
+      this.irregular.push(...irregularFraming(head.message));
+    }
     this.gathered.drop(end);
     return head;
   }
@@ -174,6 +201,7 @@ export class HttpReader {
     let body: Bytes | undefined;
     return {
       ...message,
+      irregular: this.irregular,
       framing: 'until-close',
       get body() {
         return (body ??= bytes());
@@ -187,6 +215,7 @@ export class HttpReader {
     while (this.gathered.length >= chunk.need) {
       const data = this.pending;
       const lineEnd = data.subarray(0, 258).indexOf(0x0a);
+      if (data[lineEnd - 1] !== 0x0d && lineEnd >= 0) this.bareLineFeed('a chunk size');
       if (lineEnd < 0)
         return data.length > 256 ? invalid('a chunk size line of more than 256 bytes') : { kind: 'partial' };
       const line = text(data.subarray(0, lineEnd)).split(';')[0]!.trim();
@@ -197,14 +226,24 @@ export class HttpReader {
       if (size === 0) return this.readTrailers(data, lineEnd + 1, chunk.body.bytes);
       const start = lineEnd + 1;
       // The line end behind the data may be CRLF or LF.
-      const after = data[start + size] === 0x0d ? start + size + 2 : start + size + 1;
+      const crlf = data[start + size] === 0x0d;
+      const after = start + size + (crlf ? 2 : 1);
       chunk.need = after;
       if (data.length < after) break;
+      if (!crlf && data[after - 1] === 0x0a) this.bareLineFeed('the data of a chunk');
+      else if (data[after - 1] !== 0x0a)
+        return invalid('data of a chunk that does not end where its size says');
       chunk.body.append(data.subarray(start, start + size));
       chunk.need = 0;
       this.gathered.drop(after);
     }
     return { kind: 'partial' };
+  }
+
+  private bareLineFeed(where: string): void {
+    const what = `${where} that ends with LF alone`;
+    if (this.role === 'response' && !this.irregular.some((known) => known.what === what))
+      this.irregular.push({ what, untidy: false });
   }
 
   /** Trailers, if any, end with a blank line. */
@@ -214,10 +253,68 @@ export class HttpReader {
       if (next - from > limits.head || (next < 0 && data.length - from > limits.head))
         return invalid('endless trailers');
       if (next < 0) return { kind: 'partial' };
+      if (data[next - 1] !== 0x0d) this.bareLineFeed('a line behind the last chunk');
       if (text(data.subarray(at, next)).trim() === '') return this.take(body, next + 1);
       at = next + 1;
     }
   }
+}
+
+/** Kinds of irregularity that are named once a message: a head may have thousands of lines. */
+const MOST_IRREGULAR = 8;
+
+/** The head of a response as RFC 9112 has it, which almost all are. */
+const regularHead =
+  /^\S+ \d{3} [^\x00-\x08\x0a-\x1f\x7f]*\r\n(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00-\x08\x0a-\x1f\x7f]*\r\n)*\r\n$/;
+
+/** Lines of the head of a response, its line ends included, by RFC 9112 §2.2, §4, §5 and RFC 9110 §5.5. */
+function irregularLines(head: Bytes): Irregularity[] {
+  const found = new Map<string, boolean>();
+  const note = (what: string, untidy = false): unknown =>
+    found.size < MOST_IRREGULAR && !found.has(what) && found.set(what, untidy);
+  for (let at = 0, line = 0; at < head.length; line++) {
+    const end = head.indexOf(0x0a, at);
+    const crlf = head[end - 1] === 0x0d && end > at;
+    const bytes = head.subarray(at, crlf ? end - 1 : end);
+    at = end + 1;
+    const which = line === 0 ? 'a status line' : 'a header line';
+    if (!crlf) note(`${bytes.length === 0 ? 'a head' : which} that ends with LF alone`);
+    for (const byte of bytes) {
+      if ((byte >= 0x20 && byte !== 0x7f) || byte === 0x09) continue;
+      const name =
+        byte === 0 ? 'NUL' : byte === 0x0d ? 'CR' : `the control character 0x${hex(Uint8Array.of(byte))}`;
+      note(`${which} with ${name} in it`);
+    }
+    if (bytes.length === 0) continue;
+    const words = text(bytes);
+    if (line === 0) {
+      if (!/^\S+ \d{3} /.test(words)) note('a status line without a space behind its status', true);
+    } else if (bytes[0] === 0x20 || bytes[0] === 0x09) note('a header line that is folded');
+    else if (/^[^:]*[ \t]:/.test(words)) note('a header with white space in front of its colon');
+    else if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:/.test(words)) note('a header whose name is no token');
+  }
+  return [...found].map(([what, untidy]) => ({ what, untidy }));
+}
+
+/** Headers of a response that tell of its body what they must not, by RFC 9112 §6.1 and RFC 9110 §8.6. */
+function irregularFraming({ status, headers }: Pick<HttpMessage, 'status' | 'headers'>): Irregularity[] {
+  const values = (name: string): string[] =>
+    headers.flatMap(([key, value]) => (key.toLowerCase() === name ? [value] : []));
+  const [lengths, codings] = [values('content-length'), values('transfer-encoding')];
+  const bodiless = status < 200 || status === 204;
+  const found: Irregularity[] = [];
+  if (lengths.length > 0 && codings.length > 0)
+    found.push({ what: 'both Content-Length and Transfer-Encoding', untidy: false });
+  if (lengths.length > 1) found.push({ what: 'Content-Length twice', untidy: true });
+  // A reader that goes by the length alone waits for what never comes; of 0 bytes nobody waits.
+  if (bodiless && lengths.length > 0)
+    found.push({
+      what: `HTTP ${status} with Content-Length`,
+      untidy: lengths.every((value) => value === '0'),
+    });
+  if (bodiless && codings.length > 0)
+    found.push({ what: `HTTP ${status} with Transfer-Encoding`, untidy: false });
+  return found;
 }
 
 function invalid(what: string): { kind: 'invalid'; what: string } {

@@ -312,6 +312,37 @@ export default chapter('airplay.receiver', ({ check }) => [
       observe('Flags 0x10 with X-Apple-HKP 3', framed ? 'transient' : 'no frames behind M4');
     },
   ),
+
+  check(
+    'AIRPLAY-12',
+    {
+      from: 'paired',
+      needs: ['PS-M5-01', 'PV-M3-01'],
+      costs: { m2: 1, m4: 1, m6: 1, verifies: 3 },
+      allow: [success('setup-m6'), tlvError(6)],
+      tolerate: [anyRefusal()],
+      forbid: [silence()],
+    },
+    async ({ controller, bench, expect, observe, violate }) => {
+      controller.needsRemoval();
+      const admin = bench.admin!;
+      const before = await controller.letIn(await controller.session());
+      const after = controller.newIdentity(before.id);
+      const setup = await controller.pairSetup({ identity: after });
+      await setup.m3();
+      const outcome = await setup.sendM5();
+      const stored = setup.accepted(outcome);
+      bench.paired(admin, bench.accessory);
+      bench.guests.add(hex(before.id));
+      expect(outcome, 'M5 of an identifier that is paired, with another key').to.be.allowed();
+      const opens = { before: await controller.isStored(before), after: await controller.isStored(after) };
+      observe('pairing again with another key', stored ? 'replaces it' : 'is refused');
+      if (stored && !opens.after) violate('M6 was sent, and the key it confirms does not open the receiver');
+      if (!stored && opens.after) violate('M5 was refused, and its key opens the receiver');
+      if (!stored && !opens.before) violate('M5 was refused, and the key that was paired is gone');
+      if (opens.before && opens.after) violate('two keys open the receiver under one identifier');
+    },
+  ),
 ]);
 
 async function openOr(session: Session, controller: CheckContext['controller']): Promise<Session> {

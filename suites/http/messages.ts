@@ -215,6 +215,14 @@ export default chapter('http.messages', ({ check, watch }) => [
     );
     if (reply.http.framing === 'until-close') warn('a reply whose end is the end of the connection');
   }),
+  watch('HTTP-01/every-message', 'message', (heard, { expect, violate, warn }) => {
+    if ('unasked' in heard) return violate(heard.unasked);
+    const { startLine, irregular = [] } = heard.message;
+    const wrong = irregular.filter(({ untidy }) => !untidy).map(({ what }) => what);
+    if (wrong.length > 0) violate(`${wrong.join('; ')} ("${startLine}")`);
+    for (const { what } of irregular) warn(`${what} ("${startLine}")`);
+    expect(wrong, 'what is no HTTP').to.deep.equal([]);
+  }),
   ...(['m2', 'refused-m1', 'unauthorised'] as const).map((what) =>
     check(
       `HTTP-01/${what}`,

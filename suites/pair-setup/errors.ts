@@ -83,9 +83,11 @@ async function isLocked(controller: Controller): Promise<boolean> {
 }
 
 export default chapter('pair-setup.errors', ({ check, watch }) => [
-  watch('PS-ERR-01', 'pairing-reply', ({ tlv: message }, { expect, violate, warn }) => {
-    if (!message!.has(TlvType.Error)) return;
-    expect(message!.has(TlvType.State), 'an error reply has a State').to.equal(true);
+  watch('PS-ERR-01', 'pairing-reply', ({ tlv: message, http }, { expect, violate, warn }) => {
+    const refused = message!.has(TlvType.Error) || http.status >= 400;
+    if (!refused) return;
+    if (!message!.has(TlvType.State)) violate('a refusal has no State');
+    expect(message!.has(TlvType.State)).to.equal(true);
     for (const { type } of message!.items) {
       if (type === TlvType.State || type === TlvType.Error) continue;
       const name = tlvTypeName(type);
@@ -137,6 +139,7 @@ export default chapter('pair-setup.errors', ({ check, watch }) => [
       from: 'unpaired',
       needs: ['PS-M5-01'],
       costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
+      // No seed names an error for it. HAP-NodeJS says State=4, brutella/hap HTTP 500: the controller begins anew either way.
       ...named(6, true),
     },
     async ({ controller, expect }) => {
@@ -148,7 +151,7 @@ export default chapter('pair-setup.errors', ({ check, watch }) => [
   ),
   check(
     'PS-ERR-03/non-admin',
-    { from: 'paired', needs: ['PV-M3-01'], costs: { verifies: 2 }, ...named(2, true) },
+    { from: 'paired', needs: ['PV-M3-01'], costs: { verifies: 2 }, ...named(2, false) },
     async ({ controller, expect }) => {
       const admin = await controller.session();
       const user = controller.newIdentity();
@@ -219,13 +222,17 @@ export default chapter('pair-setup.errors', ({ check, watch }) => [
     if (error === TlvError.Backoff) warn('Error=3(Backoff) is obsolete');
   }),
 
-  check('PS-ERR-06', locked, async ({ controller, bench, expect, violate }) => {
-    const { guesses, locked: done, outcome } = bench.lockout!;
-    if (!done) violate(unlocked(guesses, outcome));
-    expect(guesses, 'wrong proofs before MaxTries').to.be.within(99, 101);
-    const setup = await controller.setup();
-    expect(await setup.sendM1(), 'M1 of a controller that knows the code').to.be.allowed();
-  }),
+  check(
+    'PS-ERR-06',
+    { ...locked, tolerate: [misplacedError(2, 'MaxTries')] },
+    async ({ controller, bench, expect, violate }) => {
+      const { guesses, locked: done, outcome } = bench.lockout!;
+      if (!done) violate(unlocked(guesses, outcome));
+      expect(guesses, 'wrong proofs before MaxTries').to.be.within(99, 101);
+      const setup = await controller.setup();
+      expect(await setup.sendM1(), 'M1 of a controller that knows the code').to.be.allowed();
+    },
+  ),
 
   check('PS-ERR-10', locked, async ({ controller, bench, expect, violate }) => {
     const { guesses, connections, locked: done, outcome } = bench.lockout!;

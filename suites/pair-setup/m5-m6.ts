@@ -180,6 +180,7 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       const again = await controller.setup();
       expect(await again.sendM1(), 'M1 on a further connection').to.be.allowed({
         allow: [tlvError(2, 'Unavailable')],
+        // By which code is PS-M1-13's question.
         tolerate: [anyRefusal()],
         forbid: [success('setup-m2')],
       });

@@ -48,6 +48,8 @@ const afterM4: CheckSpec = { from: 'unpaired', needs: ['PS-M5-01'], costs: { m2:
 
 /** Milliseconds an accessory may need to notice that a connection has gone (PS-STATE-10). */
 const FREE_AGAIN = 5_000;
+/** When an M1 of a run that was Busy has come at the latest: the next one is sent when the five seconds are over. */
+const LATEST = 2 * FREE_AGAIN;
 /** Milliseconds after which a silent connection may no longer hold Pair Setup (PS-STATE-11). */
 const FREE_AFTER_SILENCE = 60_000;
 
@@ -69,6 +71,24 @@ async function polled(
     await clock.sleep(interval);
   }
 }
+
+/** Where an exchange stands when another M1 begins anew: each brings it there. */
+const moments: Record<string, (setup: PairSetup) => Promise<unknown>> = {
+  m4: (setup) => setup.m3(),
+  'a-refused-m5': async (setup) => {
+    await setup.m3();
+    return setup.sendM5({}, flip('EncryptedData', -1));
+  },
+  m2: () => Promise.resolve(),
+  'a-refused-m3': (setup) => setup.sendM3(flip('Proof', 0)),
+};
+/** Failed attempts, M4s and M6s that it takes to get there. */
+const price: Record<string, readonly [attempts: number, m4: number, m6: number]> = {
+  m4: [0, 1, 0],
+  'a-refused-m5': [0, 1, 1],
+  m2: [0, 0, 0],
+  'a-refused-m3': [1, 1, 0],
+};
 
 /** Ways a controller goes away. */
 const departures: Record<string, (link: Link, next: Bytes) => void> = {
@@ -94,7 +114,7 @@ async function sendsM5(setup: PairSetup): Promise<Outcome> {
   return outcome;
 }
 
-export default chapter('pair-setup.states', ({ check }) => [
+export default chapter('pair-setup.states', ({ check, watch }) => [
   check(
     'PS-STATE-01',
     {
@@ -359,6 +379,44 @@ export default chapter('pair-setup.states', ({ check }) => [
     },
   ),
 
+  check(
+    'PS-STATE-09/same-identifier',
+    {
+      from: 'unpaired',
+      leaves: 'paired',
+      needs: ['PS-M5-01'],
+      costs: { m2: 2, m4: 2, m6: 2, verifies: 2 },
+      allow: [tlvError(6), tlvError(2), badRequest()],
+      tolerate: [anyRefusal()],
+      forbid: [m6],
+    },
+    async ({ controller, bench, expect, notApplicable }) => {
+      const first = await controller.pairSetup();
+      const identity = controller.newIdentity(first.identity.id);
+      const second = await controller.setup({ identity });
+      const begun = await second.sendM1(undefined, controller.stepWait, false);
+      if (!m2.matches(begun)) notApplicable('one Pair Setup at a time: M1 on a second connection is refused');
+      if (!m4.matches(await takesM3(second)) || !m4.matches(await first.sendM3()))
+        notApplicable('one Pair Setup at a time: the second M1 has taken it over');
+      await first.m5();
+      const late = await second.sendM5();
+      // Whatever came of it: the key of the first controller is the one that was told that it is in.
+      bench.paired(first.identity, bench.accessory);
+      expect(late, 'M5 of the same identifier with another key, behind M6').to.be.allowed();
+      expect(await controller.isStored(identity), 'the other key opens the accessory').to.equal(false);
+      expect(await controller.isStored(first.identity), 'the first key opens it').to.equal(true);
+    },
+  ),
+
+  watch('PS-STATE-10/any-moment', 'admission', ({ what, shut, busy }, { expect, violate }) => {
+    if (what !== 'Pair Setup') return;
+    if (shut?.requirement === 'PS-STATE-10') violate(shut.what);
+    if (shut === undefined)
+      expect(
+        busy,
+        'milliseconds of Busy behind the end of every connection that began a Pair Setup',
+      ).to.be.at.most(LATEST);
+  }),
   ...(['m2', 'm4'] as const).flatMap((moment) =>
     (['fin', 'rst'] as const).map((way) =>
       check(
@@ -460,6 +518,7 @@ export default chapter('pair-setup.states', ({ check }) => [
       needs: ['PS-M3-01'],
       costs: { m2: 2, m4: 2, attempts: 1 },
       allow: [tlvError(4, 'Authentication')],
+      // By which code is PS-M3-04's question.
       tolerate: [anyRefusal()],
       forbid: [m4],
     },
@@ -563,5 +622,50 @@ export default chapter('pair-setup.states', ({ check }) => [
       )
         violate('a new Pair Setup does not complete after a Pair Verify M1 came between');
     },
+  ),
+
+  // Once M1 was answered by a new M2, nothing of the exchange before is good for anything, wherever it comes.
+  ...(['m5', 'm3'] as const).flatMap((old) =>
+    Object.entries(moments).flatMap(([moment, bring]) =>
+      (['', '-on-another-connection'] as const).flatMap((where) => {
+        // No M5 was ever due there.
+        if (old === 'm5' && moment === 'm2') return [];
+        const [attempts, m4s, m6s] = price[moment]!;
+        return check(
+          `PS-STATE-17/${old}-of-${moment}${where}`,
+          {
+            from: 'unpaired',
+            needs: ['PS-M3-01', ...(old === 'm5' ? ['PS-M5-01'] : [])],
+            costs: {
+              m2: 2,
+              m4: m4s + (old === 'm3' ? 1 : 0),
+              ...(m6s + (old === 'm5' ? 1 : 0) > 0 && { m6: m6s + 1, verifies: 1 }),
+              attempts: attempts + (old === 'm3' ? 1 : 0),
+            },
+            ...(old === 'm5' ? reject('setup-m6') : reject('setup-m4')),
+            forbid: [old === 'm5' ? m6 : m4, silence()],
+          },
+          async ({ controller, expect, notApplicable }) => {
+            const first = await controller.pairSetup();
+            await bring(first);
+            // Where the first connection is in the way of a second one, it goes.
+            let next = await controller.setup(where === '' ? { link: first.link } : {});
+            const open = where !== '' || (await first.link.stillOpen(50));
+            if (!open) notApplicable('the connection ends behind a refusal: no M1 comes over it again');
+            let again = await next.sendM1(undefined, controller.stepWait, false);
+            if (!m2.matches(again) && where !== '') {
+              await first.link.close();
+              ({ setup: next, outcome: again } = await polled(controller, FREE_AGAIN, 500));
+            }
+            if (!m2.matches(again)) notApplicable('a second M1 is refused here (PS-STATE-07)');
+            const older = first.on(next.link);
+            const outcome = old === 'm5' ? await older.sendM5() : await older.sendM3();
+            expect(outcome, `${old.toUpperCase()} of the exchange before`).to.be.allowed();
+            if (old === 'm5' || m6s > 0)
+              expect(await controller.isStored(first.identity), 'stored').to.equal(false);
+          },
+        );
+      }),
+    ),
   ),
 ]);

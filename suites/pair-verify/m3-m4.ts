@@ -68,6 +68,7 @@ const wrongSignature: CheckSpec = {
   needs: ['PV-M3-01'],
   costs: { verifies: 1 },
   allow: [tlvError(4, 'Authentication')],
+  // brutella/hap answers Error=4 here: nobody is let in, and controllers give up by any Error behind State=4.
   tolerate: [otherError(4)],
   forbid: [success('verify-m4')],
 };
@@ -173,6 +174,47 @@ export default chapter('pair-verify.m3-m4', ({ check, watch }) => [
       const verify = await controller.pairVerify({ as: controller.newIdentity() });
       expect(await verify.sendM3()).to.be.allowed();
     },
+  ),
+
+  check(
+    'PV-M3-02/signed-by-a-paired-key',
+    {
+      from: 'paired',
+      needs: ['PV-M3-01'],
+      costs: { verifies: 1 },
+      allow: [tlvError(4, 'Authentication')],
+      tolerate: [misplacedError(4, 'Authentication')],
+      forbid: [success('verify-m4')],
+    },
+    async ({ controller, bench, expect, random }) => {
+      const { id } = controllerIdentity(random);
+      const verify = await controller.pairVerify({ as: { ...bench.admin!, id } });
+      expect(await verify.sendM3()).to.be.allowed();
+    },
+  ),
+
+  // Everybody who is paired could act as everybody else.
+  ...(['user-in-the-name-of-the-admin', 'admin-in-the-name-of-a-user'] as const).map((name) =>
+    check(
+      `PV-M3-03/${name}`,
+      { ...wrongSignature, needs: ['PAIRINGS-01', 'PV-M3-01'], costs: { verifies: 2 } },
+      async ({ controller, bench, expect }) => {
+        const session = await controller.session();
+        const user = await controller.letIn(session);
+        try {
+          const [as, signer] =
+            name === 'admin-in-the-name-of-a-user' ? [user, bench.admin!] : [bench.admin!, user];
+          const verify = await controller.pairVerify({ as });
+          const outcome = await verify.sendM3({
+            signature: ({ own, accessory }) => sign(signer.ltsk, signedInfo(own, as.id, accessory)),
+          });
+          expect(outcome).to.be.allowed();
+        } finally {
+          if (bench.full === undefined && (await session.link.stillOpen(0)))
+            await session.sendRemove(user.id);
+        }
+      },
+    ),
   ),
 
   ...Object.entries(wrongSignatures).map(([name, signature]) =>

@@ -205,6 +205,34 @@ export default chapter('pair-verify.states', ({ check }) => [
     },
   ),
 
+  ...(['m2', 'a-refused-m3'] as const).flatMap((moment) =>
+    (['', '-on-another-connection'] as const).map((where) =>
+      check(
+        `PV-STATE-08/m3-of-${moment}${where}`,
+        {
+          from: 'paired',
+          needs,
+          costs: { verifies: 2 },
+          ...reject('verify-m4'),
+          forbid: [m4, silence()],
+        },
+        async (context) => {
+          const { controller, expect, notApplicable } = context;
+          const first = await controller.pairVerify();
+          const refused = moment === 'm2' ? undefined : await failedM3(context, first);
+          const link = where === '' ? first.link : await controller.open();
+          const open = refused?.kind !== 'close' && (await link.stillOpen(50));
+          if (where === '' && !open) notApplicable('the connection ends behind a refused M3');
+          const again = await (await controller.verify({ link })).sendM1(undefined, controller.stepWait);
+          if (!m2.matches(again)) notApplicable('a second M1 is refused here (PV-STATE-03)');
+          const body = encodeTlv(first.machine.m3());
+          const outcome = await first.sendM3Bytes(body, controller.judgedWait, link);
+          expect(outcome, 'M3 of the exchange before').to.be.allowed();
+        },
+      ),
+    ),
+  ),
+
   check(
     'PV-STATE-04/same-m1',
     {

@@ -20,6 +20,7 @@ import {
   insert,
   listPairings,
   misplacedError,
+  otherError,
   readPairings,
   reject,
   removePairing,
@@ -292,7 +293,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
         ...paired,
         costs: { verifies: name === 'random' ? 3 : 1 },
         allow: [tlvError(2, 'Unknown')],
-        tolerate: [anyRefusal()],
+        tolerate: [otherError(2)],
         forbid: [added],
       },
       async ({ controller, expect }) => {
@@ -322,6 +323,55 @@ export default chapter('pairings.changes', ({ check, watch }) => [
         await empty(session, [user]);
       },
     ),
+  ),
+
+  check(
+    'PAIRINGS-06/key-of-another-controller',
+    {
+      ...paired,
+      costs: { verifies: 3 },
+      allow: [tlvError(2, 'Unknown')],
+      tolerate: [otherError(2)],
+      forbid: [added],
+    },
+    async ({ controller, expect }) => {
+      const session = await controller.session();
+      const [user, other] = [controller.newGuest(), controller.newGuest()];
+      for (const who of [user, other]) await session.add(who, Permission.Admin);
+      const before = await lines(session);
+      const outcome = await session.sendAdd(user, Permission.Admin, other.ltpk);
+      expect(outcome, 'Add with the key of another controller').to.be.allowed();
+      expect(await lines(session), 'the list').to.deep.equal(before);
+      await (await controller.pairVerify({ as: user })).m3();
+      const verify = await controller.pairVerify({ as: { ...other, id: user.id } });
+      expect(await verify.sendM3(), 'Pair Verify of the other controller in its name').to.be.allowed(denied);
+      await empty(session, [user, other]);
+    },
+  ),
+  check(
+    'PAIRINGS-06/own-identifier',
+    {
+      ...paired,
+      costs: { verifies: 3 },
+      allow: [tlvError(2, 'Unknown')],
+      tolerate: [otherError(2)],
+      forbid: [added],
+    },
+    async ({ controller, bench, expect }) => {
+      const session = await controller.session();
+      const own = bench.admin!;
+      const before = await lines(session);
+      // Its key is kept before it leaves: were it taken, no other would open the accessory.
+      const other = controller.newIdentity(own.id);
+      expect(
+        await session.sendAdd(other, Permission.Admin),
+        'Add of itself with another key',
+      ).to.be.allowed();
+      const again = await controller.session();
+      expect(await lines(again), 'the list').to.deep.equal(before);
+      const verify = await controller.pairVerify({ as: other });
+      expect(await verify.sendM3(), 'Pair Verify with the other key').to.be.allowed(denied);
+    },
   ),
 
   ...Object.entries(malformedAdds).map(([name, { edit, either }]) =>
@@ -452,9 +502,9 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       `PAIRINGS-14/${name}`,
       {
         ...paired,
+        // The controller wants it gone, and gone it is (seed 002 §7.2 has no error): one that is told otherwise asks for ever.
         allow: [removed],
-        tolerate: [tlvError(2, 'Unknown')],
-        forbid: [silence()],
+        forbid: [anyRefusal(), silence()],
       },
       async ({ controller, expect }) => {
         const session = await controller.session();

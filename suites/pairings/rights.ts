@@ -152,7 +152,8 @@ export default chapter('pairings.rights', ({ check }) => [
         ...paired,
         costs: { verifies: 2 },
         allow: [tlvError(2, 'Authentication')],
-        tolerate: [misplacedError(2), unauthorised()],
+        // Well formed and in a session: an HTTP status alone is no answer (seed 002 §7).
+        tolerate: [misplacedError(2)],
         forbid: [listed, success('pairings-add'), silence()],
       },
       async ({ controller, bench, expect, warn }) => {
@@ -190,6 +191,28 @@ export default chapter('pairings.rights', ({ check }) => [
       expect(await session.get('/accessories'), 'the session of the other admin').to.be.allowed(works);
       const verify = await controller.pairVerify({ as: leaving });
       expect(await verify.sendM3(), 'Pair Verify of the one that left').to.be.allowed(denied);
+    },
+  ),
+
+  check(
+    'PAIRINGS-18/identifier-free-again',
+    { ...paired, costs: { verifies: 5 }, allow: [removed] },
+    async ({ controller, expect }) => {
+      controller.needsRemoval();
+      const session = await controller.session();
+      const leaving = controller.newGuest();
+      await session.add(leaving, Permission.Admin);
+      const asking = await controller.session({ as: leaving });
+      expect(await asking.sendRemove(leaving.id), 'the reply').to.be.allowed();
+      const next = controller.newIdentity(leaving.id);
+      expect(
+        await session.sendAdd(next, Permission.Admin),
+        'Add of its identifier with another key',
+      ).to.be.allowed({ allow: [success('pairings-add')] });
+      const verify = await controller.pairVerify({ as: leaving });
+      expect(await verify.sendM3(), 'Pair Verify with the key that has left').to.be.allowed(denied);
+      expect(await verifies(controller, next), 'Pair Verify with the key that has come').to.equal(true);
+      await session.sendRemove(next.id);
     },
   ),
 

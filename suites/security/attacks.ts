@@ -170,6 +170,7 @@ export default chapter('security.attacks', ({ check, watch }) => [
       once: true,
       costs: { m2: 12, m4: 12, attempts: 12 },
       allow: [tlvError(4, 'Authentication')],
+      // By which code is PS-M3-04's question.
       tolerate: [anyRefusal()],
     },
     async ({ controller, bench, expect, warn, violate }) => {
@@ -229,6 +230,7 @@ export default chapter('security.attacks', ({ check, watch }) => [
       needs: ['PV-M3-01'],
       costs: { verifies: 3 * SAMPLES },
       allow: [tlvError(4, 'Authentication')],
+      // By which code is the question of PV-M3-02 and PV-M3-03; this one is about time.
       tolerate: [anyRefusal()],
       forbid: [success('verify-m4')],
     },

@@ -15,6 +15,7 @@ import {
   silence,
   text,
   utf8,
+  success,
 } from '../../harness/suite.js';
 
 const request = { method: 'GET', path: '/accessories' };
@@ -158,6 +159,10 @@ function told(event: Awaited<ReturnType<Session['link']['event']>>, { aid, iid }
     return `an event that is no JSON: ${text(event.message.body).slice(0, 80)}`;
   }
 }
+
+/** Exchanges begun one behind the other, none of which is finished. */
+const SETUPS = 10;
+const VERIFIES = 20;
 
 export default chapter('session.sessions', ({ check, watch }) => [
   watch('SESS-20/every-byte', 'secured', ({ wrong }, { expect, violate }) => {
@@ -415,4 +420,40 @@ export default chapter('session.sessions', ({ check, watch }) => [
       },
     ),
   ),
+
+  // A table of eight is what small boards have.
+  check(
+    'SESS-26/setups',
+    { from: 'unpaired', costs: { m2: SETUPS }, allow: [success('setup-m2')] },
+    async ({ controller, expect }) => {
+      for (let i = 1; i <= SETUPS; i++) {
+        const setup = await controller.setup();
+        expect(await setup.sendM1(), `M1 number ${i}, the connections before have ended`).to.be.allowed();
+        await setup.link.close();
+      }
+    },
+  ),
+  check(
+    'SESS-26/verifies',
+    {
+      from: 'paired',
+      keyless: true,
+      needs: ['PV-M1-01'],
+      costs: { verifies: VERIFIES },
+      allow: [success('verify-m2')],
+    },
+    async ({ controller, expect }) => {
+      for (let i = 1; i <= VERIFIES; i++) {
+        const verify = await controller.verify();
+        expect(await verify.sendM1(), `M1 number ${i}, the connections before have ended`).to.be.allowed();
+        await verify.link.close();
+      }
+    },
+  ),
+  watch('SESS-26', 'admission', ({ shut }, { expect, violate }) => {
+    if (shut?.requirement === 'SESS-26') violate(shut.what);
+    expect(shut?.requirement, 'what keeps Pair Setup and Pair Verify from being served').to.not.equal(
+      'SESS-26',
+    );
+  }),
 ]);

@@ -181,6 +181,7 @@ export default chapter('transient.setup', ({ check }) => [
       needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1, attempts: 1 },
       allow: [tlvError(4, 'Authentication')],
+      // By which code is PS-M3-04's question.
       tolerate: [anyRefusal()],
       forbid: [success('setup-m4')],
     },
@@ -277,6 +278,7 @@ export default chapter('transient.setup', ({ check }) => [
       from: 'paired',
       keyless: true,
       allow: [tlvError(2, 'Unavailable'), servedWhilePaired()],
+      // By which code is PS-M1-13's question.
       tolerate: [anyRefusal()],
       forbid: [takeOver(), silence()],
     },

@@ -164,7 +164,7 @@ describe('care: an accessory that dies', function () {
         ).to.have.length(1);
         expect(word(notable[0]!), `message ${n}`).to.equal('error unreachable');
         expect(notable[0]!.message, `message ${n}`).to.match(
-          /^the accessory stopped answering after this and does not come back: --restart CMD would tell/,
+          /^the accessory stopped answering after this, at connection \d+ of the run, and does not come back: --restart CMD would tell/,
         );
         expect(code, `message ${n}`).to.equal(5);
         blamed.push(`${n} ${notable[0]!.id}`);

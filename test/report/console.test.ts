@@ -73,6 +73,7 @@ Skipped
 2 passed, 1 warning, 1 failed, 1 skipped, 1 error
 price: 4 M2, 2 M4, 0 M6, 0 verifies, 0 resets; 1 attempts; 1.2 s, of it 0.9 s waiting for the accessory
 seed: 7
+identity: id AA:BB:CC:DD:EE:FF
 accessory: as it was found: unpaired
 exit 1: at least one check failed
 `,

@@ -332,3 +332,75 @@ describe('HTTP writer', () => {
     });
   });
 });
+
+describe('http: what RFC 9112 does not have', () => {
+  const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
+  const cases: readonly (readonly [name: string, bytes: string, found: readonly string[]])[] = [
+    ['nothing in a regular response', ok, []],
+    ['nothing in an empty reason', 'HTTP/1.1 470 \r\nContent-Length: 0\r\n\r\n', []],
+    ['nothing in a tab and text beyond ASCII', ok.replace(': 0', ': 0\r\nX-A:\tm\u00fcde'), []],
+    [
+      'no space behind the status',
+      ok.replace(' OK', ''),
+      ['a status line without a space behind its status'],
+    ],
+    [
+      'LF alone',
+      ok.replaceAll('\r\n', '\n'),
+      [
+        'a status line that ends with LF alone',
+        'a header line that ends with LF alone',
+        'a head that ends with LF alone',
+      ],
+    ],
+    ['NUL', ok.replace(': 0', ': 0\r\nX-A: b\0'), ['a header line with NUL in it']],
+    ['CR', ok.replace(': 0', ': 0\r\nX-A: b\rc'), ['a header line with CR in it']],
+    ['DEL', ok.replace(': 0', ': 0\r\nX-A: b\x7f'), ['a header line with the control character 0x7f in it']],
+    [
+      'a blank in front of the colon',
+      ok.replace(': 0', ': 0\r\nX-A : b'),
+      ['a header with white space in front of its colon'],
+    ],
+    ['a name that is no token', ok.replace(': 0', ': 0\r\nX(A): b'), ['a header whose name is no token']],
+    ['a folded line', ok.replace(': 0', ': 0\r\nX-A: b\r\n c: d'), ['a header line that is folded']],
+    ['a line end in front', `\r\n${ok}`, ['line ends in front of the status line']],
+    ['a length twice', ok.replace(': 0', ': 0\r\nContent-Length: 0'), ['Content-Length twice']],
+    ['a 204 with a length', ok.replace('200', '204'), ['HTTP 204 with Content-Length']],
+    [
+      'a length and chunks',
+      'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n',
+      ['both Content-Length and Transfer-Encoding'],
+    ],
+    [
+      'chunks with LF',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\na\n0\n\n',
+      [
+        'a chunk size that ends with LF alone',
+        'the data of a chunk that ends with LF alone',
+        'a line behind the last chunk that ends with LF alone',
+      ],
+    ],
+  ];
+  for (const [name, bytes, found] of cases)
+    it(name, () => {
+      for (const piece of [bytes.length, 1]) {
+        const reader = new HttpReader('response');
+        let progress = reader.next();
+        const all = Buffer.from(bytes);
+        for (let at = 0; at < all.length; at += piece) {
+          reader.feed(all.subarray(at, at + piece));
+          progress = reader.next();
+        }
+        if (progress.kind !== 'message') throw new Error(`no message, but ${progress.kind}`);
+        expect(progress.message.irregular?.map(({ what }) => what)).to.deep.equal(found);
+      }
+    });
+
+  it('names each kind once, however many lines there are', () => {
+    const reader = new HttpReader('response');
+    reader.feed(Buffer.from(`HTTP/1.1 200 OK\r\n${'X-A: \0\n'.repeat(900)}Content-Length: 0\r\n\r\n`));
+    const progress = reader.next();
+    if (progress.kind !== 'message') throw new Error(`no message, but ${progress.kind}`);
+    expect(progress.message.irregular).to.have.length(2);
+  });
+});

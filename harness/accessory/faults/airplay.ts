@@ -84,7 +84,7 @@ export const airplayFaults: readonly Fault[] = [
   fault(
     'receiver-stores-nothing',
     { breaks: ['PV-M3-01'], story: 'M6 is written before anything is stored, and nothing ever is' },
-    () => ({ storesFirstController: false }),
+    () => ({ storesController: () => false }),
   ),
   fault(
     'receiver-admits-anybody',
@@ -94,7 +94,7 @@ export const airplayFaults: readonly Fault[] = [
         'Pair Verify goes through its motions: nobody was stored or can be administered, and whoever comes is let in',
     },
     (ok) => ({
-      storesFirstController: false,
+      storesController: () => false,
       lookUp: (id, facts) => ok.lookUp(id, facts) ?? { ...somebody, id, ltpk: new Uint8Array(32) },
       signatureHolds: (claim) => claim.step === 'verify-m3' || ok.signatureHolds(claim),
       route: (path) => (ok.route(path) === '/pairings' ? '/unknown' : ok.route(path)),
@@ -220,5 +220,24 @@ export const airplayFaults: readonly Fault[] = [
     'receiver-derives-twice',
     { breaks: ['PV-M3-01'], story: 'the keys of a session are derived from one that was derived already' },
     (ok) => ({ sessionKeys: (shared) => controlKeys(ok.sessionKeys(shared).toAccessory) }),
+  ),
+  fault(
+    'known-name-refused-and-stored',
+    {
+      breaks: ['AIRPLAY-12'],
+      story: 'the entry of a controller that pairs again is written before it is asked whether it may',
+    },
+    (ok) => ({
+      storesBeforeCheck: true,
+      refusesLateM5: (late) => (late.known ? TlvError.Unavailable : ok.refusesLateM5(late)),
+    }),
+  ),
+  fault(
+    'known-name-said-to-be-stored',
+    {
+      breaks: ['AIRPLAY-12'],
+      story: 'M6 is sent to a controller that pairs again, and its old entry stays',
+    },
+    (ok) => ({ storesController: (late) => !late.known && ok.storesController(late) }),
   ),
 ];

@@ -270,7 +270,7 @@ const m5: readonly Fault[] = [
     'm6-without-storing',
     { breaks: ['PS-M5-02'], story: 'M6 goes out, the pairing is never stored' },
     () => ({
-      storesFirstController: false,
+      storesController: () => false,
     }),
   ),
   fault(

@@ -184,6 +184,30 @@ const core: readonly Fault[] = [
         (claim.step === 'verify-m3' && claim.ltpk !== undefined) || ok.signatureHolds(claim),
     }),
   ),
+  fault(
+    'any-paired-key-verifies',
+    {
+      breaks: ['PV-M3-02', 'PV-M3-03'],
+      story: 'the signature is tried with every stored key, and whose it was is not asked',
+    },
+    (ok) => ({
+      signatureHolds: (claim) =>
+        ok.signatureHolds(claim) ||
+        (claim.step === 'verify-m3' &&
+          claim.pairings.some(({ ltpk }) => ok.signatureHolds({ ...claim, ltpk }))),
+    }),
+  ),
+  fault(
+    'first-key-is-a-master-key',
+    { breaks: ['PV-M3-03'], story: 'what the key does not verify is tried with that of the first pairing' },
+    (ok) => ({
+      signatureHolds: (claim) =>
+        ok.signatureHolds(claim) ||
+        (claim.step === 'verify-m3' &&
+          claim.ltpk !== undefined &&
+          ok.signatureHolds({ ...claim, ltpk: claim.pairings[0]?.ltpk })),
+    }),
+  ),
 ];
 
 const ephemeralKeys: readonly Fault[] = [
@@ -585,7 +609,7 @@ const states: readonly Fault[] = [
   fault(
     'verify-m3-finds-any-exchange',
     {
-      breaks: ['PV-STATE-01', 'PV-STATE-02'],
+      breaks: ['PV-STATE-01', 'PV-STATE-02', 'PV-STATE-08'],
       story: 'M3 is tried with every exchange there was, on whatever connection',
     },
     (ok) => ({
@@ -600,8 +624,20 @@ const states: readonly Fault[] = [
   ),
   fault(
     'first-m1-stays',
-    { breaks: ['PV-STATE-03'], story: 'a second M1 is answered, and the keys of the first one stay' },
+    {
+      breaks: ['PV-STATE-03', 'PV-STATE-08'],
+      story: 'a second M1 is answered, and the keys of the first one stay',
+    },
     () => ({ exchangesForM3: ({ here }) => here.slice(-1) }),
+  ),
+  fault(
+    'verify-keys-of-the-connection-stay',
+    {
+      breaks: ['PV-STATE-03', 'PV-STATE-08'],
+      story:
+        'M1 adds a pair of keys to the connection, M3 is tried with all of them, and a refused one ends none',
+    },
+    () => ({ keepsVerifyAfterFailure: true, exchangesForM3: ({ here }) => here }),
   ),
   fault(
     'verify-locked-by-a-failure',

@@ -1,4 +1,5 @@
 import {
+  type Bytes,
   Length,
   Method,
   Permission,
@@ -6,6 +7,7 @@ import {
   TlvType,
   concat,
   equal,
+  hex,
   text,
   tlv,
 } from '../../protocol/index.js';
@@ -307,6 +309,50 @@ const additions: readonly Fault[] = [
           ? undefined
           : ok.refusesAdd(request),
     }),
+  ),
+  fault(
+    'own-key-replaced',
+    {
+      breaks: ['PAIRINGS-06'],
+      story: 'an admin that adds itself again is believed, whatever its key is now',
+    },
+    (ok) => ({
+      refusesAdd: (request) =>
+        equal(request.wanted.id, request.requester.id) ? undefined : ok.refusesAdd(request),
+    }),
+  ),
+  fault(
+    'known-key-is-an-update',
+    {
+      breaks: ['PAIRINGS-06'],
+      story: 'an Add is an update when its key is in the table, in whatever entry',
+    },
+    (ok) => ({
+      refusesAdd: (request) =>
+        request.existing !== undefined &&
+        request.pairings.some(({ ltpk }) => equal(ltpk, request.wanted.ltpk))
+          ? undefined
+          : ok.refusesAdd(request),
+    }),
+  ),
+  fault(
+    'first-key-of-a-name-stays',
+    {
+      breaks: ['PAIRINGS-06', 'PAIRINGS-18'],
+      story: 'keys are kept by identifier beside the list, Remove leaves them, and the first one counts',
+    },
+    (ok) => {
+      const keys = new Map<string, Bytes>();
+      return {
+        additionFrom(message) {
+          const wanted = ok.additionFrom(message);
+          if (wanted === undefined) return undefined;
+          const ltpk = keys.get(hex(wanted.id)) ?? wanted.ltpk;
+          keys.set(hex(wanted.id), ltpk);
+          return { ...wanted, ltpk };
+        },
+      };
+    },
   ),
   fault(
     'missing-permissions-are-admin',

@@ -1,4 +1,4 @@
-import { Length, TlvError, TlvType, tlv } from '../../protocol/index.js';
+import { Length, TlvError, TlvType, errorReply, tlv, utf8 } from '../../protocol/index.js';
 import type { Behaviour, Reply } from '../behaviour.js';
 import { type Fault, fault } from './fault.js';
 import { fails, succeeds, withItem } from './items.js';
@@ -63,6 +63,46 @@ const repeated: readonly Fault[] = [
     () => ({ secondM1Replaces: false }),
   ),
   fault(
+    'm5-behind-a-new-m1',
+    {
+      breaks: ['PS-STATE-17'],
+      story: 'M1 begins anew beside an exchange that has come to M4, and that one is still served its M5',
+    },
+    (ok) => ({
+      servesOlder: (older) => (older.step === 'setup-m6' && older.sameConnection) || ok.servesOlder(older),
+    }),
+  ),
+  fault(
+    'm3-behind-a-new-m1',
+    {
+      breaks: ['PS-STATE-07', 'PS-STATE-17'],
+      story: 'the last B of a connection are all kept, and a proof may be for any of them',
+    },
+    (ok) => ({
+      servesOlder: (older) => (older.step === 'setup-m4' && older.sameConnection) || ok.servesOlder(older),
+    }),
+  ),
+  fault(
+    'exchanges-of-all-connections',
+    {
+      breaks: ['PS-STATE-13', 'PS-STATE-17'],
+      story: 'M3 and M5 are looked up by what opens them among the exchanges of all connections',
+    },
+    () => ({ servesOlder: ({ sameConnection }) => !sameConnection }),
+  ),
+  fault(
+    'same-b-behind-a-refused-m3',
+    {
+      breaks: ['PS-M1-04', 'PS-STATE-17'],
+      story:
+        'salt and b are drawn when a connection begins Pair Setup, and a refused M3 leaves them for the next M1',
+    },
+    (ok) => ({
+      drawSalt: (random, refused) => refused ?? ok.drawSalt(random, undefined),
+      drawExponent: (random, refused) => refused ?? ok.drawExponent(random, undefined),
+    }),
+  ),
+  fault(
     'm1-after-m4-unanswered',
     { breaks: ['PS-STATE-07'], story: 'behind M4 only M5 has a handler' },
     silent((reply) => reply.step === 'setup-m2' && reply.after === 'm4'),
@@ -95,18 +135,69 @@ const contention: readonly Fault[] = [
     () => ({ setupContention: 'parallel', refusesLateM5: () => undefined }),
   ),
   fault(
+    'late-m5-of-a-known-name',
+    {
+      breaks: ['PS-STATE-09'],
+      story:
+        'an M5 of somebody who is paired by now is taken for a retransmission, and its key for the one it has',
+    },
+    (ok) => ({
+      setupContention: 'parallel',
+      refusesLateM5: (late) => (late.known ? undefined : ok.refusesLateM5(late)),
+    }),
+  ),
+  fault(
     'busy-for-ever',
     {
-      breaks: ['PS-STATE-10', 'PS-STATE-14'],
+      breaks: ['PS-STATE-10'],
       fieldBug: 55,
       story: 'the lock of Pair Setup is not released when its connection closes',
     },
     () => ({ freesSetupOnClose: () => false, setupPatience: Infinity }),
   ),
   fault(
+    'setup-contexts-leak',
+    {
+      breaks: ['PS-STATE-10'],
+      story: 'each Pair Setup takes one of eight contexts, and none is given back: from then on it is Busy',
+    },
+    (ok) => ({
+      refusesSetup: (request) => ok.refusesSetup(request) ?? (request.begun >= 8 ? TlvError.Busy : undefined),
+    }),
+  ),
+  fault(
+    'setup-contexts-leak-unanswered',
+    {
+      breaks: ['SESS-26', 'PS-M1-04'],
+      story: 'each Pair Setup takes one of four contexts, and an M1 that finds none is dropped',
+    },
+    (ok) => {
+      let full = false;
+      return {
+        refusesSetup(request) {
+          const error = ok.refusesSetup(request);
+          full = request.begun >= 4 && error === undefined;
+          return full ? TlvError.Unknown : error;
+        },
+        answers: (reply) => !(reply.step === 'setup-m2' && full) && ok.answers(reply),
+      };
+    },
+  ),
+  fault(
+    'verify-contexts-leak',
+    {
+      breaks: ['SESS-26'],
+      story: 'each Pair Verify takes one of sixteen contexts, and an M1 that finds none is an internal error',
+    },
+    (ok) => ({
+      refusesVerify: (request) =>
+        ok.refusesVerify(request) ?? (request.begun >= 16 ? TlvError.Unknown : undefined),
+    }),
+  ),
+  fault(
     'busy-after-reset-connection',
     {
-      breaks: ['PS-STATE-10', 'PS-STATE-14'],
+      breaks: ['PS-STATE-10'],
       story: 'only an orderly end of a connection is reported to Pair Setup',
     },
     () => ({ freesSetupOnClose: ({ reset }) => !reset, setupPatience: Infinity }),
@@ -122,7 +213,7 @@ const contention: readonly Fault[] = [
   fault(
     'busy-from-m4-on',
     {
-      breaks: ['PS-STATE-10', 'PS-STATE-14'],
+      breaks: ['PS-STATE-10'],
       story: 'behind M4 only the timer ends a setup, and the timer is not started',
     },
     () => ({
@@ -166,7 +257,7 @@ const contention: readonly Fault[] = [
   fault(
     'static-server-secret',
     {
-      breaks: ['PS-STATE-13', 'PS-M1-04'],
+      breaks: ['PS-STATE-13', 'PS-STATE-17', 'PS-M1-04'],
       story: 'b and the salt come from a generator that is seeded alike each time',
     },
     () => ({
@@ -202,6 +293,14 @@ function erring(state: (reply: Reply, now: number) => number): (ok: Behaviour) =
   });
 }
 
+/** Refusals that become an HTTP status with an empty body. */
+function refusedByHttp(
+  which: (reply: Reply) => boolean,
+  status: number,
+): (ok: Behaviour) => Partial<Behaviour> {
+  return (ok) => ({ status: (reply) => (which(reply) && fails(reply) ? status : ok.status(reply)) });
+}
+
 const errors: readonly Fault[] = [
   fault(
     'm5-errors-say-state-4',
@@ -235,6 +334,78 @@ const errors: readonly Fault[] = [
       story: 'a refused Pair Verify is HTTP 400 with an empty body: phones call it unreachable',
     },
     (ok) => ({ status: (reply) => (reply.step === 'verify-m4' && fails(reply) ? 400 : ok.status(reply)) }),
+  ),
+  fault(
+    'wrong-code-is-unknown',
+    { breaks: ['PS-M3-04'], story: 'whatever goes wrong in SRP is Error=1' },
+    () => ({ wrongProofError: () => TlvError.Unknown }),
+  ),
+  fault(
+    'wrong-code-is-http-470',
+    {
+      breaks: ['PS-M3-04', 'PS-ERR-03'],
+      story: 'a proof that does not match is a matter of authorization, and the HTTP layer answers it',
+    },
+    refusedByHttp((reply) => reply.step === 'setup-m4', 470),
+  ),
+  fault(
+    'paired-is-unknown',
+    { breaks: ['PS-M1-13'], story: 'Pair Setup of a paired accessory is refused by Error=1' },
+    (ok) => ({
+      refusesSetup(request) {
+        const error = ok.refusesSetup(request);
+        return error === TlvError.Unavailable ? TlvError.Unknown : error;
+      },
+    }),
+  ),
+  fault(
+    'max-tries-is-unavailable',
+    { breaks: ['PS-ERR-06'], story: 'a locked accessory says that it is paired' },
+    (ok) => ({
+      refusesSetup(request) {
+        const error = ok.refusesSetup(request);
+        return error === TlvError.MaxTries ? TlvError.Unavailable : error;
+      },
+    }),
+  ),
+  fault(
+    'non-admin-is-http-470',
+    {
+      breaks: ['PS-ERR-03', 'PAIRINGS-15'],
+      story: 'rights are asked for by the HTTP layer, which answers as without a session',
+    },
+    refusedByHttp(
+      (reply) => (reply.step?.startsWith('pairings') ?? false) && errorOf(reply) === TlvError.Authentication,
+      470,
+    ),
+  ),
+  fault(
+    'other-key-is-http-500',
+    { breaks: ['PAIRINGS-06'], story: 'an Add that finds another key throws' },
+    refusedByHttp((reply) => reply.step === 'pairings-add', 500),
+  ),
+  fault(
+    'unknown-removal-is-an-error',
+    {
+      breaks: ['PAIRINGS-14'],
+      story: 'Remove of an identifier that is not there returns what the lookup does',
+    },
+    (ok) => ({
+      beforeSending: (reply) =>
+        reply.step === 'pairings-remove' && reply.known === false && succeeds(reply)
+          ? errorReply(2, TlvError.Unknown)
+          : ok.beforeSending(reply),
+    }),
+  ),
+  fault(
+    'refusals-without-state',
+    { breaks: ['PS-ERR-01'], story: 'a refusal is HTTP 400 and a TLV body with a text in it, and no State' },
+    (ok) => ({
+      status: (reply) => (fails(reply) ? 400 : ok.status(reply)),
+      sendsBody: (reply, status) => status === 400 || ok.sendsBody(reply, status),
+      beforeSending: (reply) =>
+        reply.status === 400 || fails(reply) ? [tlv(0x7f, utf8('bad request'))] : ok.beforeSending(reply),
+    }),
   ),
   fault(
     'broken-m5-unanswered',
