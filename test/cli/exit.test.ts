@@ -55,7 +55,8 @@ function planned(only: readonly string[]): string[] {
 /** Input, exit code, first line on stderr. `{folder}` and `{port}` stand for what differs from run to run. */
 type Row = readonly [input: readonly string[], code: number, stderr: string];
 
-const forms = 'expected HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, airplay://HOST:PORT, or embedded[:FAULT]';
+const forms =
+  'expected HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, airplay://HOST:PORT, what mDNS tells the port of (a host, an address, an instance name, a device id), or embedded[:FAULT]';
 
 const usage: readonly Row[] = [
   [[], 2, 'Usage: hapspec [options] [command]'],
@@ -66,10 +67,10 @@ const usage: readonly Row[] = [
   [['run', '--sed', '1'], 2, "hapspec: unknown option '--sed'"],
   [['run', '--only'], 2, "hapspec: option '--only <PATTERN>' argument missing"],
   [['run', 'embedded', 'again'], 2, "hapspec: too many arguments for 'run'. Expected 1 argument but got 2."],
-  [['run', 'what is this'], 2, `hapspec: target "what is this": ${forms}`],
+  [['run', 'what:is:this'], 2, `hapspec: target "what:is:this": ${forms}`],
   [['run', ''], 2, `hapspec: target "": ${forms}`],
   [['run', 'http://127.0.0.1:80'], 2, `hapspec: target "http://127.0.0.1:80": ${forms}`],
-  [['run', '::1:80'], 2, `hapspec: target "::1:80": ${forms}`],
+  [['run', 'embeded:m1-unanswered'], 2, `hapspec: target "embeded:m1-unanswered": ${forms}`],
   // Loopback, where nothing is asked outside a network namespace.
   [
     ['run', '127.0.0.1'],
@@ -93,17 +94,17 @@ const usage: readonly Row[] = [
   [
     ['run', '--code', '12345'],
     2,
-    'hapspec: setup code: expected XXX-XX-XXX, 8 digits or an X-HM:// payload, got 5 characters of another form',
+    'hapspec: setup code: expected XXX-XX-XXX, XXXX-XXXX, 8 digits or an X-HM:// payload, got 5 characters of another form',
   ],
   [
     ['run', '--code', '031-45-15x'],
     2,
-    'hapspec: setup code: expected XXX-XX-XXX, 8 digits or an X-HM:// payload, got 10 characters of another form',
+    'hapspec: setup code: expected XXX-XX-XXX, XXXX-XXXX, 8 digits or an X-HM:// payload, got 10 characters of another form',
   ],
   [
     ['run', '--code', 'X-HM://x'],
     2,
-    'hapspec: setup payload: expected X-HM:// with 9 base-36 digits and a 4-character setup id, got 8 characters',
+    'hapspec: setup payload: expected X-HM:// with 9 base-36 digits and, where the label has one, a setup id of 4 characters, got 8 characters',
   ],
   [
     ['run', '127.0.0.1:1', '--only', 'PS-M3-06'],
@@ -220,7 +221,7 @@ describe('hapspec: usage and its exit codes', () => {
     const bad = await hapspec(['run', '--only', 'PS-M1-01'], { HAPSPEC_CODE: 'x' });
     expect([bad.code, firstLine(bad.stderr)]).to.deep.equal([
       2,
-      'hapspec: setup code: expected XXX-XX-XXX, 8 digits or an X-HM:// payload, got 1 characters of another form',
+      'hapspec: setup code: expected XXX-XX-XXX, XXXX-XXXX, 8 digits or an X-HM:// payload, got 1 characters of another form',
     ]);
     const good = await hapspec(['run', '--only', 'PS-M3-01'], { HAPSPEC_CODE: '11122333' });
     expect(good.code).to.equal(0);
