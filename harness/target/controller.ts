@@ -581,6 +581,7 @@ export class PairSetup {
       if (waitOutBusy && tlv?.error === TlvError.Busy && shut !== undefined) throw shut;
       if (outcome.kind === 'reply' && tlv?.has(TlvType.PublicKey)) {
         this.m2 = readSetupM2(tlv);
+        this.link.begun = true;
         this.grantsSplit = tlv.has(TlvType.Flags);
         bench.emit('setup-m2', { reply: outcome, m2: this.m2 });
       }
