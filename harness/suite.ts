@@ -114,6 +114,7 @@ export { header } from './wire/index.js';
 export { readAccessories, StepFailed } from './target/index.js';
 export { type Matcher } from './target/index.js';
 export { loadCatalogue } from './runner/catalogue.js';
+export { verifySuite } from './runner/plan.js';
 export {
   type Alternatives,
   type Cell,

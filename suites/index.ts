@@ -1,4 +1,4 @@
-import { loadCatalogue, loadCases } from '../harness/suite.js';
+import { loadCases, loadCatalogue, verifySuite } from '../harness/suite.js';
 import receiver from './airplay/receiver.js';
 import announcement from './discovery/announcement.js';
 import http from './http/messages.js';
@@ -20,6 +20,7 @@ import split from './transient/split.js';
 import transient from './transient/setup.js';
 import exclusions from './excluded.json' with { type: 'json' };
 import bugs from './field-bugs.json' with { type: 'json' };
+import needs from './needs.json' with { type: 'json' };
 import profiles from './profiles.json' with { type: 'json' };
 import requirements from './requirements.json' with { type: 'json' };
 import srp from './security/srp.js';
@@ -71,4 +72,6 @@ export const suite = loadCases(
   ],
   catalogue,
   profiles,
+  needs,
 );
+verifySuite(suite);

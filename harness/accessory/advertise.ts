@@ -32,8 +32,7 @@ export class Advertiser {
     );
     this.mdns = new Mdns(interfaces, {
       query: (questions) => {
-        if (questions.some(({ name: asked }) => own.has(asked.toLowerCase())))
-          this.mdns.respond(this.records());
+        if (questions.some(({ name: asked }) => own.has(asked.toLowerCase()))) this.respond();
       },
     });
     this.announce(0);
@@ -50,13 +49,20 @@ export class Advertiser {
   private announce(delay: number): void {
     const timer = setTimeout(() => {
       this.timers.delete(timer);
-      this.mdns.respond(this.records());
+      this.respond();
     }, delay);
     this.timers.add(timer);
   }
 
+  private respond(gone = false): void {
+    const records = this.records(gone);
+    if (records.length > 0) this.mdns.respond(records);
+  }
+
   private records(gone = false): MdnsRecord[] {
-    const { addresses, port, txt } = this.accessory.announcement(this.place);
+    const announcement = this.accessory.announcement(this.place);
+    if (announcement === undefined) return [];
+    const { addresses, port, txt } = announcement;
     const { instance, host, service } = this;
     const ttl = gone ? 0 : HOST_TTL;
     const about = gone ? 0 : OTHER_TTL;
@@ -80,7 +86,7 @@ export class Advertiser {
   /** Says goodbye. */
   async close(): Promise<void> {
     for (const timer of this.timers) clearTimeout(timer);
-    this.mdns.respond(this.records(true));
+    this.respond(true);
     // A packet handed to the socket is out a moment later; behind a close it would not be.
     await new Promise((resolve) => setTimeout(resolve, 50));
     await this.mdns.close();

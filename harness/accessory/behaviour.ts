@@ -830,6 +830,8 @@ export interface Behaviour {
 
   /** The announcement as it is due now: asked for with every question and after every change. */
   announces(facts: AnnouncedFacts): Announcement;
+  /** False to say nothing on the network, asked or not. */
+  isAnnounced(facts: AnnouncedFacts): boolean;
   /** Milliseconds from a change of the pairings to its announcement. */
   readonly announceDelay: number;
 }
@@ -1060,5 +1062,6 @@ export const healthy: Behaviour = {
       ['sh', setupHash(SETUP_ID, id)],
     ],
   }),
+  isAnnounced: () => true,
   announceDelay: 0,
 };

@@ -211,11 +211,18 @@ export class Accessory {
     return this.device.failedAttempts;
   }
 
-  /** What it says about itself on the network, as of now; addresses and port are where it is served. */
-  announcement(place: { readonly addresses: readonly string[]; readonly port: number }): Announcement {
+  /**
+   * What it says about itself on the network, as of now; addresses and port are where it is served. Undefined when it says
+   * nothing.
+   */
+  announcement(place: {
+    readonly addresses: readonly string[];
+    readonly port: number;
+  }): Announcement | undefined {
     const { changes, everPaired, boot, pairings, failedAttempts } = this;
     const id = text(this.identity.id);
-    return this.device.behaviour.announces({
+    const { behaviour } = this.device;
+    const facts = {
       ...place,
       id,
       ltpk: this.identity.ltpk,
@@ -224,7 +231,8 @@ export class Accessory {
       changes,
       everPaired,
       boot,
-    });
+    };
+    return behaviour.isAnnounced(facts) ? behaviour.announces(facts) : undefined;
   }
 
   /** What a connection is sent when it comes. */

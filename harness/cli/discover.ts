@@ -14,8 +14,9 @@ import {
   BROWSE_TIME,
   type ServiceKind,
   browse,
-  hostAlone,
+  isNowhere,
   servicesOf,
+  wantedBy,
 } from '../target/index.js';
 import { multicastInterfaces } from '../wire/index.js';
 
@@ -114,6 +115,8 @@ export async function discoverCommand(flags: DiscoverFlags): Promise<number> {
   const services = found.map(describeService);
   if (flags.json) console.log(JSON.stringify(services, undefined, 2));
   else if (services.length > 0) console.log(table(services));
+  for (const conflict of new Set(found.flatMap((service) => service.conflict ?? [])))
+    console.error(`hapspec: ${oneLine(conflict, VALUE_LENGTH)}`);
   if (services.length > 0) return 0;
   console.error(
     interfaces.length === 0
@@ -124,34 +127,38 @@ export async function discoverCommand(flags: DiscoverFlags): Promise<number> {
 }
 
 /**
- * A TARGET with its port: a host alone gets the port of the one HAP service it announces; anything else stays as it is.
+ * A TARGET with its port: a host, an address, an instance name or a device id alone gets the place of the one service it
+ * announces; anything else stays as it is.
  * @throws InputError that lists what was found when that is not exactly one.
  */
 export async function resolveTarget(target: string): Promise<string> {
-  const host = hostAlone(target);
-  if (host === undefined) return target;
-  const interfaces = multicastInterfaces(host);
+  const wanted = wantedBy(target);
+  if (wanted === undefined) return target;
+  const { name, kind } = wanted;
+  const interfaces = multicastInterfaces(name);
   if (interfaces.length === 0)
     throw new InputError(`target "${target}": the port is missing, and there is no network to ask for it`);
   const found = await browse({ milliseconds: BROWSE_TIME, interfaces });
-  const here = servicesOf(host, found);
-  const accessories = here.filter(({ kind, port }) => kind === 'hap' && port > 0);
+  const here = servicesOf(name, found);
+  const accessories = here.filter((service) => service.kind === kind && service.port > 0);
   const [only] = accessories;
   if (only !== undefined && accessories.length === 1) {
     // The host as it was written, where that is an address: state is kept under it.
-    const written = only.addresses.find((address) => address.toLowerCase() === host.toLowerCase());
-    return place({ ...only, addresses: [written ?? only.addresses[0] ?? host] });
+    const written = only.addresses.find((address) => address.toLowerCase() === name.toLowerCase());
+    const address = written ?? only.addresses.find((one) => !isNowhere(one)) ?? only.host;
+    return `${kind === 'airplay' ? 'airplay://' : ''}${place({ ...only, addresses: [address] })}`;
   }
   const others = here.length > 0 ? here : found;
   const list = others
     .slice(0, 20)
     .map(describeService)
     .map((service) => `\n  ${place(service)}  ${service.kind}  ${service.name}`);
+  const noun = kind === 'hap' ? 'HAP accessory' : 'AirPlay receiver';
   const what =
     accessories.length > 1
-      ? `${accessories.length} accessories are announced there, name one with its port:`
+      ? `${accessories.length} are announced by that name, name one with its port:`
       : here.length > 0
-        ? 'no HAP accessory is announced there, only:'
+        ? `no ${noun} is announced there, only:`
         : `the port is missing, and nothing is announced there${found.length === 0 ? ', nor anywhere else' : '; found:'}`;
   throw new InputError(`target "${target}": ${what}${list.join('')}`);
 }

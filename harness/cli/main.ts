@@ -131,9 +131,10 @@ function program(exit: (code: number) => void): Command {
     .option('--full', 'the whole matrix: every check against every fault')
     .option('--seed <N>', 'what everything random derives from', '1')
     .option('--properties', 'which property finds each fault, and after how many runs')
+    .option('--cascade', 'what is red in a whole run against each fault, beside what it breaks')
     .option(
       '--update <FILE>',
-      'put the summary between its two marks in this file, or write the table of --properties there',
+      'put the summary between its two marks in this file, or write the table of --properties or --cascade there',
     )
     .action(async (flags: SelftestFlags) =>
       exit(await (await import('./selftest.js')).selftestCommand(flags)),

@@ -5,7 +5,17 @@ import { fieldBugs, suite } from '../../suites/index.js';
 import { faults, variants } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
 import { writeAtomically } from '../report/index.js';
-import { type Find, type Grade, type Row, grade, isHunted, medianOf } from '../runner/index.js';
+import {
+  type CascadeRow,
+  type Find,
+  type Grade,
+  type Row,
+  cascadeTable,
+  grade,
+  gradeCascades,
+  isHunted,
+  medianOf,
+} from '../runner/index.js';
 import type { Task, Work } from './selftest-worker.js';
 
 export interface SelftestFlags {
@@ -13,6 +23,7 @@ export interface SelftestFlags {
   readonly seed?: string;
   readonly update?: string;
   readonly properties?: boolean;
+  readonly cascade?: boolean;
 }
 
 /** How long a twin takes, roughly, where a fault that meets the checks of what it breaks takes 1. */
@@ -161,11 +172,37 @@ async function propertiesCommand(seed: number, path: string | undefined): Promis
   return 1;
 }
 
+/** `hapspec selftest --cascade`: what is red in a whole run against each fault, beside what it breaks. */
+async function cascadeCommand(seed: number, path: string | undefined): Promise<number> {
+  const start = performance.now();
+  const names = faults.map(({ name }) => name);
+  const rows = await byWorkers<CascadeRow>(
+    names,
+    names.map(() => 1),
+    { seed, full: false, cascade: true },
+  );
+  if (path === undefined) console.log(cascadeTable(rows));
+  else writeAtomically(path, cascadeTable(rows));
+  const { undeclared, stale, unseen, crowded, passed } = gradeCascades(rows);
+  for (const red of undeclared) console.log(`red beside what it breaks: ${red}`);
+  for (const pattern of stale) console.log(`declared and not seen: ${pattern}`);
+  for (const fault of unseen) console.log(`red nowhere: ${fault}`);
+  for (const id of crowded) console.log(`declared by more than a quarter of the faults: ${id}`);
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`${rows.length} faults, each in a whole run; ${seconds} s, seed ${seed}`);
+  if (passed) return 0;
+  console.log(
+    `selftest failed: ${undeclared.length} undeclared reds, ${stale.length} declarations that are not needed, ${unseen.length} faults that are red nowhere, ${crowded.length} checks declared too often`,
+  );
+  return 1;
+}
+
 /** `hapspec selftest`: the kill matrix; exit 1 when a fault survives, a check is never killed, or the healthy twin is red. */
 export async function selftestCommand(flags: SelftestFlags): Promise<number> {
   const seed = flags.seed ?? '1';
   if (!/^\d{1,15}$/.test(seed)) throw new InputError(`--seed: expected a whole number, got "${seed}"`);
   const start = performance.now();
+  if (flags.cascade === true) return cascadeCommand(Number(seed), flags.update);
   if (flags.properties === true) return propertiesCommand(Number(seed), flags.update);
   const graded = grade(suite, await rowsOf(Number(seed), flags.full ?? false));
   for (const red of graded.healthyReds) console.log(`healthy twin: ${red}`);

@@ -21,26 +21,41 @@ export interface SetupPayload {
   readonly category: number;
   /** Bit 0 NFC, bit 1 IP, bit 2 BLE. */
   readonly flags: number;
-  /** Four characters 0-9 A-Z, as in the TXT record's hash. */
-  readonly setupId: string;
+  /** Four characters 0-9 A-Z, as in the TXT record's hash; undefined where the label has none (older accessories). */
+  readonly setupId: string | undefined;
 }
 
 function fromDigits(digits: string): SetupCode {
   return { digits, dashed: `${digits.slice(0, 3)}-${digits.slice(3, 5)}-${digits.slice(5)}` };
 }
 
+/** What people put between the digits: hyphens and dashes of any kind, dots, blanks. */
+const separators = /[\s.\u00b7\u2010-\u2015\u2212-]+/u;
+
+/** How the 8 digits are grouped: in one, as SRP has them, and as labels print them. */
+const groupings = ['8', '3 2 3', '4 4'];
+
 /**
- * Reads `XXX-XX-XXX`, 8 digits, or an `X-HM://` payload.
+ * Reads 8 digits as people hold them (`XXX-XX-XXX`, `XXXX XXXX`, with dots, blanks or dashes), or an `X-HM://` payload.
  * @throws InputError that says which forms are taken; it never repeats the text given, which may be a secret.
  */
 export function parseSetupCode(input: string): SetupCode {
   const value = input.trim();
   if (/^X-HM:/i.test(value)) return parseSetupPayload(value).code;
-  if (/^\d{3}-\d{2}-\d{3}$/.test(value) || /^\d{8}$/.test(value))
-    return fromDigits(value.replaceAll('-', ''));
+  if (/^MT:/i.test(value))
+    throw new InputError(
+      'setup code: an MT: payload belongs to Matter; the HomeKit code is the 8 digits on the label, or its X-HM:// payload',
+    );
+  const groups = value.split(separators);
+  if (groups.every((group) => /^\d+$/.test(group)) && groupings.includes(groups.map(lengthOf).join(' ')))
+    return fromDigits(groups.join(''));
   throw new InputError(
-    `setup code: expected XXX-XX-XXX, 8 digits or an X-HM:// payload, got ${value.length} characters of another form`,
+    `setup code: expected XXX-XX-XXX, XXXX-XXXX, 8 digits or an X-HM:// payload, got ${value.length} characters of another form`,
   );
+}
+
+function lengthOf({ length }: string): number {
+  return length;
 }
 
 /**
@@ -76,14 +91,15 @@ const PREFIX = 'X-HM://';
 
 /**
  * Decodes an `X-HM://` payload: nine base-36 digits = version«43 | category«31 | flags«27 | code, then the setup id.
+ * Older labels have none.
  * @throws InputError naming what does not fit.
  */
 export function parseSetupPayload(uri: string): SetupPayload {
   const value = uri.trim().toUpperCase();
-  const match = new RegExp(`^${PREFIX}([0-9A-Z]{${PAYLOAD_DIGITS}})([0-9A-Z]{4})$`).exec(value);
+  const match = new RegExp(`^${PREFIX}([0-9A-Z]{${PAYLOAD_DIGITS}})([0-9A-Z]{4})?$`).exec(value);
   if (match === null)
     throw new InputError(
-      `setup payload: expected ${PREFIX} with 9 base-36 digits and a 4-character setup id, got ${value.length} characters`,
+      `setup payload: expected ${PREFIX} with 9 base-36 digits and, where the label has one, a setup id of 4 characters, got ${value.length} characters`,
     );
   let bits = 0n;
   for (const digit of match[1]!) bits = bits * 36n + BigInt(parseInt(digit, 36));
@@ -95,14 +111,15 @@ export function parseSetupPayload(uri: string): SetupPayload {
     flags: Number((bits >> 27n) & 0xfn),
     category: Number((bits >> 31n) & 0xffn),
     version: Number((bits >> 43n) & 0x7n),
-    setupId: match[2]!,
+    setupId: match[2],
   };
 }
 
 /** @throws InputError when a field does not fit its bits. */
 export function formatSetupPayload(payload: SetupPayload): string {
   const { code, flags, category, version, setupId } = payload;
-  if (!/^[0-9A-Z]{4}$/.test(setupId)) throw new InputError('setup id: expected four characters 0-9 A-Z');
+  if (setupId !== undefined && !/^[0-9A-Z]{4}$/.test(setupId))
+    throw new InputError('setup id: expected four characters 0-9 A-Z');
   for (const [name, value, limit] of [
     ['flags', flags, 16],
     ['category', category, 256],
@@ -115,5 +132,5 @@ export function formatSetupPayload(payload: SetupPayload): string {
     (BigInt(category) << 31n) |
     (BigInt(flags) << 27n) |
     BigInt(Number(code.digits));
-  return PREFIX + bits.toString(36).toUpperCase().padStart(PAYLOAD_DIGITS, '0') + setupId;
+  return PREFIX + bits.toString(36).toUpperCase().padStart(PAYLOAD_DIGITS, '0') + (setupId ?? '');
 }

@@ -93,8 +93,13 @@ export interface CheckSpec extends Alternatives {
   };
   /** Asks nothing of an accessory that does not declare this: then it costs nothing either. */
   readonly about?: Feature;
-  /** Violations of these make the check meaningless (it is skipped then). Steps of flows add theirs by themselves. */
+  /**
+   * Checks, by their whole id, that run before this one; it is skipped when one of them failed, because it would be red
+   * for the same cause or for none of its own. Steps of flows add theirs by themselves.
+   */
   readonly needs?: readonly string[];
+  /** The same, from the table of what stands on what: also watches. A check alone would be red for that cause itself. */
+  readonly bases?: readonly string[];
   /** The stimulus may stop the accessory: it is asked for a sign of life afterwards. */
   readonly risky?: boolean;
   /** Only a factory reset could undo the stimulus if it were wrongly accepted: blocked without `--reset`, runs last. */
@@ -190,6 +195,11 @@ interface Entry {
   readonly notFor: Readonly<Record<string, string>>;
 }
 
+/** All that has to hold before a check is worth its while. */
+export function needsOf({ spec: { needs = [], bases = [] } }: Pick<Check, 'spec'>): readonly string[] {
+  return bases.length === 0 ? needs : [...new Set([...needs, ...bases])];
+}
+
 /** A check sends something and judges what comes back. */
 export interface Check extends Entry {
   readonly kind: 'check';
@@ -238,6 +248,15 @@ export type Applicability = Readonly<
   Record<string, readonly { readonly ids: readonly string[]; readonly reason: string }[]>
 >;
 
+/** A check or watch that others stand on: where it is red, they would be for the same cause. */
+export interface Base {
+  readonly base: string;
+  /** What the others ask of the accessory beside what they are about. */
+  readonly why: string;
+  /** Id globs of those that need it; watches and the base itself are left out. */
+  readonly ids: readonly string[];
+}
+
 function reasonsAgainst(id: string, applicability: Applicability): Readonly<Record<string, string>> {
   const found = Object.entries(applicability).flatMap(([profile, rules]) => {
     const rule = rules.find(({ ids }) =>
@@ -250,6 +269,7 @@ function reasonsAgainst(id: string, applicability: Applicability): Readonly<Reco
 
 /**
  * Joins chapters and catalogue.
+ * @param bases - what stands on what, beside what the checks say themselves
  * @throws InputError on an id the catalogue does not know, one that stands twice, a check that can accept nothing,
  * or one whose alternatives contradict each other.
  */
@@ -257,6 +277,7 @@ export function loadCases(
   chapters: readonly Chapter[],
   catalogue: Catalogue,
   applicability: Applicability = {},
+  bases: readonly Base[] = [],
 ): readonly Case[] {
   const cases = new Map<string, Case>();
   for (const { name, drafts } of chapters)
@@ -283,5 +304,18 @@ export function loadCases(
       }
       cases.set(id, { ...entry, ...draft });
     }
+  for (const { base, ids } of bases) {
+    if (!cases.has(base)) throw new InputError(`suite: ${base} is said to be needed, and is no check`);
+    for (const pattern of ids) {
+      const wanted = [...cases.values()].filter(({ id }) => glob(pattern).test(id));
+      if (wanted.length === 0)
+        throw new InputError(`suite: ${pattern}, which is to need ${base}, is no check`);
+      for (const entry of wanted)
+        if (entry.kind === 'check' && entry.id !== base && !entry.spec.sanity) {
+          const all = new Set([...(entry.spec.bases ?? []), base]);
+          cases.set(entry.id, { ...entry, spec: { ...entry.spec, bases: [...all] } });
+        }
+    }
+  }
   return [...cases.values()];
 }

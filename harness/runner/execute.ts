@@ -10,7 +10,7 @@ import {
   StepFailed,
 } from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
-import type { Case, Check, CheckContext } from './check.js';
+import { type Case, type Check, type CheckContext, needsOf } from './check.js';
 import { Falsified, type Hunt, Inconclusive } from './hunt.js';
 import { Judge, NotAllowed, wordsOf } from './judge.js';
 import type { CheckResult, Failure } from './result.js';
@@ -66,7 +66,8 @@ function shutTo(check: Check, { gates, state }: Bench): StepFailed | undefined {
 }
 
 /** M5 cannot be reached where M3 is broken: who needs the one needs the other. */
-function needsOf({ spec: { needs = [] } }: Check): readonly string[] {
+function allNeeds(check: Check): readonly string[] {
+  const needs = needsOf(check);
   return needs.includes('PS-M5-01') ? ['PS-M3-01', ...needs] : needs;
 }
 
@@ -85,19 +86,23 @@ export async function runCheck(
   let seen = '';
   let allowed: readonly string[] = wordsOf(check.spec);
   let found: Falsified | undefined;
+  let failedStep: string | undefined;
   const waits = waitsOf(check, bench);
   let transient = false;
   try {
     if (bench.useless !== undefined) throw new StepFailed('HTTP-01', bench.useless);
     const shut = shutTo(check, bench);
     if (shut !== undefined) throw shut;
-    for (const requirement of [...foundations[check.spec.from], ...needsOf(check)]) {
-      const broken = bench.broken.get(requirement);
+    for (const requirement of [...foundations[check.spec.from], ...allNeeds(check)]) {
+      const broken = bench.broken.get(requirement) ?? bench.violated.get(requirement);
       if (broken === undefined || check.spec.sanity) continue;
       if (requirement !== 'PV-M3-01' || bench.keepsNobody === undefined)
         throw new StepFailed(requirement, broken);
       transient = true;
     }
+    const { deadly } = bench;
+    if (deadly !== undefined && !check.spec.sanity && [check.spec.from, check.spec.leaves].includes('paired'))
+      throw new StepFailed(deadly, bench.broken.get(deadly) ?? 'the accessory stopped answering');
     // Before anything of ours is in the accessory, the first step of the plain flow is itself what tells its state.
     const first = check.id === 'PS-M1-01' && bench.state === 'unknown' && bench.sentIdentities.length === 0;
     if (!first) await bench.ensure(check.spec.from, check.spec.keyless);
@@ -131,8 +136,23 @@ export async function runCheck(
     found = raised instanceof Falsified ? raised : undefined;
     const error: unknown = found?.verdict ?? raised;
     thrown = kindOf(error, bench, check);
-    if (error instanceof StepFailed && error.requirement === 'PAIRINGS-01') bench.listDoubtful = true;
-    seen = error instanceof NotAllowed ? error.seen : messageOf(error);
+    // The message that a watch it needs objects to may be one of its own.
+    const objects = needsOf(check).find((id) => bench.violated.has(id));
+    if (redden.has(thrown) && objects !== undefined) {
+      thrown = 'dependency';
+      failedStep = objects;
+      seen = `needs ${objects}: ${bench.violated.get(objects)!}`;
+    }
+    if (error instanceof StepFailed) {
+      failedStep ??= error.requirement;
+      if (failedStep === 'PAIRINGS-01') bench.listDoubtful = true;
+      // In the plain flow nothing else can be the cause: who is about that step will say so, others need not try.
+      if (check.spec.sanity && thrown === 'assertion') {
+        if (!bench.broken.has(failedStep)) bench.metOnTheWay.add(failedStep);
+        bench.broken.set(failedStep, error.what);
+      }
+    }
+    seen ||= error instanceof NotAllowed ? error.seen : messageOf(error);
     if (bench.full !== undefined && bench.metMaxPeers && redden.has(thrown)) {
       thrown = 'blocked';
       seen = `the table is full of controllers that cannot be taken out again (${bench.full})`;
@@ -176,8 +196,10 @@ export async function runCheck(
   // What it left under whatever identifier would fail the next ones, and its own next run, which draws the same.
   if (status === 'fail' || status === 'error') for (const id of bench.offered) bench.guests.add(id);
   if (status === 'fail' && check.id === 'PV-M3-01') await bench.learnKeeping();
-  // What flows build on is known to be broken from here; a variant says nothing about the plain step.
-  if (status === 'fail' && check.id === check.requirement.id) bench.broken.set(check.id, seen);
+  // What others build on is known to be broken from here; a variant says nothing about the plain step.
+  if (status === 'fail') bench.broken.set(check.id, seen);
+  if (status === 'fail' && check.spec.sanity && check.spec.from === 'paired' && alive === false)
+    bench.deadly = check.id;
   return {
     ...header(check),
     status,
@@ -197,6 +219,7 @@ export async function runCheck(
           ),
     observations,
     ...(alive === false && { died: true }),
+    ...((reason === 'setup' || reason === 'dependency') && failedStep !== undefined && { failedStep }),
     startedAt,
     durationMs: bench.clock.now() - start,
   };
@@ -214,12 +237,13 @@ function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
   if (error instanceof StepFailed) {
     // A sanity check that cannot get to its point has found the accessory's fault, unless an earlier one has already.
     if (error.requirement === 'PV-M3-01' && bench.keepsNobody !== undefined) return 'not-applicable';
+    const own = error.requirement === check.requirement.id;
     const shut = Object.values(bench.gates).some((gate) => gate.shut?.requirement === error.requirement);
-    const own = check.requirement.id === error.requirement;
     if (shut && (own || (error.requirement === 'PS-STATE-10' && isAboutRelease(check)))) return 'assertion';
-    if (bench.broken.has(error.requirement) || shut) return 'dependency';
+    const known = shut || bench.broken.has(error.requirement) || bench.violated.has(error.requirement);
+    if (known && !(own && bench.metOnTheWay.has(error.requirement))) return 'dependency';
     // The very thing the check is about went wrong on the way to it.
-    if (error.requirement === check.requirement.id) return 'assertion';
+    if (own) return 'assertion';
     return check.spec.sanity ? 'assertion' : 'setup';
   }
   if (error instanceof Unreachable) return 'unreachable';

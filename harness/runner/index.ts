@@ -1,5 +1,6 @@
 /** Catalogue, selection, plan, execution, status. */
 export type { RunFacts, RunHead } from './book.js';
+export * from './cascade.js';
 export * from './catalogue.js';
 export * from './check.js';
 export * from './coverage.js';

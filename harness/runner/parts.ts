@@ -1,5 +1,5 @@
 import { Book, type RunFacts, type RunHead } from './book.js';
-import type { Case, Check } from './check.js';
+import { type Case, type Check, needsOf } from './check.js';
 import type { Estimate, Plan, PlanEntry } from './plan.js';
 import type { CheckResult, Price, RunReport } from './result.js';
 
@@ -39,8 +39,8 @@ export function partsOf(selected: readonly Case[]): readonly Part[] {
   }
   return groups.map((own) => {
     const before = new Set(sanity);
-    const add = ({ spec: { needs = [] } }: Check): void => {
-      for (const check of needs.map((id) => byId.get(id)))
+    const add = (own: Check): void => {
+      for (const check of needsOf(own).map((id) => byId.get(id)))
         if (check !== undefined && !before.has(check)) {
           before.add(check);
           add(check);
@@ -206,12 +206,15 @@ export class PartedRun implements Execution {
     this.awaited.get(result.id)?.(result);
   }
 
-  /** A watch that is violated in one part is so in the run, whatever the others see: it is in every report from now on. */
+  /**
+   * What is violated in one part is so in the run, whatever the others see: it is in every report from now on. Watches
+   * see all parts, and a step that went wrong in one may have been fine in that which reports it.
+   */
   private hearEarly(result: CheckResult): void {
-    if (result.kind === 'check') return this.hear(result);
     const known = this.book.get(result.id);
     if (known === undefined || ranks.indexOf(result.status) < ranks.indexOf(known.status))
       this.book.record(result);
+    if (result.kind === 'check') this.awaited.get(result.id)?.(this.book.get(result.id)!);
   }
 
   private async start(): Promise<void> {

@@ -1,4 +1,5 @@
-import type { Case, Check, CheckSpec, Watch } from './check.js';
+import { type Case, type Check, type CheckSpec, type Watch, needsOf } from './check.js';
+import { InputError } from '../protocol/index.js';
 import type { Topic } from '../target/index.js';
 
 /** What the run may do to the accessory beyond talking to it. */
@@ -122,6 +123,50 @@ function value(check: Check, place: number): number {
   return 10 * Math.min(place, 2) + rank;
 }
 
+/**
+ * How far the checks that others need stand from those that need nothing, by id: the lower, the earlier one runs. Those
+ * that nobody needs have none.
+ * @throws InputError when two need each other.
+ */
+export function ranksOf(checks: readonly Check[]): ReadonlyMap<string, number> {
+  const known = new Map(checks.map((check) => [check.id, check]));
+  const ranks = new Map<string, number>();
+  const rankOf = (id: string, way: readonly string[]): number => {
+    if (way.includes(id))
+      throw new InputError(`suite: ${[...way, id].join(' needs ')}: neither can be first`);
+    const check = known.get(id);
+    const needs = (check === undefined ? [] : needsOf(check)).filter((need) => known.has(need));
+    const rank = ranks.get(id) ?? 1 + Math.max(-1, ...needs.map((need) => rankOf(need, [...way, id])));
+    ranks.set(id, rank);
+    return rank;
+  };
+  for (const check of checks)
+    for (const need of needsOf(check)) if (known.has(need)) rankOf(need, [check.id]);
+  return ranks;
+}
+
+/**
+ * What a suite has to be beside what each of its chapters is: each check that is needed is there, and can come before
+ * those that need it; where accessories may differ each check lists what they may do.
+ * @throws InputError naming the first that is not so.
+ */
+export function verifySuite(suite: readonly Case[]): void {
+  const checks = suite.filter((entry): entry is Check => entry.kind === 'check');
+  const ids = new Set(suite.map(({ id }) => id));
+  // Steps of flows and watches know requirements as broken that have no check of that very id.
+  const requirements = new Set(suite.map(({ requirement }) => requirement.id));
+  ranksOf(checks);
+  for (const check of checks) {
+    const { id, spec, requirement } = check;
+    // Nothing follows from the level there: an outcome that is not listed is a violation.
+    if (requirement.level === 'VARIES' && (spec.allow ?? []).length === 0)
+      throw new InputError(`suite: ${id} is at VARIES and lists nothing an accessory may do`);
+    for (const need of needsOf(check))
+      if (!ids.has(need) && !requirements.has(need))
+        throw new InputError(`suite: ${id} needs ${need}, which is no check`);
+  }
+}
+
 /** What a check asks of the accessory: nothing when it is about something the user has not named. */
 function costsOf({ about, costs = {} }: CheckSpec, can: Capabilities): NonNullable<CheckSpec['costs']> {
   return about === undefined || can.declares?.includes(about) === true ? costs : {};
@@ -220,8 +265,25 @@ export function makePlan(
     } else
       for (const what of ['attempts', 'm2', 'm4', 'verifies', 'seconds'] as const) left[what] -= price[what];
   }
-  const place = (check: Check): number => phase(check) + (before.includes(check) ? 0 : 0.5);
-  const ordered: readonly Case[] = [...checks.sort((a, b) => place(a) - place(b)), ...watches];
+  const ranks = ranksOf(checks);
+  const byId = new Map(checks.map((check) => [check.id, check]));
+  // Nothing comes before what it needs, also where that is asked in another state.
+  const phaseOf = (check: Check): number =>
+    Math.max(
+      phase(check),
+      ...(check.spec.sanity ? [] : needsOf(check)).map((id) => {
+        const needed = byId.get(id);
+        return needed === undefined ? 0 : phaseOf(needed);
+      }),
+    );
+  // The plain flow has an order of its own.
+  const rank = (check: Check): number =>
+    // What had to wait for another state needs its own again: at the end, so that this is gone through once.
+    check.spec.sanity ? 0 : (ranks.get(check.id) ?? checks.length + Number(phaseOf(check) > phase(check)));
+  const ordered: readonly Case[] = [
+    ...checks.sort((a, b) => phaseOf(a) - phaseOf(b) || rank(a) - rank(b)),
+    ...watches,
+  ];
   const entries = ordered.map((entry): PlanEntry => {
     const out = leftOut.get(entry.id);
     return { entry, reported: selected.includes(entry), ...(out && { leftOut: out }) };

@@ -54,6 +54,8 @@ export interface CheckResult {
   readonly leftOut?: boolean;
   /** The accessory stopped answering under it. */
   readonly died?: boolean;
+  /** The requirement of the step of a flow that went wrong on the way to its point. */
+  readonly failedStep?: string;
   /** How often it ran, when more than once. */
   readonly attempts?: number;
   /** ISO 8601, UTC. */

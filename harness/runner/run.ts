@@ -1,7 +1,7 @@
 import { type Identity, equal } from '../protocol/index.js';
 import { type Bench, Blocked, HookFailed, StepFailed, answered, describeOutcome } from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
-import type { Case, Check, Watch } from './check.js';
+import { type Case, type Check, type Watch, needsOf } from './check.js';
 import { Book, type RunFacts, type RunHead } from './book.js';
 import { type RunEnvironment, failure, runCheck, signOfLife } from './execute.js';
 import type { Execution } from './parts.js';
@@ -45,6 +45,9 @@ export interface RunOptions extends RunEnvironment, RunHead {
   readonly evidence?: (id: string, events: readonly TraceEvent[]) => void;
 }
 
+/** How often one step is asked again by itself: where it always works, what goes wrong is no doing of its. */
+const MOST_SUSPICIONS = 3;
+
 /** Variants that differ in detail: `PS-ERR-04/pairings-state-3` belongs to `PS-ERR-04/pairings`. */
 function familyOf(id: string): string {
   const [requirement = '', variant] = id.split('/');
@@ -72,6 +75,8 @@ export class Run implements Execution {
   private mark = 0;
   /** Failures by silence, by family. */
   private readonly silences = new Map<string, readonly CheckResult[]>();
+  /** How often a step was asked again by itself, because it went wrong on the way to a check. */
+  private readonly suspicions = new Map<string, number>();
   private foundAs: Bench['state'] = 'unknown';
   /** The pairing `hapspec pair` made, to be made again at the end. */
   private keptIdentity: Identity | undefined;
@@ -118,10 +123,13 @@ export class Run implements Execution {
   }
 
   private violated(state: WatchState): void {
-    const { bench, violated } = this.options;
-    const result = state.result(bench, this.options, this.book.startedAt);
+    const { bench } = this.options;
+    this.tellEarly(state.result(bench, this.options, this.book.startedAt));
+  }
+
+  private tellEarly(result: CheckResult): void {
     this.book.record(result);
-    violated?.(result);
+    this.options.violated?.(result);
   }
 
   /** The options, with what ends a property early; the time for properties is shared among them. */
@@ -241,7 +249,7 @@ export class Run implements Execution {
     }
     const blocked = await this.afford(check);
     if (blocked !== undefined) return blocked;
-    let result = await this.waitedOut(check);
+    let result = await this.suspect(check, this.knownToBeMissing(check, await this.waitedOut(check)));
     if (result.died) result = await this.afterDeath(check, result);
     // What is known to fail is not worth another look.
     else if (this.book.excused(result).status === 'fail') result = await this.confirm(check, result);
@@ -269,6 +277,48 @@ export class Run implements Execution {
     if (bench.attemptsSpent + (costs?.attempts ?? 0) > this.limit || this.over) return first;
     bench.broken.delete(check.id);
     return runCheck(check, bench, this.environment);
+  }
+
+  /**
+   * A step of a flow went wrong on the way to a check. When it does so by itself, it is that step which is red, under
+   * its own requirement, though it worked before; and what could not get to its point needs it.
+   */
+  private async suspect(check: Check, result: CheckResult): Promise<CheckResult> {
+    const { failedStep } = result;
+    if (failedStep === undefined || result.reason !== 'setup' || this.over) return result;
+    const red = this.plan.find(
+      ({ entry }) =>
+        entry.requirement.id === failedStep && entry !== check && this.book.get(entry.id)?.status === 'fail',
+    )?.entry;
+    if (red !== undefined)
+      return this.skipped(check, 'dependency', `needs ${red.id}: ${this.book.get(red.id)!.message}`, false);
+    const step = this.plan.find(
+      ({ entry, leftOut }) => entry.id === failedStep && entry.kind === 'check' && leftOut === undefined,
+    )?.entry as Check | undefined;
+    const known = step && this.book.get(step.id);
+    const asked = this.suspicions.get(failedStep) ?? 0;
+    if (known?.reason === 'dependency')
+      return this.skipped(check, 'dependency', `needs ${known.id}, which ${known.message}`, false);
+    // One that has not run yet will tell by itself.
+    if (step === undefined || step === check || !known || asked >= MOST_SUSPICIONS) return result;
+    if (known.status !== 'pass' && known.status !== 'warn') return result;
+    this.suspicions.set(failedStep, asked + 1);
+    let again = await this.waitedOut(step);
+    if (again.status === 'fail') again = await this.confirm(step, again);
+    if (again.status !== 'fail') return result;
+    this.tellEarly({ ...again, message: `${again.message} (behind ${check.id}; it worked before)` });
+    return this.skipped(check, 'dependency', `needs ${step.id}: ${again.message}`, false);
+  }
+
+  /** What needs a check that is a known deviation is known not to run: it does not make the run incomplete. */
+  private knownToBeMissing(check: Check, result: CheckResult): CheckResult {
+    if (result.reason !== 'dependency') return result;
+    const known = needsOf(check).find((id) => {
+      const needed = this.book.get(id);
+      return needed?.status === 'fail' && this.book.excused(needed).reason === 'expected';
+    });
+    if (known === undefined) return result;
+    return { ...result, reason: 'expected', message: `needs ${known}, which fails as expected` };
   }
 
   /** Makes room in the ledger by a reset when the check needs it; the plan has made sure there is a hook. */
@@ -342,6 +392,8 @@ export class Run implements Execution {
       const message = `the accessory stopped answering after this, at ${count}, and does not come back: --restart CMD would tell whether this stimulus does it, or the number of connections (${first.message})`;
       return { ...first, status: 'error', reason: 'unreachable', message };
     }
+    // It had not come to its stimulus: what was below it is to blame.
+    if (first.reason === 'dependency') return first;
     bench.broken.delete(check.id);
     const again = await runCheck(check, bench, this.environment);
     if (again.died) {
@@ -349,6 +401,8 @@ export class Run implements Execution {
       const message = `the accessory stops answering after this, each time: ${first.message}`;
       return { ...again, status: 'fail', reason: 'forbidden', message, attempts: 2 };
     }
+    // Restarted it had room for one more, or none of what led to the end: the check is red all the same.
+    if (again.status === 'fail' || again.reason === 'should') return { ...again, attempts: 2 };
     const message = `the accessory stopped answering once, and not when this was repeated: ${first.message}`;
     return { ...again, status: 'error', reason: 'flaky', message, attempts: 2 };
   }
@@ -374,6 +428,26 @@ export class Run implements Execution {
     return true;
   }
 
+  /**
+   * What was skipped because something below it is broken, and nothing is red for that: a defect that only housekeeping
+   * has met, and that its own check did not, or was not asked to, see. A run may not be green over it.
+   */
+  private orphans(): void {
+    const isRed = (needed: string): boolean =>
+      this.plan.some(({ entry }) => {
+        if (entry.id !== needed && entry.requirement.id !== needed) return false;
+        const result = this.book.get(entry.id);
+        return result?.status === 'fail' || result?.status === 'error' || result?.reason === 'should';
+      });
+    for (const { entry } of this.plan) {
+      const result = this.book.get(entry.id);
+      const { failedStep } = result ?? {};
+      if (result?.reason !== 'dependency' || failedStep === undefined || isRed(failedStep)) continue;
+      const message = `${result.message}; met on the way, and no check of this run is red for it`;
+      this.book.record({ ...result, status: 'error', reason: 'setup', message });
+    }
+  }
+
   private skipped(
     entry: Case,
     reason: 'blocked' | 'not-bought' | 'not-applicable' | 'dependency' | 'expected',
@@ -390,6 +464,7 @@ export class Run implements Execution {
   /** Leaves the accessory as it was found. */
   async restore(): Promise<void> {
     await this.closingFlow();
+    this.orphans();
     const { bench } = this.options;
     const mark = bench.trace.mark();
     // Whoever ends the process meanwhile must not be told that all is well.

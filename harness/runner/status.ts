@@ -61,10 +61,14 @@ export function verdict(facts: Facts): Verdict {
   if (alive === false) return { status: 'fail', reason: 'forbidden' };
   if (thrown !== undefined) {
     if (level === 'MUST') return { status: 'fail', reason: 'must' };
-    return level === 'SHOULD' ? { status: 'warn', reason: 'should' } : { status: 'pass', reason: 'observed' };
+    // Where accessories may differ a check lists all they may do: what is none of it is no way of theirs.
+    return level === 'SHOULD'
+      ? { status: 'warn', reason: 'should' }
+      : { status: 'fail', reason: 'forbidden' };
   }
-  if (!asserted) return { status: 'error', reason: 'harness' };
+  // A warning is a finding: a body that came to one has judged something.
   if (tolerated) return { status: 'warn', reason: 'tolerated' };
+  if (!asserted) return { status: 'error', reason: 'harness' };
   return { status: 'pass', reason: level === 'VARIES' ? 'observed' : undefined };
 }
 

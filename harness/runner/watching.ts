@@ -56,6 +56,7 @@ export class WatchState {
     });
     if (result.status === 'pass') return;
     this.failed++;
+    if (result.status === 'fail') bench.violated.set(this.watch.id, message);
     const rank = ['pass', 'skip', 'warn', 'error', 'fail'];
     if (this.first === undefined || rank.indexOf(result.status) > rank.indexOf(this.first.result.status))
       this.first = {

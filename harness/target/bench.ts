@@ -208,6 +208,12 @@ export class Bench {
   accessory: Peer | undefined;
   /** Requirements found violated in a way that makes flows over them useless, with what was seen. */
   readonly broken = new Map<string, string>();
+  /** The check of the plain flow that showed that a paired accessory answers nothing any more. */
+  deadly: string | undefined;
+  /** What watches have objected to, by their id. */
+  readonly violated = new Map<string, string>();
+  /** Requirements in `broken` that a step of the plain flow showed, and none of their own checks yet. */
+  readonly metOnTheWay = new Set<string>();
   /** Every identity that left in an M5 or Add, also in one that had to be refused: it may be in the accessory. */
   readonly sentIdentities: Identity[] = [];
   /** Keys that are kept, and that nothing more is done with for now. */

@@ -35,7 +35,13 @@ import {
 import type { Address } from './address.js';
 import { Bench, type Hooks, type Memory } from './bench.js';
 import { type Feature, type Profile, airplayProfile, hapProfile } from './profile.js';
-import { AnnouncementLog, type Announced, type Announcements, NetworkAnnouncements } from './discovery.js';
+import {
+  AnnouncementLog,
+  type Announced,
+  type Announcements,
+  NetworkAnnouncements,
+  isNowhere,
+} from './discovery.js';
 
 /** The setup code of the embedded accessory unless another is given. */
 export const EMBEDDED_CODE = parseSetupCode('031-45-154');
@@ -109,6 +115,7 @@ const EMBEDDED_PLACE = { addresses: ['127.0.0.1'], port: 51_826 };
 /** What an accessory of this process announces, without a network. */
 class EmbeddedAnnouncements implements Announcements {
   private readonly log = new AnnouncementLog();
+  seen = false;
 
   constructor(
     private readonly accessory: () => Accessory,
@@ -119,8 +126,11 @@ class EmbeddedAnnouncements implements Announcements {
     this.announce();
   }
 
-  private now(): Announced {
-    const { addresses, port, txt } = this.accessory().announcement(EMBEDDED_PLACE);
+  private now(): Announced | undefined {
+    const announcement = this.accessory().announcement(EMBEDDED_PLACE);
+    if (announcement === undefined) return undefined;
+    const { addresses, port, txt } = announcement;
+    this.seen = true;
     return {
       name: text(this.accessory().identity.id),
       kind: this.kind,
@@ -133,7 +143,8 @@ class EmbeddedAnnouncements implements Announcements {
   }
 
   private announce(): void {
-    this.log.add(this.now());
+    const now = this.now();
+    if (now !== undefined) this.log.add(now);
   }
 
   /** The accessory has changed, or was started. */
@@ -143,7 +154,7 @@ class EmbeddedAnnouncements implements Announcements {
     else this.clock.at(this.clock.now() + announceDelay, () => this.announce());
   }
 
-  async current(): Promise<Announced> {
+  async current(): Promise<Announced | undefined> {
     return this.now();
   }
 
@@ -153,6 +164,10 @@ class EmbeddedAnnouncements implements Announcements {
 
   since(count: number): readonly Announced[] {
     return this.log.since(count);
+  }
+
+  nowhere(address: string): string | undefined {
+    return isNowhere(address, EMBEDDED_PLACE.addresses[0]);
   }
 
   dialer(address: string, port: number): Dialer {

@@ -461,10 +461,13 @@ export class Controller {
       await this.bench.closeLinks();
       const what = 'Pair Verify lets in whoever nobody knows';
       if (!letIn) return true;
-      this.bench.broken.set('PV-M3-02', what);
+      // Who is nobody's yet has to refuse everybody; that this one is not, its own check must still be able to say.
+      const requirement = this.bench.state === 'ours' ? 'PV-M3-02' : 'PV-M1-04';
+      if (!this.bench.broken.has(requirement)) this.bench.metOnTheWay.add(requirement);
+      this.bench.broken.set(requirement, what);
       // A receiver that lets in everybody keeps nobody, as far as can be seen from outside.
       if (this.profile.servesPaired) return false;
-      throw new StepFailed('PV-M3-02', what);
+      throw new StepFailed(requirement, what);
     }
     if (this.bench.state === 'unknown') this.bench.unpaired();
     return false;
@@ -738,12 +741,16 @@ export class PairSetup {
     return success6;
   }
 
-  /** Reads M6 of a right M5, tells the watches, and notes that the accessory is paired. */
-  readM6(outcome: Outcome & Reply): SetupM6 {
+  /**
+   * Reads M6 of a right M5, tells the watches, and notes that the accessory is paired. `plain`: it belongs to a Pair Setup
+   * as every controller does it; what is wrong with another one says nothing about that.
+   */
+  readM6(outcome: Outcome & Reply, plain = false): SetupM6 {
     const { bench } = this.controller;
     const m6 = this.machine.readM6(outcome.tlv!);
     if (m6.items !== undefined) this.link.opened('sub-TLV of M6', m6.items.items);
-    for (const { requirement, what, fatal } of m6.findings) if (fatal) bench.broken.set(requirement, what);
+    if (plain)
+      for (const { requirement, what, fatal } of m6.findings) if (fatal) bench.broken.set(requirement, what);
     bench.paired(this.identity, m6.accessory);
     bench.emit('setup-m6', { reply: outcome, m6 });
     return m6;
@@ -754,7 +761,7 @@ export class PairSetup {
     this.controller.relyOn('PS-M5-01');
     this.asGuest();
     const outcome = await this.sendM5({}, undefined, this.controller.stepWait);
-    return this.readM6(this.controller.must('setup-m6', 'PS-M5-01', outcome));
+    return this.readM6(this.controller.must('setup-m6', 'PS-M5-01', outcome), true);
   }
 }
 

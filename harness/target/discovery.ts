@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises';
+import { isDeviceId } from './address.js';
 import { type Txt, readTxt } from '../protocol/index.js';
 import {
   type Clock,
@@ -26,6 +27,8 @@ export interface Announced {
   readonly txt: Txt;
   /** When its TXT record came last, by the clock of the browser. */
   readonly at: number;
+  /** Another device claims the same name or the same id: what is said may be either's. In words. */
+  readonly conflict?: string;
 }
 
 /** What the accessory under test says about itself on the network. */
@@ -36,6 +39,10 @@ export interface Announcements {
   readonly count: number;
   /** Those that came after the first `count`, the oldest first; very old ones are forgotten. */
   since(count: number): readonly Announced[];
+  /** It has been announced in this run. */
+  readonly seen: boolean;
+  /** Why nobody can be at an announced address; undefined for one that may be dialled. */
+  nowhere(address: string): string | undefined;
   /** A way to one of the places announced. */
   dialer(address: string, port: number): Dialer;
   close(): Promise<void>;
@@ -58,6 +65,9 @@ interface Instance {
   readonly name: string;
   readonly kind: ServiceKind;
   srv?: { readonly target: string; readonly port: number };
+  /** Hosts that claimed the name, with what came of the first again behind the second: two devices, and not one renamed. */
+  readonly hosts: Set<string>;
+  contested: boolean;
   txt?: Txt;
   at: number;
 }
@@ -80,8 +90,7 @@ export class ServiceTable {
           break;
         case 'SRV': {
           const instance = this.note(record.name, ttl === 0, now);
-          if (instance !== undefined)
-            instance.srv = { target: record.data.target.toLowerCase(), port: record.data.port };
+          if (instance !== undefined) this.claim(instance, record.data);
           break;
         }
         case 'TXT': {
@@ -112,6 +121,17 @@ export class ServiceTable {
     );
   }
 
+  /** A name that moves to another host is a device renamed; one that moves back is claimed by two. */
+  private claim(
+    instance: Instance,
+    { target, port }: { readonly target: string; readonly port: number },
+  ): void {
+    const host = target.toLowerCase();
+    if (instance.hosts.has(host) && instance.srv?.target !== host) instance.contested = true;
+    if (instance.hosts.size < MOST_ADDRESSES) instance.hosts.add(host);
+    instance.srv = { target: host, port };
+  }
+
   private note(fullName: string, gone: boolean, now: number): Instance | undefined {
     const key = fullName.toLowerCase();
     const kind = (['hap', 'airplay'] as const).find((one) => key.endsWith(`.${serviceTypes[one]}`));
@@ -123,22 +143,30 @@ export class ServiceTable {
     const known = this.instances.get(key);
     if (known !== undefined || this.instances.size >= MOST_INSTANCES) return known;
     const name = fullName.slice(0, -serviceTypes[kind].length - 1);
-    const fresh: Instance = { name, kind, at: now };
+    const fresh: Instance = { name, kind, at: now, hosts: new Set(), contested: false };
     this.instances.set(key, fresh);
     return fresh;
   }
 
   /** All services known, complete or not. */
   get found(): Announced[] {
-    return [...this.instances.values()].map(({ name, kind, srv, txt = new Map<string, string>(), at }) => ({
-      name,
-      kind,
-      host: srv?.target ?? '',
-      port: srv?.port ?? 0,
-      addresses: ['A', 'AAAA'].flatMap((type) => [...(this.hosts.get(`${srv?.target ?? ''} ${type}`) ?? [])]),
-      txt,
-      at,
-    }));
+    const instances = [...this.instances.values()];
+    return instances.map((instance) => {
+      const { name, kind, srv, txt = new Map<string, string>(), at } = instance;
+      const conflict = conflictOf(instance, instances);
+      return {
+        name,
+        kind,
+        host: srv?.target ?? '',
+        port: srv?.port ?? 0,
+        addresses: ['A', 'AAAA'].flatMap((type) => [
+          ...(this.hosts.get(`${srv?.target ?? ''} ${type}`) ?? []),
+        ]),
+        txt,
+        at,
+        ...(conflict !== undefined && { conflict }),
+      };
+    });
   }
 
   /** What has to be asked to know the rest of these services. */
@@ -157,6 +185,29 @@ export class ServiceTable {
       ];
     });
   }
+}
+
+/** The id a service's TXT record gives, in one case. */
+function idOf({ kind, txt }: Pick<Instance, 'kind' | 'txt'>): string | undefined {
+  return txt?.get(kind === 'hap' ? 'id' : 'deviceid')?.toUpperCase();
+}
+
+/** Another device with the same name or the same id: the records of one are not to be held against the other. */
+function conflictOf(instance: Instance, all: readonly Instance[]): string | undefined {
+  const { name, kind, contested, hosts, srv } = instance;
+  if (contested)
+    return `two devices are called "${name}", at ${[...hosts].join(' and ')}: one of them has to go`;
+  const id = idOf(instance);
+  const twin = all.find(
+    (other) =>
+      other !== instance &&
+      other.kind === kind &&
+      id !== undefined &&
+      idOf(other) === id &&
+      other.srv?.target !== srv?.target,
+  );
+  if (twin === undefined) return undefined;
+  return `two devices have the id ${id}, "${name}" and "${twin.name}": one of them is a copy, and has to go`;
 }
 
 /** What is announced on the network, listened to for `milliseconds`. */
@@ -216,7 +267,19 @@ function plain(address: string): string {
   return address.toLowerCase().replace(/%.*$/, '');
 }
 
-/** Services of the host: by address, host name (with or without `.local`) or instance name. */
+/** Why nobody can be at an announced address; undefined for one that may be dialled. `from` is where the accessory is. */
+export function isNowhere(address: string, from?: string): string | undefined {
+  const bare = plain(address);
+  if (/^(0\.|::$)/.test(bare)) return 'the address of no device';
+  if (/^(22[4-9]|23\d)\.|^ff/.test(bare)) return 'a multicast address';
+  if (bare === '255.255.255.255') return 'the broadcast address';
+  const loopback = (host: string): boolean => /^(127\.|::1$|::ffff:127\.|localhost$)/.test(plain(host));
+  if (loopback(bare) && (from === undefined || !loopback(from)))
+    return 'the loopback address of whoever reads it';
+  return undefined;
+}
+
+/** Services by address, host name (with or without `.local`), instance name or the id in their TXT record. */
 export function servicesOf(
   host: string,
   services: readonly Announced[],
@@ -227,6 +290,8 @@ export function servicesOf(
   return services.filter(
     (service) =>
       service.name.toLowerCase() === wanted ||
+      (isDeviceId(host) &&
+        service.txt.get(service.kind === 'hap' ? 'id' : 'deviceid')?.toLowerCase() === wanted) ||
       service.host === wanted ||
       service.host === `${wanted}.local` ||
       service.addresses.some((address) => all.has(plain(address))),
@@ -250,6 +315,7 @@ export class NetworkAnnouncements implements Announcements {
   private mdns: Mdns | undefined;
   private addresses: readonly string[] = [];
   private absent = false;
+  seen = false;
 
   constructor(
     private readonly host: string,
@@ -281,7 +347,8 @@ export class NetworkAnnouncements implements Announcements {
     const mdns = await this.open();
     if (mdns === undefined) return undefined;
     const asked = this.clock.now();
-    const deadline = asked + BROWSE_TIME;
+    // Multicast gets lost: who has been heard of is asked twice as long before it is said to be silent.
+    const deadline = asked + (this.seen ? 2 : 1) * BROWSE_TIME;
     for (let next = asked; this.clock.now() < deadline;) {
       if (this.clock.now() >= next) {
         const known = this.pick(this.table.found);
@@ -293,7 +360,10 @@ export class NetworkAnnouncements implements Announcements {
       }
       await this.clock.sleep(50);
       const fresh = this.pick(this.table.found);
-      if (fresh !== undefined && fresh.at >= asked && fresh.host !== '') return fresh;
+      if (fresh !== undefined && fresh.at >= asked && fresh.host !== '') {
+        this.seen = true;
+        return fresh;
+      }
     }
     // Who has never announced anything is not asked again for every check.
     this.absent = this.pick(this.table.found) === undefined;
@@ -306,6 +376,10 @@ export class NetworkAnnouncements implements Announcements {
 
   since(count: number): readonly Announced[] {
     return this.log.since(count).filter((service) => this.pick([service]) !== undefined);
+  }
+
+  nowhere(address: string): string | undefined {
+    return isNowhere(address, this.host);
   }
 
   dialer(address: string, port: number): Dialer {

@@ -129,3 +129,56 @@ export class Mdns {
     await Promise.all(this.sockets.map((socket) => new Promise<void>((done) => socket.destroy(done))));
   }
 }
+
+/** How long a host may take to say its addresses, and how long what it said, or did not say, holds (ms). */
+const ANSWER_WITHIN = 2_000;
+const ASK_EVERY = 500;
+const HOLDS = 60_000;
+const HOLDS_NOT = 10_000;
+
+const told = new Map<string, { readonly until: number; readonly addresses: Promise<readonly string[]> }>();
+
+async function askAddresses(name: string): Promise<readonly string[]> {
+  const interfaces = multicastInterfaces();
+  if (interfaces.length === 0) return [];
+  const found = new Set<string>();
+  const mdns = new Mdns(interfaces, {
+    response: (records, from) => {
+      for (const record of records) {
+        if ((record.type !== 'A' && record.type !== 'AAAA') || record.ttl === 0) continue;
+        if (record.name.toLowerCase() !== name || found.size >= 16) continue;
+        const zone = /^fe[89ab]/i.test(record.data) && from !== undefined ? `%${from.name}` : '';
+        found.add(record.data + zone);
+      }
+    },
+  });
+  try {
+    for (let waited = 0; waited < ANSWER_WITHIN && found.size === 0; waited += ASK_EVERY) {
+      mdns.query([
+        { name, type: 'A' },
+        { name, type: 'AAAA' },
+      ]);
+      for (let step = 0; step < 10 && found.size === 0; step++)
+        await new Promise((resolve) => setTimeout(resolve, ASK_EVERY / 10));
+    }
+  } finally {
+    await mdns.close();
+  }
+  // IPv4 first: what a controller without a zone can dial.
+  return [...found].sort((a, b) => Number(a.includes(':')) - Number(b.includes(':')));
+}
+
+/**
+ * The addresses a `.local` name says it has, by mDNS of our own: containers and bare systems have no resolver for it.
+ * None for any other name, and where nobody answers within 2 s. Never throws.
+ */
+export async function localAddresses(host: string): Promise<readonly string[]> {
+  const name = host.toLowerCase().replace(/\.$/, '');
+  if (!name.endsWith('.local')) return [];
+  const known = told.get(name);
+  if (known !== undefined && known.until > performance.now()) return known.addresses;
+  const addresses = askAddresses(name).catch((): readonly string[] => []);
+  told.set(name, { until: performance.now() + HOLDS, addresses });
+  if ((await addresses).length === 0) told.set(name, { until: performance.now() + HOLDS_NOT, addresses });
+  return addresses;
+}

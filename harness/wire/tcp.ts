@@ -1,6 +1,15 @@
-import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net';
+import { lookup } from 'node:dns';
+import {
+  type AddressInfo,
+  type LookupFunction,
+  type Server,
+  type Socket,
+  connect,
+  createServer,
+} from 'node:net';
 import type { Bytes } from '../protocol/index.js';
 import { type Clock, realClock } from './clock.js';
+import { localAddresses } from './mdns.js';
 import { BufferedConnection, type Connection, type Dialer, Unreachable } from './connection.js';
 
 class TcpConnection extends BufferedConnection {
@@ -50,6 +59,21 @@ const reasons: Readonly<Record<string, [Unreachable['code'], string]>> = {
   ETIMEDOUT: ['timeout', 'the host did not answer'],
 };
 
+/** Names under `.local` are asked for by our own mDNS first; the system's resolver has the rest, and what nobody told. */
+const lookupLocal: LookupFunction = (hostname, options, callback) => {
+  void localAddresses(hostname).then((addresses) => {
+    const wanted = addresses
+      .map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
+      .filter(
+        ({ family }) => options.family === 0 || options.family === undefined || options.family === family,
+      );
+    const [first] = wanted;
+    if (first === undefined) return lookup(hostname, options, callback);
+    if (options.all === true) callback(null, wanted);
+    else callback(null, first.address, first.family);
+  });
+};
+
 /** Connections to an accessory on the network. */
 export class TcpDialer implements Dialer {
   readonly clock = realClock;
@@ -61,7 +85,12 @@ export class TcpDialer implements Dialer {
 
   connect(deadline: number): Promise<Connection> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host: this.host, port: this.port, allowHalfOpen: true });
+      const socket = connect({
+        host: this.host,
+        port: this.port,
+        allowHalfOpen: true,
+        ...(/\.local\.?$/i.test(this.host) && { lookup: lookupLocal }),
+      });
       const cancel = this.clock.at(deadline, () => {
         socket.destroy();
         reject(new Unreachable('timeout', 'the host did not answer in time'));

@@ -29,9 +29,16 @@ const pairingCosts = { m2: 1, m4: 1, m6: 1 } as const;
 const session = { from: 'paired', needs: ['PV-M3-01'], costs: { verifies: 1 } } as const;
 
 /** What is announced now. */
-async function announced({ bench, notApplicable }: CheckContext): Promise<Announced> {
-  const found = await bench.options.announcements?.current();
-  return found ?? notApplicable('nothing is announced at this address');
+async function announced({ bench, notApplicable, violate }: CheckContext): Promise<Announced> {
+  const source = bench.options.announcements;
+  const found = await source?.current();
+  if (found?.conflict !== undefined) return notApplicable(found.conflict);
+  if (found !== undefined) return found;
+  if (source?.seen === true)
+    violate(
+      'it was announced before, and now no question about it is answered: controllers take it for gone',
+    );
+  return notApplicable('nothing is announced at this address');
 }
 
 /** Bit 0 of sf: 1 is free to be paired. */
@@ -103,12 +110,18 @@ export default chapter('discovery.announcement', ({ check }) => [
     context.expect(missing, 'keys the TXT record lacks').to.deep.equal([]);
   }),
 
+  check('MDNS-01/paired', { from: 'paired' }, async (context) => {
+    const { txt } = await announced(context);
+    context.expect([...txt.keys()], 'keys of the TXT record of a paired accessory').to.include('id');
+  }),
+
   check('MDNS-01/port', { from: 'any', costs: { verifies: 1 }, allow: [anyReply()] }, async (context) => {
     const { controller, bench, expect } = context;
     const { port, addresses } = await announced(context);
     const source = bench.options.announcements!;
     // Which of the addresses are of any use is MDNS-07's question.
     for (const address of addresses.slice(0, MOST_PLACES)) {
+      if (source.nowhere(address) !== undefined) continue;
       const link = await controller.openAt(source.dialer(address, port));
       if (link === undefined) continue;
       const verify = await controller.verify({ as: controller.newIdentity(), link, housekeeping: true });
@@ -265,10 +278,13 @@ export default chapter('discovery.announcement', ({ check }) => [
       allow: [success('verify-m2')],
     },
     async (context) => {
-      const { controller, bench, expect, warn } = context;
+      const { controller, bench, expect, warn, violate } = context;
       const { txt, addresses, port } = await announced(context);
       const source = bench.options.announcements!;
       for (const address of addresses.slice(0, MOST_PLACES)) {
+        // Not dialled: somebody else may answer there, or all of a network.
+        const nowhere = source.nowhere(address);
+        if (nowhere !== undefined) violate(`${address} is announced, which is ${nowhere}`);
         const link = await controller.openAt(source.dialer(address, port));
         if (link === undefined && /^fe[89ab]/i.test(address)) {
           warn(`nobody takes a connection at ${address}, which is announced`);

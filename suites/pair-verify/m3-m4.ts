@@ -11,6 +11,7 @@ import {
   all,
   answered,
   anyRefusal,
+  badRequest,
   chapter,
   closed,
   concat,
@@ -111,6 +112,8 @@ const likeOurs: Record<string, (id: Bytes) => Bytes> = {
   'trailing-space': (id) => concat(id, utf8(' ')),
 };
 
+/** How often the first request of a session is sent in the moment M4 comes. */
+const TIMES = 30;
 /** Pairings an accessory must be able to hold (seed 000). */
 const FULL_HOUSE = 16;
 /** Controllers that may stay in a receiver that takes out nobody. */
@@ -129,6 +132,30 @@ export default chapter('pair-verify.m3-m4', ({ check, watch }) => [
       if (outcome.kind === 'reply') expect(outcome.tlv!.typeNames(), 'items of M4').to.deep.equal(['State']);
       const session = verify.secure();
       expect(await session.get('/accessories')).to.be.allowed({ allow: [answered(200)] });
+    },
+  ),
+
+  // Where two tasks write, one switches to frames before or behind the other: that shows once in many times.
+  check(
+    'PV-M3-01/thirty-times',
+    {
+      from: 'paired',
+      needs: ['PV-M3-01'],
+      costs: { verifies: TIMES },
+      allow: [answered(200)],
+      forbid: [plaintextReply(), closed(), silence()],
+    },
+    async ({ controller, expect }) => {
+      for (let time = 1; time <= TIMES; time++) {
+        const verify = await controller.pairVerify();
+        expect(await verify.sendM3(), `M3, time ${time}`).to.be.allowed({
+          ...granted,
+          forbid: [closed(), silence()],
+        });
+        const outcome = await verify.secure().get('/accessories');
+        expect(outcome, `a request in the moment M4 comes, time ${time}`).to.be.allowed();
+        await verify.link.close();
+      }
     },
   ),
 
@@ -273,7 +300,8 @@ export default chapter('pair-verify.m3-m4', ({ check, watch }) => [
         from: 'paired',
         needs: ['PV-M3-01'],
         costs: { verifies: 1 },
-        allow: [authentication],
+        // One of another length is malformed, and may be told so (PV-M3-05).
+        allow: name === 'case-changed' ? [authentication] : [authentication, badRequest()],
         tolerate: name === 'case-changed' ? [anyRefusal(), success('verify-m4')] : [anyRefusal()],
         forbid: name === 'case-changed' ? [silence()] : [silence(), success('verify-m4')],
       },

@@ -1,5 +1,7 @@
 import {
+  type Alternatives,
   type Bytes,
+  type Matcher,
   type TlvItem,
   answered,
   anyRefusal,
@@ -60,6 +62,11 @@ function filled(shape: Bytes, items: readonly TlvItem[]): Bytes {
   return encodeTlv(
     decodeTlv(shape).items.map(({ type, value }) => ({ type, value: values.get(type) ?? value })),
   );
+}
+
+/** A frame of one byte is a question of its own (SESS-08, which warns): to be refused for it weighs no more here. */
+function lenient(answer: Matcher, sizes: readonly number[]): Alternatives {
+  return { allow: [answer], ...(sizes.includes(1) && { tolerate: [anyRefusal()] }) };
 }
 
 export default chapter('properties.encodings', () => [
@@ -152,7 +159,9 @@ export default chapter('properties.encodings', () => [
       const frames = session.sealParts(cutAt(plain, ends.slice(0, -1)));
       const segments = cutAt(concat(...frames), sparingLengths(cuts, frames));
       const line = `GET ${bench.profile.resource} in frames of ${sizes.join(', ')} bytes, in ${segments.length} segments`;
-      expect(await session.sendSegments(segments, GAP, line)).to.be.allowed();
+      const outcome = await session.sendSegments(segments, GAP, line);
+      expect(outcome).to.be.allowed(lenient(answered(200), sizes));
+      if (!answered(200).matches(outcome)) return;
       const longest = Math.max(...session.link.lastFrames.map(({ length }) => length));
       expect(longest, 'bytes of the longest frame of the reply (SESS-05)').to.be.at.most(1024);
     },
@@ -180,15 +189,20 @@ export default chapter('properties.encodings', () => [
       });
       // The places are counted from the end, where the body is.
       const places = cuts.map((cut) => plain.length - cut).filter((place) => place > 0);
-      const frames = concat(
-        ...session.sealParts(
-          cutAt(
-            plain,
-            places.toSorted((a, b) => a - b),
-          ),
+      const parts = cutAt(
+        plain,
+        places.toSorted((a, b) => a - b),
+      );
+      const outcome = await session.sendRaw(
+        concat(...session.sealParts(parts)),
+        `List in ${parts.length} frames`,
+      );
+      expect(outcome).to.be.allowed(
+        lenient(
+          success('pairings-list'),
+          parts.map(({ length }) => length),
         ),
       );
-      expect(await session.sendRaw(frames, `List in ${places.length + 1} frames`)).to.be.allowed();
     },
   ),
 ]);

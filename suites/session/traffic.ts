@@ -200,6 +200,8 @@ export default chapter('session.traffic', ({ check, watch }) => [
         risky: true,
         costs: { verifies: 1 },
         allow: [closed(), anyReply()],
+        // To wait for more is as poor here as behind an empty frame (SESS-09).
+        tolerate: [silence()],
         forbid: [plaintextReply()],
       },
       async ({ controller, expect, observe }) => {

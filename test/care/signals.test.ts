@@ -8,6 +8,7 @@ import { openState } from '../../harness/target/index.js';
 import { suite } from '../../suites/index.js';
 import { endChildren, hapspec, startHapspec } from '../cli/process.js';
 import { CODE, Folder, inParallel, kept, pairable, readReports, reference, slow } from './tools.js';
+import { slowness } from '../pace.js';
 
 const MOMENTS = slow ? 25 : 2;
 /** So that no run is over before its signal comes. */
@@ -48,7 +49,7 @@ describe('care: signals and locks', function () {
           child.process.kill(signal);
           const { code, stdout, stderr } = await child.ended;
           expect(code, `${at}\n${stdout}${stderr}`).to.equal(5);
-          expect(performance.now() - start, `${at}: ms to the end`).to.be.lessThan(10_000);
+          expect(performance.now() - start, `${at}: ms to the end`).to.be.lessThan(10_000 * slowness());
           expect(stderr, at).to.match(/^hapspec: interrupted: .*\n$/);
           expect(accessory.pairings, `pairings after ${at}`).to.deep.equal([]);
           expect(await pairable(port), `pairable after ${at}`).to.equal(true);

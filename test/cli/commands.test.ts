@@ -89,6 +89,8 @@ describe('hapspec: commands around a run', function () {
       'PS-M5-01',
       '--only',
       'PV-M3-01',
+      '--skip',
+      'PV-M3-01/*',
       '--evidence',
       evidence,
       ...state,

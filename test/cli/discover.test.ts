@@ -82,8 +82,25 @@ describe('cli: discovery, in a network namespace', function () {
     const { code, stdout, stderr } = await inNamespace(
       "advertise; sleep 2; hapspec run 127.0.0.1 --code 031-45-154 --only 'MDNS-*' --only PS-M6-02/announced --skip '*/restarted' --strict",
     );
-    expect(stdout + stderr).to.include('21 passed, 0 warnings, 0 failed, 0 skipped, 0 errors');
+    expect(stdout + stderr).to.include('22 passed, 0 warnings, 0 failed, 0 skipped, 0 errors');
     expect(code).to.equal(0);
+  });
+
+  it('takes an instance name with blanks and dots, a device id, and a .local name with a port', async () => {
+    const { stdout } = await inNamespace(
+      [
+        "advertise --name 'Kitchen Lamp 2.0' --seed 1 --port 51999",
+        'sleep 2',
+        'id=$(hapspec discover --timeout 1500 --json | sed -n \'s/^    "id": "\\(.*\\)",$/\\1/p\')',
+        'for target in "Kitchen Lamp 2.0" "$id" Kitchen-Lamp-2-0.local:51999; do',
+        '  hapspec run "$target" --code 031-45-154 --only PS-M1-01 2>&1 | grep -c "^1 passed"',
+        'done',
+        'hapspec run "airplay://$id" 2>&1',
+      ].join('\n'),
+    );
+    expect(stdout).to.match(
+      /^1\n1\n1\nhapspec: target "airplay:.*": no AirPlay receiver is announced there, only:\n/,
+    );
   });
 
   it('shows a status that never changes for what it is', async () => {
@@ -103,7 +120,7 @@ describe('cli: discovery, in a network namespace', function () {
     const place = String.raw`\n {2}127\.0\.0\.1:\d+ {2}hap {2}`;
     expect(stdout).to.match(
       new RegExp(
-        `^hapspec: target "127.0.0.1": 2 accessories are announced there, name one with its port:${place}One${place}Two\n2\n` +
+        `^hapspec: target "127.0.0.1": 2 are announced by that name, name one with its port:${place}One${place}Two\n2\n` +
           `hapspec: target "nobody": the port is missing, and nothing is announced there; found:${place}One${place}Two\n2\n$`,
       ),
     );

@@ -14,6 +14,7 @@ import { parseStrictly } from '../report/xml.js';
 import { word } from '../runner/bench.js';
 import known from './ends.json' with { type: 'json' };
 import { CODE, type Row, heavy, rows } from './peers.js';
+import { slowness } from '../pace.js';
 
 /** The plain flow and every watch. */
 const sanity = ['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M1-01', 'PV-M3-01'];
@@ -152,8 +153,8 @@ describe('hostile peers', () => {
     it(name, async () => {
       const { ends, texts, longest, ms, keys, said } = await outcomes.get(name)!;
       expect(ends).to.equal((known as Record<string, string>)[name]);
-      expect(longest, 'the longest wait').to.be.at.most(TIMEOUT + 1_000);
-      expect(ms, 'the whole run').to.be.at.most(40_000);
+      expect(longest, 'the longest wait').to.be.at.most((TIMEOUT + 1_000) * slowness());
+      expect(ms, 'the whole run').to.be.at.most(40_000 * slowness());
       for (const [peers, message] of never)
         if (peers.test(name)) expect(said.filter((line) => message.test(line))).to.deep.equal([]);
       parseStrictly(texts[0]!);

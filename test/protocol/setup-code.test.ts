@@ -36,6 +36,14 @@ describe('setup codes', () => {
       ' 841-31-633\n',
       'X-HM://0081YCYEP3QYT',
       'x-hm://0081ycyep3qyt',
+      // A label without a setup id, and labels as accessories print and people type them.
+      'X-HM://0081YCYEP',
+      '8413 1633',
+      '8413-1633',
+      '841 31 633',
+      '841.31.633',
+      '841\u201331\u2013633',
+      '841 - 31 - 633',
     ])
       expect(parseSetupCode(form), form).to.deep.equal(code);
     expect(parseSetupCode('00000001').dashed).to.equal('000-00-001');
@@ -45,15 +53,17 @@ describe('setup codes', () => {
     for (const form of [
       '',
       '123',
-      '1234-5678',
+      '123-45678',
+      '12-34-56-78',
       '031-45-1544',
       '0314515',
-      '031 45 154',
+      '031/45/154',
       '03145154x',
       '०३१-४५-१५४',
     ])
       expect(() => parseSetupCode(form), form).to.throw(InputError, 'XXX-XX-XXX');
     expect(() => parseSetupCode('X-HM://0081YCYEP3QY')).to.throw(InputError, 'X-HM://');
+    expect(() => parseSetupCode('MT:Y.K9042C00KA0648G00')).to.throw(InputError, 'Matter');
   });
 
   it('never stand in an error message', () => {
@@ -63,7 +73,7 @@ describe('setup codes', () => {
         fc.constantFrom(
           `${a}-${b}${c}`,
           `${a}${b}-${c}`,
-          `${a} ${b} ${c}`,
+          `${a}/${b}/${c}`,
           `${a}-${b}-${c}0`,
           `X-HM://${a}${b}${c}`,
         ),

@@ -87,6 +87,7 @@ export interface Setting {
   readonly attempts?: number;
   /** Gets the wire record of each check. */
   readonly evidence?: RunOptions['evidence'];
+  readonly expectations?: RunOptions['expectations'];
 }
 
 /** A run put together as the command does it: embedded and the whole suite unless said otherwise. */
@@ -110,6 +111,7 @@ export function newRun(setting: Setting = {}): Run {
     destructive,
     ...(setting.attempts !== undefined && { attempts: setting.attempts }),
     ...(setting.evidence && { evidence: setting.evidence }),
+    ...(setting.expectations && { expectations: setting.expectations }),
   });
 }
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { drop, replace } from '../../harness/controller/index.js';
-import { memoiseArithmetic } from '../../harness/protocol/index.js';
+import { InputError, memoiseArithmetic } from '../../harness/protocol/index.js';
 import {
   type Case,
   type CheckContext,
@@ -9,6 +9,7 @@ import {
   type Level,
   type Run,
   executeUnderMocha,
+  verifySuite,
 } from '../../harness/runner/index.js';
 import { anyReply, closed, success, tlvError } from '../../harness/target/index.js';
 import { casesOf, everyday, execute, fromSuite, newRun, runCases, sanity, word, wordsById } from './bench.js';
@@ -90,9 +91,9 @@ describe('runner: one check', () => {
     const expected: Readonly<Record<Level, string>> = {
       MUST: 'fail must',
       SHOULD: 'warn should',
-      VARIES: 'pass observed',
+      VARIES: 'fail forbidden',
     };
-    const exits: Readonly<Record<Level, number>> = { MUST: 1, SHOULD: 0, VARIES: 0 };
+    const exits: Readonly<Record<Level, number>> = { MUST: 1, SHOULD: 0, VARIES: 1 };
     for (const level of ['MUST', 'SHOULD', 'VARIES'] as const) {
       const result = await resultOf(
         async ({ controller, expect }) => {
@@ -246,6 +247,31 @@ describe('runner: dependencies', () => {
     expect(report.exit.code).to.equal(1);
   });
 
+  it('skipped for a defect that nothing is red for, it is an error: no run is green over what was met on the way', async () => {
+    const met = casesOf(({ check: write }) => [
+      write('X-01', { from: 'any' }, async ({ bench, expect }) => {
+        bench.broken.set('X-02', 'seen in passing');
+        await Promise.resolve();
+        expect(1).to.equal(1);
+      }),
+      write('X-02', { from: 'any' }, async ({ expect }) => {
+        await Promise.resolve();
+        expect(1).to.equal(1);
+      }),
+      write('X-03', { from: 'any', needs: ['X-02'] }, async ({ expect }) => {
+        await Promise.resolve();
+        expect(1).to.equal(1);
+      }),
+    ]);
+    const report = await execute(newRun({ suite: met, selected: met.filter(({ id }) => id !== 'X-02') }));
+    expect(report.results.find(({ id }) => id === 'X-03')).to.include({
+      status: 'error',
+      reason: 'setup',
+      message: 'needs X-02: seen in passing; met on the way, and no check of this run is red for it',
+    });
+    expect(report.exit.code).to.equal(5);
+  });
+
   it('of a healthy accessory all run', async () => {
     const { report } = await runCases(behindSanity(dependents));
     expect(new Set(Object.values(wordsById(report)))).to.deep.equal(new Set(['pass']));
@@ -254,6 +280,96 @@ describe('runner: dependencies', () => {
       clean: true,
       message: 'the accessory is unpaired, as it was found',
     });
+  });
+});
+
+describe('runner: what others stand on', () => {
+  before(() => memoiseArithmetic(true));
+  after(() => memoiseArithmetic(false));
+
+  const red = casesOf(({ check: write, watch }) => [
+    write('X-02', { from: 'any', needs: ['X-01/second'] }, async ({ expect }) => {
+      await Promise.resolve();
+      expect(1).to.equal(2);
+    }),
+    write('X-01/first', { from: 'any' }, async ({ expect }) => {
+      await Promise.resolve();
+      expect(1).to.equal(1);
+    }),
+    write('X-01/second', { from: 'any' }, async ({ expect }) => {
+      await Promise.resolve();
+      expect(1).to.equal(3);
+    }),
+    write('X-03', { ...unpaired, needs: ['X-04'] }, async ({ controller, expect }) => {
+      expect(await (await controller.setup()).sendM1()).to.be.allowed({ allow: [tlvError(2)] });
+    }),
+    watch('X-04', 'setup-m2', (_, { violate }) => violate('seen at all')),
+  ]);
+
+  it('runs first; what needs it is skipped where it is red, for a watch also by its own message', async () => {
+    const run = newRun({ suite: red, selected: red });
+    const report = await execute(run);
+    expect(run.plan.map(({ entry }) => entry.id).slice(0, 3)).to.deep.equal([
+      'X-01/second',
+      'X-02',
+      'X-01/first',
+    ]);
+    expect(wordsById(report)).to.deep.equal({
+      'X-01/first': 'pass',
+      'X-01/second': 'fail must',
+      'X-02': 'skip dependency',
+      'X-03': 'skip dependency',
+      'X-04': 'fail forbidden',
+    });
+    expect(report.exit.code).to.equal(1);
+  });
+
+  it('does not make the run incomplete where it is a known deviation', async () => {
+    const entries = [{ id: 'X-01/second', status: 'fail' as const, reason: 'known to the maker' }];
+    const some = red.filter(({ id }) => !['X-03', 'X-04'].includes(id));
+    const { report } = await runCases(some, {
+      expectations: { path: 'known.json', about: undefined, entries },
+    });
+    expect(wordsById(report)).to.include({ 'X-01/second': 'skip expected', 'X-02': 'skip expected' });
+    expect(report.exit.code).to.equal(0);
+  });
+
+  it('cannot be itself, over others', () => {
+    const circle = casesOf(({ check: write }) =>
+      ['X-01', 'X-02'].map((id, i) =>
+        write(id, { from: 'any', needs: [`X-0${2 - i}`] }, () => Promise.resolve()),
+      ),
+    );
+    expect(() => verifySuite(circle)).to.throw(InputError, 'neither can be first');
+    expect(() => verifySuite(red.filter(({ id }) => id !== 'X-01/second'))).to.throw(
+      InputError,
+      'X-02 needs X-01/second, which is no check',
+    );
+  });
+
+  it('is red under its own requirement, though it worked before, where it goes wrong on the way to a check', async () => {
+    const later = casesOf(({ check: write }) => [
+      write('X-01', unpaired, async ({ controller, expect }) => {
+        for (let guess = 0; guess < 10; guess++) {
+          const setup = await controller.pairSetup({ code: 'wrong' });
+          expect(await setup.sendM3()).to.be.allowed({ allow: [tlvError(4)] });
+          await setup.link.close();
+        }
+      }),
+      write('X-02', unpaired, async ({ controller, expect }) => {
+        const setup = await controller.pairSetup();
+        expect(setup.m2?.salt).to.have.length(16);
+      }),
+    ]);
+    const { report, of } = await runCases(behindSanity(later), {
+      target: 'embedded:limit-of-ten',
+    });
+    expect(wordsById(report)).to.include({
+      'PS-M1-01': 'fail must',
+      'X-01': 'pass',
+      'X-02': 'skip dependency',
+    });
+    expect(of('PS-M1-01').message).to.include('it worked before');
   });
 });
 
@@ -326,7 +442,7 @@ describe('runner: watches', () => {
       'X-01': 'pass',
       'X-02': 'fail must',
       'X-03': 'warn should',
-      'X-04': 'pass observed',
+      'X-04': 'fail forbidden',
       'X-05': 'fail forbidden',
       'X-06': 'warn tolerated',
       'X-07': 'error harness',

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { describeService } from '../../harness/cli/discover.js';
 import { utf8 } from '../../harness/protocol/index.js';
-import { ServiceTable, hostAlone, servicesOf } from '../../harness/target/index.js';
+import { ServiceTable, isNowhere, parseAddress, servicesOf, wantedBy } from '../../harness/target/index.js';
 import { type MdnsRecord, readRecord } from '../../harness/wire/index.js';
 
 const TYPE = '_hap._tcp.local';
@@ -68,11 +68,73 @@ describe('target: discovery', () => {
     expect(servicesOf('192.0.2', table.found)).to.deep.equal([]);
   });
 
-  it('takes a host alone for one, and nothing else', () => {
-    const bare = ['192.168.1.40', 'lamp.local', 'Lamp-1', '[fe80::1%eth0]'].map(hostAlone);
-    expect(bare).to.deep.equal(['192.168.1.40', 'lamp.local', 'Lamp-1', 'fe80::1%eth0']);
-    for (const other of ['embedded', 'embedded:x', 'a:1', '[::1]:1', 'hap://a:1', '', 'two words', '::1'])
-      expect(hostAlone(other), other).to.equal(undefined);
+  it('takes for a name what names no port, and nothing else', () => {
+    const names = {
+      '192.168.1.40': '192.168.1.40',
+      'lamp.local': 'lamp.local',
+      'Lamp-1': 'Lamp-1',
+      '[fe80::1%eth0]': 'fe80::1%eth0',
+      'fe80::1%eth0': 'fe80::1%eth0',
+      '2001:db8::7': '2001:db8::7',
+      '::1': '::1',
+      'Kitchen Lamp 2.0': 'Kitchen Lamp 2.0',
+      Küche: 'Küche',
+      'AA:BB:CC:DD:EE:0F': 'AA:BB:CC:DD:EE:0F',
+      'hap://Lamp': 'Lamp',
+    };
+    for (const [target, name] of Object.entries(names))
+      expect(wantedBy(target), target).to.deep.equal({ name, kind: 'hap' });
+    expect(wantedBy('airplay://Living Room')).to.deep.equal({ name: 'Living Room', kind: 'airplay' });
+    const others = [
+      'embedded',
+      'embedded:x',
+      'a:1',
+      '[::1]:1',
+      'hap://a:1',
+      '',
+      'http://a',
+      'lamp.local:',
+      'a\nb',
+    ];
+    for (const other of others) expect(wantedBy(other), other).to.equal(undefined);
+  });
+
+  it('asks for the interface of a link-local address, and takes it in any spelling', () => {
+    expect(() => parseAddress('[fe80::1]:80')).to.throw(/needs its interface, as in \[fe80::1%.+\]; here: /);
+    expect(parseAddress('[fe80::1%eth0.100]:80')).to.include({ host: 'fe80::1%eth0.100', port: 80 });
+  });
+
+  it('finds a service by the id in its TXT record, in either case', () => {
+    const table = new ServiceTable();
+    table.learn([...lamp(), ...lamp('Fan', 'fan.local', '192.0.2.9')], 1);
+    expect(servicesOf('aa:bb:cc:dd:ee:ff', table.found)).to.have.length(2);
+    expect(servicesOf('aa:bb:cc:dd:ee:00', table.found)).to.deep.equal([]);
+  });
+
+  it('tells two devices of one id, and two of one name, from a device that was renamed', () => {
+    const ids = new ServiceTable();
+    ids.learn(lamp(), 1);
+    expect(ids.found[0]).to.not.have.property('conflict');
+    ids.learn(lamp('Copy', 'copy.local', '192.0.2.9'), 2);
+    for (const { conflict } of ids.found)
+      expect(conflict).to.match(/two devices have the id AA:BB:CC:DD:EE:FF/);
+
+    const names = new ServiceTable();
+    names.learn(lamp(), 1);
+    names.learn(lamp('Lamp', 'other.local'), 2);
+    expect(names.found[0], 'a host that was renamed').to.not.have.property('conflict');
+    names.learn(lamp(), 3);
+    expect(names.found[0]!.conflict).to.equal(
+      'two devices are called "Lamp", at lamp.local and other.local: one of them has to go',
+    );
+  });
+
+  it('knows the addresses nobody can be at', () => {
+    const nowhere = ['0.0.0.0', '::', '224.0.0.251', 'ff02::fb', '255.255.255.255', '127.0.0.1', '::1'];
+    for (const address of nowhere) expect(isNowhere(address, '192.0.2.1'), address).to.be.a('string');
+    for (const address of ['192.0.2.7', 'fe80::1%eth0', '2001:db8::1', '10.0.0.1'])
+      expect(isNowhere(address, '192.0.2.1'), address).to.equal(undefined);
+    expect(isNowhere('127.0.0.1', 'localhost')).to.equal(undefined);
   });
 
   it('keeps a bounded number of services, whoever floods it', () => {

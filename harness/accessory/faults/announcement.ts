@@ -48,6 +48,30 @@ export const announcementFaults: readonly Fault[] = [
     isAt(() => ({ port: 0 })),
   ),
   fault(
+    'not-announced-when-paired',
+    {
+      breaks: ['MDNS-01'],
+      story: 'the responder is stopped behind Pair Setup, as that of the Wi-Fi setup before was',
+    },
+    () => ({ isAnnounced: ({ pairings }) => pairings.length === 0 }),
+  ),
+  fault(
+    'announces-address-0',
+    {
+      breaks: ['MDNS-07'],
+      story: 'the address the socket is bound to is announced, and that is 0.0.0.0',
+    },
+    isAt(({ addresses }) => ({ addresses: [...addresses, '0.0.0.0'] })),
+  ),
+  fault(
+    'announces-a-multicast-address',
+    {
+      breaks: ['MDNS-07'],
+      story: 'the address of the mDNS group is taken for the address of the interface',
+    },
+    isAt(({ addresses }) => ({ addresses: ['224.0.0.251', ...addresses] })),
+  ),
+  fault(
     'announces-other-interface',
     {
       breaks: ['MDNS-07'],

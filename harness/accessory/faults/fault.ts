@@ -8,6 +8,11 @@ export interface Fault {
   readonly breaks: readonly string[];
   /** The mistake, in one line. */
   readonly story: string;
+  /**
+   * Checks of other requirements that are red in a whole run all the same, by id glob, and why: they meet the defect
+   * itself. What is red for want of something below it needs that instead.
+   */
+  readonly alsoSeenBy?: Readonly<Record<string, string>>;
   /** Row of the field-bug table, when one like it was seen in the wild. */
   readonly fieldBug?: number;
   /** Of a benign variant: ids of what it could touch; everything unless given. */

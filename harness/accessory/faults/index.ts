@@ -1,5 +1,6 @@
 import { InputError } from '../../protocol/index.js';
 import type { Fault } from './fault.js';
+import seen from './also-seen.json' with { type: 'json' };
 import { airplayFaults } from './airplay.js';
 import { announcementFaults } from './announcement.js';
 import { httpFaults } from './http.js';
@@ -51,11 +52,15 @@ export function findFault(name: string): Fault {
   return found;
 }
 
+/** Faults with what else sees them, each once. */
 function unique(list: readonly Fault[]): readonly Fault[] {
   const names = new Set<string>();
+  const also: Readonly<Record<string, Readonly<Record<string, string>>>> = seen;
   for (const { name } of list) {
     if (names.has(name)) throw new Error(`fault: two are named "${name}"`);
     names.add(name);
   }
-  return list;
+  for (const name of Object.keys(also))
+    if (!names.has(name)) throw new Error(`also-seen.json: there is no fault named "${name}"`);
+  return list.map((fault) => ({ ...fault, ...(also[fault.name] && { alsoSeenBy: also[fault.name] }) }));
 }

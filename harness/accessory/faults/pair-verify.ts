@@ -106,6 +106,47 @@ const core: readonly Fault[] = [
     () => ({ sealsVerifyM4: () => true }),
   ),
   fault(
+    'verify-m4-sealed-now-and-then',
+    {
+      breaks: ['PV-M3-01'],
+      fieldBug: 80,
+      story: 'one task writes M4 and another switches encryption on: once in a while the wrong one is first',
+    },
+    (ok) => {
+      let sessions = 0;
+      return {
+        sessionKeys(shared) {
+          sessions++;
+          return ok.sessionKeys(shared);
+        },
+        sealsVerifyM4: () => sessions === 19,
+      };
+    },
+  ),
+  fault(
+    'request-right-behind-m4-lost',
+    {
+      breaks: ['PV-M3-01'],
+      story:
+        'what comes before the session is registered finds none: once in a while the first request is dropped',
+    },
+    (ok) => {
+      let sessions = 0;
+      let first = false;
+      return {
+        sessionKeys(shared) {
+          first = ++sessions === 19;
+          return ok.sessionKeys(shared);
+        },
+        admits(request) {
+          const lost = first;
+          first = false;
+          return lost ? 'silence' : ok.admits(request);
+        },
+      };
+    },
+  ),
+  fault(
     'verify-m3-unanswered',
     { breaks: ['PV-M3-01'], story: 'the handler of Pair Verify M3 never returns' },
     (ok) => ({
@@ -248,6 +289,24 @@ const m1: readonly Fault[] = [
         return (reply.endpoint !== 'pair-verify' || own) && ok.answers(reply);
       },
     }),
+  ),
+  fault(
+    'foreign-verify-method-gets-an-empty-200',
+    {
+      breaks: ['PV-M1-03'],
+      story:
+        'a Method that is no business of Pair Verify falls through to the end of the handler: HTTP 200 and nothing',
+    },
+    (ok) => {
+      const isForeign = ({ endpoint, request }: Reply): boolean => {
+        const method = request.get(TlvType.Method);
+        return endpoint === 'pair-verify' && method !== undefined && method[0] !== Method.PairVerify;
+      };
+      return {
+        status: (reply) => (isForeign(reply) ? 200 : ok.status(reply)),
+        sendsBody: (reply, status) => !isForeign(reply) && ok.sendsBody(reply, status),
+      };
+    },
   ),
   fault(
     'nobody-is-everybody',

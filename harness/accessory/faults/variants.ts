@@ -104,6 +104,11 @@ export const variants: readonly Fault[] = [
   benign('closes-after-refusal', 'a plain connection ends behind every refusal', (ok) => ({
     closesAfter: (response) => (response.refused && !response.secured) || ok.closesAfter(response),
   })),
+  benign(
+    'closes-behind-m6',
+    'the connection of Pair Setup ends with M6, Pair Verify comes on a new one (PS-M5-03)',
+    (ok) => ({ closesAfter: (response) => response.step === 'setup-m6' || ok.closesAfter(response) }),
+  ),
   benign('patient-setup', 'after a wrong proof or a broken M5 the exchange goes on', () => ({
     keepsExchangeAfter: (event) => event !== 'refused-m1',
   })),
@@ -221,6 +226,15 @@ export const variants: readonly Fault[] = [
             now.permissions !== requester.permissions)
         );
       },
+    }),
+  ),
+  benign(
+    'promoted-by-a-new-session',
+    'what a controller is given counts from its next session on, what is taken from it at once (PAIRINGS-05)',
+    (ok) => ({
+      isAdmin: (pairing, requester, step) =>
+        ok.isAdmin(pairing, requester, step) &&
+        (requester.permissions === undefined || (requester.permissions & Permission.Admin) !== 0),
     }),
   ),
   benign('uuids-only', 'Add takes identifiers of 36 bytes and no others (erratum E19)', (ok) => ({

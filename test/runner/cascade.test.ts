@@ -1,0 +1,74 @@
+import { expect } from 'chai';
+import { faults, findFault } from '../../harness/accessory/index.js';
+import {
+  type CascadeRow,
+  cascadeRow,
+  cascadeTable,
+  glob,
+  gradeCascades,
+} from '../../harness/runner/index.js';
+import { suite } from '../../suites/index.js';
+
+const row = (fault: string, more: Partial<CascadeRow> = {}): CascadeRow => ({
+  fault,
+  breaks: ['PS-M3-04'],
+  own: ['PS-M3-04'],
+  also: [],
+  undeclared: [],
+  stale: [],
+  skipped: 0,
+  errors: [],
+  ...more,
+});
+
+describe('runner: one cause, one red', () => {
+  it('passes where each fault is red under what it breaks, or says who else sees it', () => {
+    expect(
+      gradeCascades([row('a'), row('b', { own: [], also: ['PV-M3-01'] }), row('c'), row('d')]).passed,
+    ).to.equal(true);
+  });
+
+  it('fails on a red that nobody has declared, a declaration that nothing fits, and a fault that nothing shows', () => {
+    const red = gradeCascades([row('a', { undeclared: ['PV-M3-01 silence'] })]);
+    expect(red.undeclared).to.deep.equal(['a: PV-M3-01 silence']);
+    const stale = gradeCascades([row('a', { stale: ['SESS-*'] })]);
+    expect(stale.stale).to.deep.equal(['a: SESS-*']);
+    const unseen = gradeCascades([row('a', { own: [] })]);
+    expect(unseen.unseen).to.deep.equal(['a']);
+    for (const { passed } of [red, stale, unseen]) expect(passed).to.equal(false);
+  });
+
+  it('fails on a check that more than a quarter of the faults declare', () => {
+    const rows = ['a', 'b', 'c', 'd'].map((name) => row(name));
+    expect(gradeCascades([row('e', { also: ['SESS-02'] }), ...rows]).crowded).to.deep.equal([]);
+    expect(
+      gradeCascades([row('e', { also: ['SESS-02'] }), row('f', { also: ['SESS-02'] }), ...rows]).crowded,
+    ).to.deep.equal(['SESS-02']);
+  });
+
+  it('declares checks that there are, with a reason in words', () => {
+    for (const { name, alsoSeenBy = {} } of faults)
+      for (const [pattern, reason] of Object.entries(alsoSeenBy)) {
+        expect(
+          suite.some(({ id }) => glob(pattern).test(id)),
+          `${name}: ${pattern}`,
+        ).to.equal(true);
+        expect(reason.split(' ').length, `${name}: ${pattern}: ${reason}`).to.be.at.least(5);
+      }
+  });
+
+  for (const [name, own] of Object.entries({
+    'm5-always-refused': ['PS-M5-01'],
+    // Housekeeping meets it before the check that is about it.
+    'nobody-is-everybody': ['PV-M1-04'],
+    'request-must-fit-one-frame': ['SESS-06/1024-and-537', 'SESS-16/three-frames-in-one-segment'],
+  }))
+    it(`is so in a whole run against ${name}`, async () => {
+      const now = await cascadeRow(suite, findFault(name), { seed: 1 });
+      expect(now.undeclared).to.deep.equal([]);
+      expect(now.stale).to.deep.equal([]);
+      expect(now.errors).to.deep.equal([]);
+      expect(now.own).to.include.members(own);
+      expect(cascadeTable([now])).to.include(`| ${name} | ${now.breaks.join(', ')} |`);
+    });
+});
