@@ -53,10 +53,15 @@ const foundations: Readonly<Record<Check['spec']['from'], readonly string[]>> = 
   locked: ['PS-M1-01', 'PS-M3-04'],
 };
 
+/** It is about Pair Setup becoming free again: it is to find by itself that it does not. */
+function isAboutRelease({ requirement: { id } }: Check): boolean {
+  return id === 'PS-STATE-10' || id === 'PS-STATE-14';
+}
+
 /** What keeps a check from the state it starts from: that Pair Setup, or Pair Verify, is not served any more. */
-function shutTo({ spec: { from }, id }: Check, { gates, state }: Bench): StepFailed | undefined {
-  // Those that are about it are to find it themselves.
-  if (from === 'any' || id.startsWith('PS-STATE-10')) return undefined;
+function shutTo(check: Check, { gates, state }: Bench): StepFailed | undefined {
+  const { from } = check.spec;
+  if (from === 'any' || isAboutRelease(check)) return undefined;
   return from === 'paired' && state === 'ours' ? gates.verify.shut : gates.setup.shut;
 }
 
@@ -234,8 +239,8 @@ function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
     if (error.requirement === 'PV-M3-01' && bench.keepsNobody !== undefined) return 'not-applicable';
     const own = error.requirement === check.requirement.id;
     const shut = Object.values(bench.gates).some((gate) => gate.shut?.requirement === error.requirement);
-    if (shut && own) return 'assertion';
-    const known = bench.broken.has(error.requirement) || bench.violated.has(error.requirement) || shut;
+    if (shut && (own || (error.requirement === 'PS-STATE-10' && isAboutRelease(check)))) return 'assertion';
+    const known = shut || bench.broken.has(error.requirement) || bench.violated.has(error.requirement);
     if (known && !(own && bench.metOnTheWay.has(error.requirement))) return 'dependency';
     // The very thing the check is about went wrong on the way to it.
     if (own) return 'assertion';

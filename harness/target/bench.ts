@@ -529,7 +529,8 @@ export class Bench {
   async busy(outcome: Outcome, since: number, own?: Link): Promise<boolean> {
     const { setup } = this.gates;
     const waited = this.clock.now() - since;
-    const alone = this.links.every((link) => link === own);
+    // What a connection has begun itself may be in its own way.
+    const alone = own?.begun !== true && this.links.every((link) => link === own);
     const error = outcome.kind === 'reply' ? outcome.tlv?.error : undefined;
     if (error !== TlvError.Busy) {
       const served = outcome.kind === 'reply' && outcome.tlv?.has(TlvType.PublicKey) === true;

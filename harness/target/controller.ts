@@ -488,7 +488,6 @@ export class Controller {
       if (step === 'verify-m2') gates.verify.serves();
       return outcome as Outcome & Reply & { tlv: TlvMessage };
     }
-    if (step === 'setup-m2') gates.setup.refuses(outcome);
     if (step === 'verify-m2') gates.verify.refuses(outcome);
     const shut =
       step === 'setup-m2' ? gates.setup.shut : step === 'verify-m2' ? gates.verify.shut : undefined;
@@ -566,9 +565,16 @@ export class PairSetup {
    * M1, edited when asked, judged. A Busy left by a connection of ours the accessory has not let go of yet is waited
    * out, unless the check is about Busy.
    */
-  sendM1(edit?: Edit, wait = this.controller.judgedWait, waitOutBusy = true): Promise<Outcome> {
+  async sendM1(edit?: Edit, wait = this.controller.judgedWait, waitOutBusy = true): Promise<Outcome> {
     const { method, flags } = this.asked;
-    return this.sendM1Bytes(encodeTlv(applyEdit(this.machine.m1(method, flags), edit)), wait, waitOutBusy);
+    const { state, gates } = this.controller.bench;
+    // What is as it should be, on a connection of its own, where nobody is paired.
+    const due = edit === undefined && method === undefined && flags === undefined && !this.link.begun;
+    const free = state === 'unpaired' || state === 'unknown';
+    const body = encodeTlv(applyEdit(this.machine.m1(method, flags), edit));
+    const outcome = await this.sendM1Bytes(body, wait, waitOutBusy);
+    if (due && free && !success('setup-m2').matches(outcome)) gates.setup.refuses(outcome);
+    return outcome;
   }
 
   /** Any bytes in the place of M1, judged. */
@@ -584,6 +590,7 @@ export class PairSetup {
       if (waitOutBusy && tlv?.error === TlvError.Busy && shut !== undefined) throw shut;
       if (outcome.kind === 'reply' && tlv?.has(TlvType.PublicKey)) {
         this.m2 = readSetupM2(tlv);
+        this.link.begun = true;
         this.grantsSplit = tlv.has(TlvType.Flags);
         bench.emit('setup-m2', { reply: outcome, m2: this.m2 });
       }

@@ -99,6 +99,8 @@ export class Link {
   startLine: Profile['startLine'];
   /** What the Pair Setup on this connection is headed for; some receivers go by a header that says so. */
   kind: SetupKind = 'regular';
+  /** A Pair Setup was begun on it. */
+  begun = false;
   /** CSeq of the last request, where requests are numbered. */
   sequence = 0;
   /** State of the last request. */

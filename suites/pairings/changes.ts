@@ -502,6 +502,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       `PAIRINGS-14/${name}`,
       {
         ...paired,
+        needs: [...paired.needs, 'PAIRINGS-12'],
         // The controller wants it gone, and gone it is (seed 002 §7.2 has no error): one that is told otherwise asks for ever.
         allow: [removed],
         forbid: [anyRefusal(), silence()],

@@ -149,7 +149,7 @@ const contention: readonly Fault[] = [
   fault(
     'busy-for-ever',
     {
-      breaks: ['PS-STATE-10'],
+      breaks: ['PS-STATE-10', 'PS-STATE-14'],
       fieldBug: 55,
       story: 'the lock of Pair Setup is not released when its connection closes',
     },
@@ -197,7 +197,7 @@ const contention: readonly Fault[] = [
   fault(
     'busy-after-reset-connection',
     {
-      breaks: ['PS-STATE-10'],
+      breaks: ['PS-STATE-10', 'PS-STATE-14'],
       story: 'only an orderly end of a connection is reported to Pair Setup',
     },
     () => ({ freesSetupOnClose: ({ reset }) => !reset, setupPatience: Infinity }),
@@ -213,7 +213,7 @@ const contention: readonly Fault[] = [
   fault(
     'busy-from-m4-on',
     {
-      breaks: ['PS-STATE-10'],
+      breaks: ['PS-STATE-10', 'PS-STATE-14'],
       story: 'behind M4 only the timer ends a setup, and the timer is not started',
     },
     () => ({
