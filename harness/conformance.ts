@@ -108,6 +108,8 @@ export interface ConformanceOptions {
   readonly jobs?: number;
   /** Told what a replay does, line by line. */
   readonly say?: (line: string) => void;
+  /** Told of violations that messages of the run show, as soon as one does. */
+  readonly violated?: (result: CheckResult) => void;
   /** The command line for the report, without secrets. */
   readonly command?: string;
 }
@@ -321,8 +323,11 @@ function prepareOne(
       `--replay ${options.replay!}: it was found under the profile ${replay.profile}, and ${target} has ${bench.profile.name}`,
     );
   const redact = redactor(codesOf(wanted), bench.keys);
-  const run = new Run({
+  const redacted = reportRedactor(redact);
+  const { violated } = options;
+  const run: Run = new Run({
     ...headOf(wanted),
+    ...(violated && { violated: (result: CheckResult) => violated(redacted(run.excused(result))) }),
     ...part,
     random,
     bench,
@@ -371,7 +376,7 @@ function prepareOne(
         state?.release();
       }
     },
-    redacted: reportRedactor(redact),
+    redacted,
   };
 }
 
@@ -458,9 +463,9 @@ function prepareParts(wanted: Wanted, parts: readonly Part[]): Prepared {
     },
   };
   // A function cannot be told to another thread, and only replays say anything.
-  const plain = { ...options, say: undefined, seed: Number(wanted.seed) };
+  const plain = { ...options, say: undefined, violated: undefined, seed: Number(wanted.seed) };
   const performer = lanes < 2 ? here : threads(lanes, { target: wanted.target, options: plain });
-  const run = new PartedRun(headOf(wanted), parts, plans, performer);
+  const run = new PartedRun(headOf(wanted), parts, plans, performer, options.violated);
   return {
     run,
     // Whether anybody answers at all, before the first check.

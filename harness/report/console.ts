@@ -75,6 +75,8 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
   let chapter: string | undefined;
   let progressShown = false;
   const causes = new Set<string>();
+  /** Watches whose violation is on the screen already. */
+  const told = new Set<string>();
 
   const print = (...lines: readonly string[]): void => {
     const erase = progressShown ? ERASE_LINE : '';
@@ -91,6 +93,13 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
   const resultLine = (result: CheckResult): string => {
     const told = result.message === '' ? '' : `: ${oneLine(result.message, 300)}`;
     return `  ${paint[result.status](badges[result.status])} ${oneLine(`${result.id} ${result.title}`, 200)}${told}`;
+  };
+
+  /** With the chapter above it where that is another one than above the line before. */
+  const resultLines = (result: CheckResult): string[] => {
+    if (result.chapter === chapter) return [resultLine(result)];
+    chapter = result.chapter;
+    return [colours.bold(oneLine(chapter)), resultLine(result)];
   };
 
   const grouped = (title: string, results: readonly CheckResult[]): string[] => {
@@ -159,20 +168,22 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     checking(check) {
       if (terminal) progress(`[${done + 1}/${planned}] ${oneLine(`${check.id} ${check.title}`, 200)}`);
     },
+    violated(result) {
+      if (result.status !== 'fail' || told.has(result.id)) return;
+      if (result.kind === 'watch') told.add(result.id);
+      print(...resultLines(result));
+    },
     checked(result) {
       done++;
+      // How many messages it was in the end stands among the failures.
+      if (told.has(result.id) && result.status === 'fail') return;
       if (terminal && !verbose && result.status !== 'fail' && result.status !== 'error') return;
       // One cause, one line: how many it has kept from running stands at the end.
       if (result.reason === 'not-run' || result.reason === 'dependency') {
         if (causes.has(result.message)) return;
         causes.add(result.message);
       }
-      const lines = [resultLine(result)];
-      if (result.chapter !== chapter) {
-        chapter = result.chapter;
-        lines.unshift(colours.bold(oneLine(chapter)));
-      }
-      print(...lines);
+      print(...resultLines(result));
     },
     ended(report) {
       print(...details(report), ...summary(report));

@@ -64,6 +64,7 @@ const leadingZero: CheckSpec = {
   // A proof of M4 that is always wrong says nothing about leading zeros.
   needs: ['PS-M3-01', 'PS-M3-03'],
   costs: { m2: 1, m4: 1, attempts: 1 },
+  worth: 'everyday',
   allow: [accepted],
   forbid: [anyRefusal(), silence()],
 };

@@ -121,6 +121,23 @@ exit 1: at least one check failed
     expect(text).to.contain('30 not-run: not run: interrupted (N-0,');
   });
 
+  it('says a violation when the message comes that shows it, and not again when its watch is through', () => {
+    const screen = new Screen(false);
+    const observer = consoleReporter({ stream: screen, colours: false });
+    const watch = result({ kind: 'watch', status: 'fail', reason: 'must', message: 'no Signature' });
+    const run = reportFullOf([watch]);
+    observer.started?.(1, run);
+    observer.violated?.(watch);
+    expect(screen.text).to.match(/FAIL .*: no Signature\n$/);
+    const shown = screen.text;
+    observer.violated?.(watch);
+    observer.checked?.({ ...watch, message: 'no Signature (2 of 2 messages)' }, () => run);
+    expect(screen.text).to.equal(shown);
+    // What is excused, or a warning, can wait.
+    observer.violated?.(result({ id: 'X-02', kind: 'watch', status: 'warn', reason: 'should', message: 'w' }));
+    expect(screen.text).to.equal(shown);
+  });
+
   it('shows warnings in full under --strict, where they decide the exit code', () => {
     const text = show(report({ strict: true }));
     expect(text).to.contain(
