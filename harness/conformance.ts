@@ -40,6 +40,7 @@ import {
   partsOf,
   readReplay,
   select,
+  shellWord,
   withRuns,
 } from './runner/index.js';
 import {
@@ -262,6 +263,32 @@ function wantedOf(target: string, options: ConformanceOptions): Wanted {
   };
 }
 
+/** The setup code as a shell has it, which says what to do where it does not. */
+const CODE_IN_SHELL = '"${HAPSPEC_CODE:?first: export HAPSPEC_CODE=XXX-XX-XXX}"';
+
+/** The options without which a check would be another one, or not run, as a shell takes them. */
+function repeatOf({ options }: Wanted): readonly string[] {
+  const words: string[] = [];
+  if (options.code !== undefined && options.code !== '') words.push('--code', CODE_IN_SHELL);
+  const values = {
+    timeout: options.timeout,
+    state: options.state,
+    pace: options.pace,
+    attempts: options.attempts,
+    'start-line': options.startLine && (options.startLine === 'HTTP/1.1' ? 'http' : 'rtsp'),
+    'mfi-root': options.mfiRoot,
+    launch: options.launch,
+    reset: options.reset,
+    restart: options.restart,
+  };
+  for (const [option, value] of Object.entries(values))
+    if (value !== undefined) words.push(`--${option}`, shellWord(String(value)));
+  for (const feature of options.declares ?? []) words.push('--declares', feature);
+  if (options.strict === true) words.push('--strict');
+  if (options.destructive === true) words.push('--destructive');
+  return words;
+}
+
 /** What a report says of the whole run. */
 function headOf({ target, options, cases, seed }: Wanted): RunHead {
   return {
@@ -329,16 +356,17 @@ function prepareOne(
     ...headOf(wanted),
     ...(violated && { violated: (result: CheckResult) => violated(redacted(run.excused(result))) }),
     ...part,
+    repeat: repeatOf(wanted),
     random,
     bench,
     hunt: {
       strict: options.strict ?? false,
       ...(options.time !== undefined && { time: share * aint(options.time, 'time', 1, 7 * 24 * 3_600_000) }),
-      ...(replay && { replay, again: `--replay '${options.replay!}'` }),
+      ...(replay && { replay, again: `--replay ${shellWord(options.replay!)}` }),
       ...(options.say && { say: options.say }),
       keep: (found) => {
         const folder = options.evidence ?? join(options.state ?? DEFAULT_STATE, 'replays');
-        return `--replay '${writeReplay(folder, found, redact)}'`;
+        return `--replay ${shellWord(writeReplay(folder, found, redact))}`;
       },
     },
     ...(options.attempts !== undefined && { attempts: aint(options.attempts, 'attempts', 0, 95) }),

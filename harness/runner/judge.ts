@@ -112,7 +112,7 @@ export function inWords(
     .replace(/^not (deeply )?equal/, 'not be')
     .replace(/^(deeply )?equal/, 'be')
     .replaceAll('#{exp}', () => said(expected));
-  if (isNothing(expected) && /^expected #\{this\} to (deeply )?equal /.test(template))
+  if (isNothing(expected) && /^expected #\{this\} to (not )?(deeply )?equal /.test(template))
     return start + said(seen);
   return `${start}${said(seen)}, and should ${demand}`;
 }

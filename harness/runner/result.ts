@@ -42,6 +42,8 @@ export interface CheckResult {
   /** Section of the sources. */
   readonly source: string;
   readonly kind: 'check' | 'watch';
+  /** A controller would notice nothing of a violation. */
+  readonly security?: boolean;
   readonly status: Status;
   readonly reason: Reason | undefined;
   /** One line; empty for a plain pass. */

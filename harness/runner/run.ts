@@ -3,7 +3,7 @@ import { type Bench, Blocked, HookFailed, StepFailed, answered, describeOutcome 
 import { type TraceEvent, Unreachable } from '../wire/index.js';
 import { type Case, type Check, type Watch, needsOf } from './check.js';
 import { Book, type RunFacts, type RunHead } from './book.js';
-import { type RunEnvironment, failure, runCheck, signOfLife } from './execute.js';
+import { NO_LONGER, type RunEnvironment, failure, runCheck, signOfLife } from './execute.js';
 import type { Execution } from './parts.js';
 import {
   type Estimate,
@@ -130,7 +130,8 @@ export class Run implements Execution {
   }
 
   private violated(state: WatchState): void {
-    const { bench } = this.options;
+    const { bench, evidence } = this.options;
+    evidence?.(state.watch.id, state.first?.events ?? []);
     this.tellEarly(state.result(bench, this.options, this.book.startedAt));
   }
 
@@ -438,7 +439,8 @@ export class Run implements Execution {
     const again = await runCheck(check, bench, this.environment);
     if (again.died) {
       if (!(await this.revive())) this.book.down = `it stopped answering after ${check.id}`;
-      const message = `the accessory stops answering after this, each time: ${first.message}`;
+      const before = first.message === NO_LONGER ? '' : first.message.replace(`; ${NO_LONGER}`, '');
+      const message = `the accessory stops answering after this, each time${before && `: ${before}`}`;
       return { ...again, status: 'fail', reason: 'forbidden', message, attempts: 2 };
     }
     const message = `the accessory stopped answering once, and not when this was repeated: ${first.message}`;

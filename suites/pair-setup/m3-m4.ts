@@ -1,4 +1,5 @@
 import {
+  WRONG_CODE,
   type Bytes,
   type CheckContext,
   type CheckSpec,
@@ -27,7 +28,6 @@ import {
 
 const accepted = success('setup-m4');
 const refused = tlvError(4, 'Authentication');
-const WRONG_CODE = 'wrong setup code, or SRP differs';
 const LITERAL = 'the proof is accepted only with k and u over unpadded values';
 
 /**

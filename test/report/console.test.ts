@@ -125,7 +125,7 @@ exit 1: at least one check failed
     const screen = new Screen(false);
     const observer = consoleReporter({ stream: screen, colours: false });
     const watch = result({ kind: 'watch', status: 'fail', reason: 'must', message: 'no Signature' });
-    const run = reportFullOf([watch]);
+    const run = report({ results: [watch] });
     observer.started?.(1, run);
     observer.violated?.(watch);
     expect(screen.text).to.match(/FAIL .*: no Signature\n$/);
@@ -134,7 +134,9 @@ exit 1: at least one check failed
     observer.checked?.({ ...watch, message: 'no Signature (2 of 2 messages)' }, () => run);
     expect(screen.text).to.equal(shown);
     // What is excused, or a warning, can wait.
-    observer.violated?.(result({ id: 'X-02', kind: 'watch', status: 'warn', reason: 'should', message: 'w' }));
+    observer.violated?.(
+      result({ id: 'X-02', kind: 'watch', status: 'warn', reason: 'should', message: 'w' }),
+    );
     expect(screen.text).to.equal(shown);
   });
 
