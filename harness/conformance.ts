@@ -267,12 +267,13 @@ function wantedOf(target: string, options: ConformanceOptions): Wanted {
 const CODE_IN_SHELL = '"${HAPSPEC_CODE:?first: export HAPSPEC_CODE=XXX-XX-XXX}"';
 
 /** The options without which a check would be another one, or not run, as a shell takes them. */
-function repeatOf({ options }: Wanted): readonly string[] {
+function repeatOf({ options, address }: Wanted): readonly string[] {
   const words: string[] = [];
   if (options.code !== undefined && options.code !== '') words.push('--code', CODE_IN_SHELL);
   const values = {
     timeout: options.timeout,
-    state: options.state,
+    // Nothing is kept of an embedded accessory.
+    state: address.kind === 'tcp' ? options.state : undefined,
     pace: options.pace,
     attempts: options.attempts,
     'start-line': options.startLine && (options.startLine === 'HTTP/1.1' ? 'http' : 'rtsp'),

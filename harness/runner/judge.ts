@@ -105,7 +105,7 @@ export function inWords(
   template: string,
   { about, seen, expected }: { readonly about?: string; readonly seen: unknown; readonly expected: unknown },
 ): string {
-  const start = about === undefined ? '' : `${about}: `;
+  const start = about === undefined ? '' : `${about.replace(/,$/, '')}: `;
   const demand = template
     .replace(/^expected #\{this\} (to )?/, '')
     .replace(/ but got #\{act\}$/, '')

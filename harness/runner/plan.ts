@@ -381,8 +381,8 @@ export function makePlan(
       Number(phaseOf(check) % TIER !== phase(check) % TIER),
       // In the order in which it is bought: what is not spent goes to the next.
       ...(attempts > 0 && !ranks.has(check.id) ? [Infinity, worth.get(check)!] : []),
-      ranks.get(check.id) ?? checks.length,
-      oddity(check),
+      // What others stand on keeps the order of the protocol: flows go wrong where they do first.
+      ...(ranks.has(check.id) ? [ranks.get(check.id)!] : [checks.length, oddity(check)]),
     ];
   };
   const keys = new Map(checks.map((check) => [check, key(check)]));
