@@ -436,6 +436,8 @@ export class Run implements Execution {
     // It had not come to its stimulus: what was below it is to blame.
     if (first.reason === 'dependency') return first;
     bench.broken.delete(check.id);
+    // Whether it dies of this is what the repeat tells.
+    if (bench.deadly === check.id) bench.deadly = undefined;
     const again = await runCheck(check, bench, this.environment);
     if (again.died) {
       if (!(await this.revive())) this.book.down = `it stopped answering after ${check.id}`;
