@@ -40,6 +40,7 @@ import {
   partsOf,
   readReplay,
   select,
+  shellWord,
   withRuns,
 } from './runner/index.js';
 import {
@@ -108,6 +109,8 @@ export interface ConformanceOptions {
   readonly jobs?: number;
   /** Told what a replay does, line by line. */
   readonly say?: (line: string) => void;
+  /** Told of violations that messages of the run show, as soon as one does. */
+  readonly violated?: (result: CheckResult) => void;
   /** The command line for the report, without secrets. */
   readonly command?: string;
 }
@@ -260,6 +263,33 @@ function wantedOf(target: string, options: ConformanceOptions): Wanted {
   };
 }
 
+/** The setup code as a shell has it, which says what to do where it does not. */
+const CODE_IN_SHELL = '"${HAPSPEC_CODE:?first: export HAPSPEC_CODE=XXX-XX-XXX}"';
+
+/** The options without which a check would be another one, or not run, as a shell takes them. */
+function repeatOf({ options, address }: Wanted): readonly string[] {
+  const words: string[] = [];
+  if (options.code !== undefined && options.code !== '') words.push('--code', CODE_IN_SHELL);
+  const values = {
+    timeout: options.timeout,
+    // Nothing is kept of an embedded accessory.
+    state: address.kind === 'tcp' ? options.state : undefined,
+    pace: options.pace,
+    attempts: options.attempts,
+    'start-line': options.startLine && (options.startLine === 'HTTP/1.1' ? 'http' : 'rtsp'),
+    'mfi-root': options.mfiRoot,
+    launch: options.launch,
+    reset: options.reset,
+    restart: options.restart,
+  };
+  for (const [option, value] of Object.entries(values))
+    if (value !== undefined) words.push(`--${option}`, shellWord(String(value)));
+  for (const feature of options.declares ?? []) words.push('--declares', feature);
+  if (options.strict === true) words.push('--strict');
+  if (options.destructive === true) words.push('--destructive');
+  return words;
+}
+
 /** What a report says of the whole run. */
 function headOf({ target, options, cases, seed }: Wanted): RunHead {
   return {
@@ -321,19 +351,23 @@ function prepareOne(
       `--replay ${options.replay!}: it was found under the profile ${replay.profile}, and ${target} has ${bench.profile.name}`,
     );
   const redact = redactor(codesOf(wanted), bench.keys);
-  const run = new Run({
+  const redacted = reportRedactor(redact);
+  const { violated } = options;
+  const run: Run = new Run({
     ...headOf(wanted),
+    ...(violated && { violated: (result: CheckResult) => violated(redacted(run.excused(result))) }),
     ...part,
+    repeat: repeatOf(wanted),
     random,
     bench,
     hunt: {
       strict: options.strict ?? false,
       ...(options.time !== undefined && { time: share * aint(options.time, 'time', 1, 7 * 24 * 3_600_000) }),
-      ...(replay && { replay, again: `--replay '${options.replay!}'` }),
+      ...(replay && { replay, again: `--replay ${shellWord(options.replay!)}` }),
       ...(options.say && { say: options.say }),
       keep: (found) => {
         const folder = options.evidence ?? join(options.state ?? DEFAULT_STATE, 'replays');
-        return `--replay '${writeReplay(folder, found, redact)}'`;
+        return `--replay ${shellWord(writeReplay(folder, found, redact))}`;
       },
     },
     ...(options.attempts !== undefined && { attempts: aint(options.attempts, 'attempts', 0, 95) }),
@@ -371,7 +405,7 @@ function prepareOne(
         state?.release();
       }
     },
-    redacted: reportRedactor(redact),
+    redacted,
   };
 }
 
@@ -458,9 +492,9 @@ function prepareParts(wanted: Wanted, parts: readonly Part[]): Prepared {
     },
   };
   // A function cannot be told to another thread, and only replays say anything.
-  const plain = { ...options, say: undefined, seed: Number(wanted.seed) };
+  const plain = { ...options, say: undefined, violated: undefined, seed: Number(wanted.seed) };
   const performer = lanes < 2 ? here : threads(lanes, { target: wanted.target, options: plain });
-  const run = new PartedRun(headOf(wanted), parts, plans, performer);
+  const run = new PartedRun(headOf(wanted), parts, plans, performer, options.violated);
   return {
     run,
     // Whether anybody answers at all, before the first check.

@@ -115,6 +115,7 @@ export { readAccessories, StepFailed } from './target/index.js';
 export { type Matcher } from './target/index.js';
 export { loadCatalogue } from './runner/catalogue.js';
 export { verifySuite } from './runner/plan.js';
+export { WRONG_CODE } from './runner/status.js';
 export {
   type Alternatives,
   type Cell,

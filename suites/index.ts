@@ -20,6 +20,7 @@ import split from './transient/split.js';
 import transient from './transient/setup.js';
 import exclusions from './excluded.json' with { type: 'json' };
 import bugs from './field-bugs.json' with { type: 'json' };
+import hazards from './hazards.json' with { type: 'json' };
 import needs from './needs.json' with { type: 'json' };
 import profiles from './profiles.json' with { type: 'json' };
 import requirements from './requirements.json' with { type: 'json' };
@@ -73,5 +74,6 @@ export const suite = loadCases(
   catalogue,
   profiles,
   needs,
+  hazards,
 );
 verifySuite(suite);

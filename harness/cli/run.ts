@@ -141,6 +141,8 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     throw new InputError('--destructive: these checks lock the accessory, so they need --reset CMD too');
   const startLine = startLineOf(flags.startLine);
   const target = await resolveTarget(wanted);
+  const colours = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
+  const screen = consoleReporter({ stream: process.stdout, colours });
   const prepared = prepareRun(target, {
     ...(code !== undefined && { code }),
     ...(startLine !== undefined && { startLine }),
@@ -166,6 +168,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     ...(flags.skip !== undefined && { skip: flags.skip }),
     levels: levelsOf(flags.level ?? []),
     strict: flags.strict ?? false,
+    violated: (result) => screen.violated?.(result),
     command: commandLine(target, flags),
   });
   const { run, bench, redacted } = prepared;
@@ -178,8 +181,6 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   // Before the first contact: a path that cannot be written must not cost the accessory a run.
   if (flags.evidence !== undefined) makeFolder(flags.evidence);
   reports.write(run.report());
-  const colours = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
-  const screen = consoleReporter({ stream: process.stdout, colours });
   const planned = run.plan.filter(({ reported }) => reported).length;
   screen.started?.(planned, { target, seed: run.seed, tool: { name: 'hapspec', version } });
   const observer: RunObserver = {

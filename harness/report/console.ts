@@ -55,6 +55,36 @@ function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string
   return groups;
 }
 
+/** How many checks did not run because of which other, by the id of that. */
+function dependents(results: readonly CheckResult[]): ReadonlyMap<string, number> {
+  const kept = new Map<string, number>();
+  for (const { reason, message } of results) {
+    const [, id] = /^needs ([A-Z][\w/-]*)/.exec(message) ?? [];
+    if (reason === 'dependency' && id !== undefined) kept.set(id, (kept.get(id) ?? 0) + 1);
+  }
+  return kept;
+}
+
+/**
+ * Failures in the order a reader should take them: what most others stand on, what opens the accessory to strangers, then
+ * by level; what is inconclusive last.
+ */
+function byWeight(red: readonly CheckResult[], kept: ReadonlyMap<string, number>): readonly CheckResult[] {
+  const key = ({ id, status, level, security }: CheckResult): readonly number[] => [
+    ['fail', 'warn', 'error'].indexOf(status),
+    -(kept.get(id) ?? 0),
+    security === true ? 0 : 1,
+    ['MUST', 'SHOULD', 'VARIES'].indexOf(level),
+  ];
+  return red
+    .map((result) => ({ result, order: key(result) }))
+    .sort((a, b) => {
+      const at = a.order.findIndex((number, i) => number !== b.order[i]);
+      return at < 0 ? 0 : a.order[at]! - b.order[at]!;
+    })
+    .map(({ result }) => result);
+}
+
 /**
  * Shows a run to people. On a terminal one rewritten progress line; elsewhere (CI) one plain line for each check.
  * After the list come failures in full, warnings, skips by reason, and last the summary.
@@ -75,6 +105,8 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
   let chapter: string | undefined;
   let progressShown = false;
   const causes = new Set<string>();
+  /** Watches whose violation is on the screen already. */
+  const told = new Set<string>();
 
   const print = (...lines: readonly string[]): void => {
     const erase = progressShown ? ERASE_LINE : '';
@@ -93,6 +125,13 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     return `  ${paint[result.status](badges[result.status])} ${oneLine(`${result.id} ${result.title}`, 200)}${told}`;
   };
 
+  /** With the chapter above it where that is another one than above the line before. */
+  const resultLines = (result: CheckResult): string[] => {
+    if (result.chapter === chapter) return [resultLine(result)];
+    chapter = result.chapter;
+    return [colours.bold(oneLine(chapter)), resultLine(result)];
+  };
+
   const grouped = (title: string, results: readonly CheckResult[]): string[] => {
     if (results.length === 0) return [];
     const lines = ['', colours.bold(title)];
@@ -102,20 +141,38 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     return lines;
   };
 
+  /** One line for what several checks met; the commonest first. */
+  const warningLines = (warnings: readonly CheckResult[]): string[] => {
+    if (warnings.length === 0) return [];
+    // How long a silence lasted tells two of them not apart.
+    const groups = groupBy(warnings, ({ message }) => message.replace(/\b\d+ ms\b/g, '… ms'));
+    const lines = [...groups]
+      .sort(([, a], [, b]) => b.length - a.length)
+      .map(([message, same]) =>
+        same.length === 1
+          ? resultLine(same[0]!)
+          : `  ${paint.warn(badges.warn)} ${same.length} checks: ${oneLine(message, 300)} (${idList(same)})`,
+      );
+    return ['', colours.bold('Warnings'), ...lines];
+  };
+
   const details = (report: RunReport): string[] => {
     const { results, strict } = report;
     const red = results.filter(
       ({ status, reason }) =>
         status === 'fail' || (status === 'error' && reason !== 'not-run') || (strict && status === 'warn'),
     );
+    const kept = dependents(results);
     const lines: string[] = [];
     if (red.length > 0) lines.push('', colours.bold('Failures'));
-    for (const result of red) {
+    for (const result of byWeight(red, kept)) {
       const [first = '', ...rest] = failureText(result, report).split('\n');
+      const many = kept.get(result.id) ?? 0;
+      if (many > 0)
+        rest.unshift(`weight: ${many} ${many === 1 ? 'check stands' : 'checks stand'} on it and did not run`);
       lines.push('', paint[result.status](first), ...rest.map((line) => `  ${line}`));
     }
-    const warnings = results.filter(({ status }) => status === 'warn' && !strict);
-    if (warnings.length > 0) lines.push('', colours.bold('Warnings'), ...warnings.map(resultLine));
+    lines.push(...warningLines(results.filter(({ status }) => status === 'warn' && !strict)));
     lines.push(
       ...grouped(
         'Not run',
@@ -142,10 +199,14 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
 
   const summary = (report: RunReport): string[] => {
     const total = counts(report.results);
+    const notRun = report.results.filter(({ reason }) => reason === 'not-run').length;
     const tally = words.map(([status, one, many]) => {
-      const text = `${total[status]} ${total[status] === 1 ? one : many}`;
-      return total[status] > 0 ? paint[status](text) : text;
+      // What did not run is no error of anybody.
+      const count = status === 'error' ? total.error - notRun : total[status];
+      const text = `${count} ${count === 1 ? one : many}`;
+      return count > 0 ? paint[status](text) : text;
     });
+    if (notRun > 0) tally.push(paint.error(`${notRun} not run`));
     const left = oneLine(report.aftermath.message);
     const exit = `exit ${report.exit.code}: ${oneLine(report.exit.meaning)}`;
     return [
@@ -169,20 +230,22 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     checking(check) {
       if (terminal) progress(`[${done + 1}/${planned}] ${oneLine(`${check.id} ${check.title}`, 200)}`);
     },
+    violated(result) {
+      if (result.status !== 'fail' || told.has(result.id)) return;
+      if (result.kind === 'watch') told.add(result.id);
+      print(...resultLines(result));
+    },
     checked(result) {
       done++;
+      // How many messages it was in the end stands among the failures.
+      if (told.has(result.id) && result.status === 'fail') return;
       if (terminal && !verbose && result.status !== 'fail' && result.status !== 'error') return;
       // One cause, one line: how many it has kept from running stands at the end.
       if (result.reason === 'not-run' || result.reason === 'dependency') {
         if (causes.has(result.message)) return;
         causes.add(result.message);
       }
-      const lines = [resultLine(result)];
-      if (result.chapter !== chapter) {
-        chapter = result.chapter;
-        lines.unshift(colours.bold(oneLine(chapter)));
-      }
-      print(...lines);
+      print(...resultLines(result));
     },
     ended(report) {
       print(...details(report), ...summary(report));

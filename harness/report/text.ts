@@ -15,14 +15,14 @@ export function printable(text: string): string {
 }
 
 /**
- * `printable`, on one line: line ends become `\n`. An accessory must not be able to start a line of its own, which
+ * `printable`, on one line: line ends become `\n` and tabs `\t`. An accessory must not be able to start a line of its own, which
  * could imitate ours or, as `::error::`, command a CI system.
  */
 export function oneLine(text: string, max = 1000): string {
   // A generous cut first, so that megabytes from an accessory are not searched for a line that shows little of them.
   const line = printable(text.slice(0, max + 1))
     .replaceAll('\n', '\\n')
-    .replaceAll('\t', ' ');
+    .replaceAll('\t', '\\t');
   return clip(text.length > max + 1 ? line + '…' : line, max);
 }
 
@@ -34,9 +34,10 @@ export function clip(text: string, max: number): string {
   return text.slice(0, end) + '…'.slice(0, max);
 }
 
-/** `PS-M3-04 Wrong setup code [MUST]: M4 carries a Proof`, one line. */
+/** `PS-M3-04 Wrong setup code [MUST, security]: M4 carries a Proof`, one line. */
 export function headline(result: CheckResult): string {
-  const about = `${result.id} ${result.title} [${result.level}]`;
+  const weight = result.security === true ? `${result.level}, security` : result.level;
+  const about = `${result.id} ${result.title} [${weight}]`;
   return oneLine(result.message === '' ? about : `${about}: ${result.message}`, 500);
 }
 

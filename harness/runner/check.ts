@@ -102,6 +102,10 @@ export interface CheckSpec extends Alternatives {
   readonly bases?: readonly string[];
   /** The stimulus may stop the accessory: it is asked for a sign of life afterwards. */
   readonly risky?: boolean;
+  /** Real accessories have gone down for good of such a stimulus, and of what about it. */
+  readonly hazard?: string;
+  /** What failed attempts are spent on first: `attack`, a way in of its own; `everyday`, what honest controllers meet. */
+  readonly worth?: 'attack' | 'everyday';
   /** Only a factory reset could undo the stimulus if it were wrongly accepted: blocked without `--reset`, runs last. */
   readonly ifAccepted?: 'reset';
   /** It can lock the accessory or change its identity: needs `--destructive` and `--reset`. */
@@ -257,6 +261,14 @@ export interface Base {
   readonly ids: readonly string[];
 }
 
+/** Stimuli that real accessories are known to go down of, and the reason. */
+export interface Hazard {
+  /** What there is in the message. */
+  readonly why: string;
+  /** Id globs. */
+  readonly ids: readonly string[];
+}
+
 function reasonsAgainst(id: string, applicability: Applicability): Readonly<Record<string, string>> {
   const found = Object.entries(applicability).flatMap(([profile, rules]) => {
     const rule = rules.find(({ ids }) =>
@@ -270,6 +282,7 @@ function reasonsAgainst(id: string, applicability: Applicability): Readonly<Reco
 /**
  * Joins chapters and catalogue.
  * @param bases - what stands on what, beside what the checks say themselves
+ * @param hazards - what accessories are known to go down of
  * @throws InputError on an id the catalogue does not know, one that stands twice, a check that can accept nothing,
  * or one whose alternatives contradict each other.
  */
@@ -278,6 +291,7 @@ export function loadCases(
   catalogue: Catalogue,
   applicability: Applicability = {},
   bases: readonly Base[] = [],
+  hazards: readonly Hazard[] = [],
 ): readonly Case[] {
   const cases = new Map<string, Case>();
   for (const { name, drafts } of chapters)
@@ -317,5 +331,13 @@ export function loadCases(
         }
     }
   }
+  for (const { why, ids } of hazards)
+    for (const pattern of ids) {
+      const meant = [...cases.values()].filter(({ id }) => glob(pattern).test(id));
+      if (meant.length === 0) throw new InputError(`suite: ${pattern}, said to be a hazard, is no check`);
+      for (const entry of meant)
+        if (entry.kind === 'check')
+          cases.set(entry.id, { ...entry, spec: { ...entry.spec, hazard: entry.spec.hazard ?? why } });
+    }
   return [...cases.values()];
 }

@@ -27,6 +27,8 @@ export interface RunEnvironment {
   readonly random: Random;
   /** How properties are run; as each says when left out. */
   readonly hunt?: Hunt;
+  /** Options of the command without which a check would be another one, as a shell takes them. */
+  readonly repeat?: readonly string[];
 }
 
 /** How long outcomes are waited for: as long as the most patient outcome the check accepts needs. */
@@ -183,8 +185,7 @@ export async function runCheck(
     alive: check.spec.risky ? alive : undefined,
   };
   const { status, reason } = verdict(facts);
-  if (facts.alive === false)
-    seen = [seen, 'the accessory no longer answers after this'].filter(Boolean).join('; ');
+  if (facts.alive === false) seen = [seen, NO_LONGER].filter(Boolean).join('; ');
   if (status === 'error' && reason === 'harness' && thrown === undefined)
     seen = 'the check came to its end without asserting anything';
   if (status === 'warn' && thrown === undefined) seen = [...new Set(keeper.tolerated)].join('; ');
@@ -224,6 +225,9 @@ export async function runCheck(
     durationMs: bench.clock.now() - start,
   };
 }
+
+/** What is said of an accessory that gives no sign of life behind a stimulus. */
+export const NO_LONGER = 'the accessory no longer answers after this';
 
 /** What may come of a table that the run itself has filled. */
 const redden: ReadonlySet<Thrown> = new Set(['assertion', 'unlisted', 'forbidden', 'setup'] as const);
@@ -326,7 +330,7 @@ async function reachable(bench: Bench): Promise<boolean> {
 
 export type Head = Pick<
   CheckResult,
-  'id' | 'requirement' | 'title' | 'level' | 'chapter' | 'file' | 'source' | 'kind'
+  'id' | 'requirement' | 'title' | 'level' | 'chapter' | 'file' | 'source' | 'kind' | 'security'
 >;
 
 export function header(entry: Case): Head {
@@ -340,6 +344,7 @@ export function header(entry: Case): Head {
     file,
     source: requirement.source,
     kind,
+    ...(requirement.silent_security && { security: true }),
   };
 }
 
@@ -381,6 +386,23 @@ export function exchangeLines(events: readonly TraceEvent[], maximum = 24): stri
     : lines;
 }
 
+/** Titles of the documents the project began with. */
+const titles: Readonly<Record<string, string>> = {
+  '000': 'Cloning Pairing Data',
+  '001': 'HomeKit Based Pairings',
+  '002': 'HAP Pairing Protocol',
+};
+
+/** The sources of a requirement by their titles: "seed 002 §2.6" says nothing to whoever does not have them. */
+export function sourceWords(source: string): string {
+  return source.replace(/\bseed (00[0-2])\b/g, (_, number: string) => `"${titles[number]!}"`);
+}
+
+/** A word as a POSIX shell takes it for itself. */
+export function shellWord(word: string): string {
+  return /^[\w.:@%+,/=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
 export function failure(
   entry: Case,
   environment: RunEnvironment,
@@ -391,12 +413,12 @@ export function failure(
   again = `--only '${entry.id}' --seed ${environment.seed}`,
 ): Failure {
   const { requirement } = entry;
-  const code = environment.target.startsWith('embedded') ? '' : ' --code "$HAPSPEC_CODE"';
+  const { target, repeat = [] } = environment;
   return {
-    requirement: `${requirement.expected} Why: ${requirement.rationale} (${requirement.source})`,
+    requirement: `${requirement.expected} Why: ${requirement.rationale} (${sourceWords(requirement.source)})`,
     allowed: allowed.length > 0 ? allowed : [requirement.expected],
     seen,
     exchange: exchangeLines(events),
-    reproduce: `npx hapspec run ${environment.target}${code} ${again}`,
+    reproduce: ['npx hapspec run', shellWord(target), ...repeat, again].join(' '),
   };
 }

@@ -1,4 +1,4 @@
-import { expect as chaiExpect, config, use, util } from 'chai';
+import { Assertion, AssertionError, expect as chaiExpect, config, use, util } from 'chai';
 import { type Matcher, type Outcome, describeOutcome } from '../target/index.js';
 import type { Alternatives } from './check.js';
 
@@ -81,6 +81,77 @@ export function wordsOf({ allow = [], tolerate = [] }: Alternatives): string[] {
   ];
 }
 
+/** A value as a reader of a report would say it. */
+function said(value: unknown): string {
+  if (value === undefined || value === null) return 'none';
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (typeof value === 'string') return value === '' ? 'an empty text' : value;
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+  if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map(said).join(', ');
+  return util.inspect(value);
+}
+
+/** True for an expectation that nothing is there: what is seen says all, as a rule what is wrong with it. */
+function isNothing(value: unknown): boolean {
+  return value === undefined || (Array.isArray(value) && value.length === 0);
+}
+
+/**
+ * An assertion that did not hold, in words of whoever reads the report: what it is about, what was seen, and what should
+ * have been.
+ * @param template - the library's own words: `expected #{this} to be at most #{exp}`
+ */
+export function inWords(
+  template: string,
+  { about, seen, expected }: { readonly about?: string; readonly seen: unknown; readonly expected: unknown },
+): string {
+  const start = about === undefined ? '' : `${about.replace(/,$/, '')}: `;
+  const demand = template
+    .replace(/^expected #\{this\} (to )?/, '')
+    .replace(/ but got #\{act\}$/, '')
+    .replace(/^not (deeply )?equal/, 'not be')
+    .replace(/^(deeply )?equal/, 'be')
+    .replaceAll('#{exp}', () => said(expected));
+  if (isNothing(expected) && /^expected #\{this\} to (not )?(deeply )?equal /.test(template))
+    return start + said(seen);
+  return `${start}${said(seen)}, and should ${demand}`;
+}
+
+/** What the library's assertions are made of: whether it holds, its words either way, and the values. */
+type Assert = (
+  this: Chai.AssertionStatic,
+  holds: unknown,
+  words: string | (() => string),
+  negated?: string | (() => string),
+  expected?: unknown,
+  actual?: unknown,
+  showDiff?: boolean,
+) => void;
+
+/** Replaces the library's words by ours, for the expect of checks alone. */
+function speakPlainly(): void {
+  const prototype = Assertion.prototype as unknown as { assert: Assert };
+  const { assert } = prototype;
+  prototype.assert = function (holds, words, negated, expected, ...more) {
+    if (util.flag(this, 'judge') === undefined)
+      return assert.call(this, holds, words, negated, expected, ...more);
+    try {
+      assert.call(this, holds, words, negated, expected, ...more);
+    } catch (error) {
+      if (!(error instanceof AssertionError)) throw error;
+      const template = util.flag(this, 'negate') === true ? (negated ?? words) : words;
+      const about = util.flag(this, 'message') as string | undefined;
+      error.message = inWords(typeof template === 'function' ? template() : template, {
+        ...(about !== undefined && { about }),
+        seen: more[0] ?? (util.flag(this, 'object') as unknown),
+        expected,
+      });
+      throw error;
+    }
+  };
+}
+
+speakPlainly();
 use((chai) => {
   chai.Assertion.addMethod('allowed', function (this: Chai.AssertionStatic, alternatives?: Alternatives) {
     const keeper = util.flag(this, 'judge') as Judge | undefined;

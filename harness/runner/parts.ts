@@ -1,6 +1,6 @@
 import { Book, type RunFacts, type RunHead } from './book.js';
 import { type Case, type Check, needsOf } from './check.js';
-import type { Estimate, Plan, PlanEntry } from './plan.js';
+import type { Estimate, PlanEntry, PlanHead } from './plan.js';
 import type { CheckResult, Price, RunReport } from './result.js';
 
 /**
@@ -100,7 +100,7 @@ function added(prices: readonly Price[]): Price {
 }
 
 /** Estimates of several plans, each of an accessory of its own. */
-function addedEstimates(plans: readonly Plan[]): Estimate {
+function addedEstimates(plans: readonly PlanHead[]): Estimate {
   const sum = (of: keyof Estimate): number => plans.reduce((total, { estimate }) => total + estimate[of], 0);
   return {
     m2: sum('m2'),
@@ -119,7 +119,7 @@ export interface Execution {
   /** What the plan asks of a healthy accessory. */
   readonly estimate: Estimate;
   /** What is asked of one that turns out to be quick, in the same order. */
-  readonly quickPlan: Plan;
+  readonly quickPlan: PlanHead;
   readonly seed: string;
   readonly strict: boolean;
   /** No further check starts. */
@@ -143,7 +143,7 @@ export class PartedRun implements Execution {
   readonly plan: readonly PlanEntry[];
   readonly estimate: Estimate;
   /** An embedded accessory is asked everything anyway. */
-  readonly quickPlan: Plan;
+  readonly quickPlan: PlanHead;
   private readonly book: Book;
   private readonly awaited = new Map<string, (result: CheckResult) => void>();
   private readonly arriving = new Map<string, Promise<CheckResult>>();
@@ -154,8 +154,10 @@ export class PartedRun implements Execution {
     private readonly head: RunHead,
     private readonly parts: readonly Part[],
     /** The plan of each part. */
-    private readonly plans: readonly Plan[],
+    private readonly plans: readonly PlanHead[],
     private readonly performer: Performer,
+    /** Told of a watch when a part first sees it violated. */
+    private readonly violated?: (result: CheckResult) => void,
   ) {
     const entries = plans.map((plan) => plan.entries.filter(({ reported }) => reported));
     const checks = entries.flatMap((part) => part.filter(({ entry }) => entry.kind === 'check'));
@@ -212,8 +214,10 @@ export class PartedRun implements Execution {
    */
   private hearEarly(result: CheckResult): void {
     const known = this.book.get(result.id);
-    if (known === undefined || ranks.indexOf(result.status) < ranks.indexOf(known.status))
+    if (known === undefined || ranks.indexOf(result.status) < ranks.indexOf(known.status)) {
       this.book.record(result);
+      if (result.kind === 'watch') this.violated?.(this.book.excused(result));
+    }
     if (result.kind === 'check') this.awaited.get(result.id)?.(this.book.get(result.id)!);
   }
 

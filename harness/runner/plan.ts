@@ -70,9 +70,26 @@ export interface Estimate {
   readonly seconds: number;
 }
 
-export interface Plan {
+/** What a check would take of the budget. */
+export type Asked = Readonly<Record<'attempts' | 'm2' | 'm4' | 'verifies' | 'seconds', number>>;
+
+/** A check that was left out for want of failed attempts alone. */
+export interface Offer {
+  readonly check: Check;
+  readonly price: Asked;
+}
+
+/** What is run, in order, and what it asks of a healthy accessory. */
+export interface PlanHead {
   readonly entries: readonly PlanEntry[];
   readonly estimate: Estimate;
+}
+
+export interface Plan extends PlanHead {
+  /** What may be had for attempts that others turn out not to spend, the most valuable first. */
+  readonly short: readonly Offer[];
+  /** What nobody has bought. */
+  readonly left: Asked;
 }
 
 /** The steps of the plain flow. */
@@ -101,26 +118,60 @@ export const producers: Readonly<Record<Topic, readonly string[]>> = {
  * Sanity first; then all that shares the one pairing; then what needs none (what pairs again last); then what only a
  * reset could undo, and what is meant to lock the accessory.
  */
+const phases = {
+  sanity: 0,
+  paired: 1,
+  unpaired: 2,
+  pairs: 3,
+  pairedLate: 4,
+  reset: 40,
+  locked: 50,
+  locks: 60,
+};
+/** From the phases of one tier to those of the next. */
+const TIER = 10;
+
 function phase({ spec }: Check): number {
-  if (spec.sanity) return 0;
-  if (spec.destructive) return spec.from === 'locked' ? 5 : 6;
+  if (spec.sanity) return phases.sanity;
+  if (spec.destructive) return spec.from === 'locked' ? phases.locked : phases.locks;
   // What comes back from a reset is another accessory: nothing that went before may depend on it.
-  if (spec.ifAccepted === 'reset' || spec.needsHook === 'reset') return 4;
-  if (spec.from === 'paired') return 1;
-  return spec.leaves === 'paired' ? 3 : 2;
+  if (spec.ifAccepted === 'reset' || spec.needsHook === 'reset') return phases.reset;
+  if (spec.from === 'paired') return phases.paired;
+  return spec.leaves === 'paired' ? phases.pairs : phases.unpaired;
 }
 
 /**
- * In what order checks are bought: the steps everything stands on, then silent security holes, then by level; and a
- * second variant of a requirement only when each has had its first. `place` counts the variants before this one.
+ * What is lost least when the accessory dies of it, and nobody can start it again: 2. Before that what any controller
+ * does: 1; and first of all what would be a hole that no controller notices: 0.
  */
-function value(check: Check, place: number): number {
-  if (check.spec.sanity) return 0;
-  const { level, silent_security } = check.requirement;
-  const rank = (level === 'MUST' ? 2 : level === 'SHOULD' ? 4 : 6) - (silent_security ? 1 : 0);
+function tierOf({ spec, requirement }: Check): number {
+  if (spec.hazard !== undefined) return 2;
+  if (spec.property !== undefined) return 1;
+  return requirement.silent_security ? 0 : 1;
+}
+
+/** Of the checks of one tier those come last that differ most from what any controller sends. */
+function oddity({ spec, requirement }: Check): number {
+  if (spec.property !== undefined) return 3;
+  if (requirement.silent_security) return 0;
+  return spec.risky === true ? 2 : 1;
+}
+
+/**
+ * In what order checks are bought: the steps everything stands on; then the first attack of each requirement whose
+ * violation nobody would notice; then what honest controllers meet now and then; then the first of the others by level;
+ * then further attacks; and variants only when each requirement has had its first. `place` counts the variants before
+ * this one.
+ */
+function value({ spec, requirement }: Check, place: number): number {
+  if (spec.sanity) return 0;
+  const { level, silent_security } = requirement;
+  const weight = ['MUST', 'SHOULD', 'VARIES'].indexOf(level);
+  const rank = 1 + (silent_security ? 0 : spec.worth === 'everyday' ? 3 : 4) + weight;
   // Many runs of what single checks have looked at already: bought last.
-  if (check.spec.property !== undefined) return 30 + rank;
-  return 10 * Math.min(place, 2) + rank;
+  if (spec.property !== undefined) return 40 + rank;
+  if (place > 0 && spec.worth === 'attack') return spec.hazard === undefined ? 10 : rank;
+  return 20 * Math.min(place, 1) + Math.min(place, 2) + rank;
 }
 
 /**
@@ -143,6 +194,51 @@ export function ranksOf(checks: readonly Check[]): ReadonlyMap<string, number> {
   for (const check of checks)
     for (const need of needsOf(check)) if (known.has(need)) rankOf(need, [check.id]);
   return ranks;
+}
+
+/** Number by number; of two that begin alike the shorter is the smaller. */
+function compare(a: readonly number[], b: readonly number[]): number {
+  const i = a.findIndex((number, at) => number !== b[at]);
+  if (i < 0) return a.length - b.length;
+  return (a[i] ?? 0) - (b[i] ?? 0);
+}
+
+/**
+ * When a check has its turn: in what state of the accessory, and, of one that cannot be started again, behind what would
+ * be lost if it were to die of it. Nothing comes before what it needs: this is drawn forward with what needs it, but for
+ * what accessories die of.
+ */
+function phasesOf(checks: readonly Check[], can: Capabilities): (check: Check) => number {
+  const byId = new Map(checks.map((check) => [check.id, check]));
+  const neededBy = (check: Check): readonly Check[] =>
+    check.spec.sanity
+      ? []
+      : needsOf(check).flatMap((id) => {
+          const needed = byId.get(id);
+          return needed === undefined || needed.spec.sanity ? [] : [needed];
+        });
+  const tiers = new Map(checks.map((check) => [check, can.restart ? 0 : tierOf(check)]));
+  const draw = (check: Check, tier: number): void => {
+    if (tiers.get(check) === 2 || tiers.get(check)! < tier) return;
+    tiers.set(check, tier);
+    for (const needed of neededBy(check)) draw(needed, tier);
+  };
+  for (const check of checks) draw(check, tiers.get(check)!);
+  const known = new Map<Check, number>();
+  const phaseOf = (check: Check): number => {
+    const own = phase(check);
+    const tiered = own > phases.sanity && own < TIER;
+    let turn = known.get(check) ?? own + (tiered ? TIER * tiers.get(check)! : 0);
+    if (!known.has(check)) {
+      for (const needed of neededBy(check)) turn = Math.max(turn, phaseOf(needed));
+      // The pairing that was there is gone: it waits for the next.
+      if (check.spec.from === 'paired' && tiered && turn % TIER !== own)
+        turn += phases.pairedLate - (turn % TIER);
+      known.set(check, turn);
+    }
+    return turn;
+  };
+  return phaseOf;
 }
 
 /**
@@ -188,6 +284,20 @@ function blockedBy(spec: CheckSpec, can: Capabilities): string | undefined {
   return undefined;
 }
 
+const currencies: Readonly<Record<keyof Asked, string>> = {
+  attempts: 'failed attempts',
+  m2: 'M2s',
+  m4: 'M4s',
+  verifies: 'Pair Verifies',
+  seconds: 'seconds of waiting',
+};
+
+/** Why a check is not bought, and what would buy it. */
+export function tooDear({ spec }: Check, price: number, left: number, what: keyof Asked): string {
+  const more = `${spec.property === undefined ? '' : '--runs N, '}a higher --attempts or --reset CMD would buy it`;
+  return `it costs ${price} of ${Math.max(0, left)} ${currencies[what]} left: ${more}`;
+}
+
 /** Orders the selected cases, leaves out what the budget or the capabilities do not allow, and adds up the price. */
 export function makePlan(
   suite: readonly Case[],
@@ -209,19 +319,20 @@ export function makePlan(
     if (message !== undefined) leftOut.set(id, { reason: 'not-applicable', message });
   }
   const left = { attempts: budget.attempts, ...budget.exchanges, seconds: budget.seconds };
+  for (const { id, spec } of checks) {
+    const blocked = blockedBy(spec, can);
+    if (blocked !== undefined && !leftOut.has(id)) leftOut.set(id, { reason: 'blocked', message: blocked });
+  }
   const places = new Map<string, number>();
   const offers = checks.map((check) => {
     const place = places.get(check.requirement.id) ?? 0;
-    places.set(check.requirement.id, place + 1);
+    // What cannot run is not the first of its requirement.
+    if (!leftOut.has(check.id)) places.set(check.requirement.id, place + 1);
     return { check, value: value(check, place) };
   });
+  const short: Offer[] = [];
   for (const { check } of offers.sort((a, b) => a.value - b.value)) {
     if (leftOut.has(check.id)) continue;
-    const blocked = blockedBy(check.spec, can);
-    if (blocked !== undefined) {
-      leftOut.set(check.id, { reason: 'blocked', message: blocked });
-      continue;
-    }
     const { m2 = 0, seconds = 0 } = check.spec.costs ?? {};
     const { property } = check.spec;
     if (can.quick && property === undefined && (m2 >= 100 || seconds >= 300)) {
@@ -243,7 +354,7 @@ export function makePlan(
     const price = { attempts: 0, m2: 0, m4: 0, verifies: 0, seconds: 0, ...costsOf(check.spec, can) };
     price.verifies += signsOfLife(check.spec);
     // The plain flow is bought whatever it leaves.
-    const short = check.spec.sanity
+    const lacking = check.spec.sanity
       ? undefined
       : (Object.keys(left) as (keyof typeof left)[]).find(
           (what) =>
@@ -252,43 +363,40 @@ export function makePlan(
             // Whoever asks for so many runs knows what they take; an accessory that locks itself is another matter.
             !(property?.asked === true && what !== 'attempts'),
         );
-    if (short !== undefined) {
-      const words = {
-        attempts: 'failed attempts',
-        m2: 'M2s',
-        m4: 'M4s',
-        verifies: 'Pair Verifies',
-        seconds: 'seconds of waiting',
-      }[short];
-      const message = `it costs ${price[short]} of ${Math.max(0, left[short])} ${words} left: ${property === undefined ? '' : '--runs N, '}a higher --attempts or --reset CMD would buy it`;
+    if (lacking !== undefined) {
+      const message = tooDear(check, price[lacking], left[lacking], lacking);
       leftOut.set(check.id, { reason: 'not-bought', message });
+      if (lacking === 'attempts') short.push({ check, price });
     } else
       for (const what of ['attempts', 'm2', 'm4', 'verifies', 'seconds'] as const) left[what] -= price[what];
   }
+  const phaseOf = phasesOf(checks, can);
   const ranks = ranksOf(checks);
-  const byId = new Map(checks.map((check) => [check.id, check]));
-  // Nothing comes before what it needs, also where that is asked in another state.
-  const phaseOf = (check: Check): number =>
-    Math.max(
-      phase(check),
-      ...(check.spec.sanity ? [] : needsOf(check)).map((id) => {
-        const needed = byId.get(id);
-        return needed === undefined ? 0 : phaseOf(needed);
-      }),
-    );
-  // The plain flow has an order of its own.
-  const rank = (check: Check): number =>
-    // What had to wait for another state needs its own again: at the end, so that this is gone through once.
-    check.spec.sanity ? 0 : (ranks.get(check.id) ?? checks.length + Number(phaseOf(check) > phase(check)));
+  const worth = new Map(offers.map((offer) => [offer.check, offer.value]));
+  const key = (check: Check): readonly number[] => {
+    // The plain flow has an order of its own.
+    if (check.spec.sanity) return [phases.sanity];
+    const { attempts = 0 } = check.spec.costs ?? {};
+    return [
+      phaseOf(check),
+      // What had to wait for another state needs its own again: at the end, so that this is gone through once.
+      Number(phaseOf(check) % TIER !== phase(check) % TIER),
+      // In the order in which it is bought: what is not spent goes to the next.
+      ...(attempts > 0 && !ranks.has(check.id) ? [Infinity, worth.get(check)!] : []),
+      // What others stand on keeps the order of the protocol: flows go wrong where they do first.
+      ...(ranks.has(check.id) ? [ranks.get(check.id)!] : [checks.length, oddity(check)]),
+    ];
+  };
+  const keys = new Map(checks.map((check) => [check, key(check)]));
   const ordered: readonly Case[] = [
-    ...checks.sort((a, b) => phaseOf(a) - phaseOf(b) || rank(a) - rank(b)),
+    ...checks.sort((a, b) => compare(keys.get(a)!, keys.get(b)!)),
     ...watches,
   ];
   const entries = ordered.map((entry): PlanEntry => {
     const out = leftOut.get(entry.id);
     return { entry, reported: selected.includes(entry), ...(out && { leftOut: out }) };
   });
-  return { entries, estimate: estimate(entries, can) };
+  return { entries, estimate: estimate(entries, can), short, left };
 }
 
 function estimate(entries: readonly PlanEntry[], can: Capabilities): Estimate {

@@ -60,13 +60,15 @@ export function property<T>(
   spec: PropertySpec,
   generator: Generator<T>,
   predicate: (trial: Trial, value: T) => Promise<void>,
+  /** The value as a reader of the report needs it; as it prints itself when left out. */
+  words?: (value: T) => string,
 ): Draft {
   const { each = {}, runs = RUNS, ...rest } = spec;
   return {
     kind: 'check',
     id,
     spec: { ...rest, once: true, costs: times(each, runs), property: { runs, each } },
-    body: (context) => new Hunter(context, id, generator, predicate).hunt(),
+    body: (context) => new Hunter(context, id, generator, predicate, words).hunt(),
   };
 }
 
@@ -148,6 +150,7 @@ class Hunter<T> {
     private readonly id: string,
     private readonly generator: Generator<T>,
     private readonly predicate: (trial: Trial, value: T) => Promise<void>,
+    private readonly words?: (value: T) => string,
   ) {
     this.hunted = context.hunt;
     this.virtual = context.bench.clock.virtual;
@@ -208,7 +211,7 @@ class Hunter<T> {
       this.done++;
       this.guessed += this.context.bench.spent.attempts - attempts;
       if (ending.kind === 'failed')
-        last.seen = { ...wordsOf(value), error: ending.error, events: ending.events };
+        last.seen = { ...this.wordsOf(value), error: ending.error, events: ending.events };
       return ending.kind === 'held';
     });
     const { setting, ending, seen } = last;
@@ -331,7 +334,7 @@ class Hunter<T> {
     await this.check({ seed, path, replayPath }, 1, async (value) => {
       if (ending !== undefined) return false;
       const own = await this.trial(value, this.repeated(setting));
-      ending = { ...own, ...wordsOf(value) };
+      ending = { ...own, ...this.wordsOf(value) };
       return own.kind === 'held';
     });
     // A path that leads nowhere runs nothing and reports no failure.
@@ -386,7 +389,7 @@ class Hunter<T> {
         // A transport that breaks says nothing about this value, and would lead to nonsense that is small.
         if (ending.kind === 'apart') left = 0;
         if (ending.kind !== 'failed') return true;
-        smallest = { ...wordsOf(value), error: ending.error, events: ending.events };
+        smallest = { ...this.wordsOf(value), error: ending.error, events: ending.events };
         return false;
       },
       false,
@@ -421,6 +424,11 @@ class Hunter<T> {
         : '';
     const about = `run ${this.done}${size}: ${find.stimulus.join('; ')}`;
     return new Falsified(find.error, about, find.events, again);
+  }
+
+  private wordsOf(value: T): Pick<Find, 'stimulus' | 'replayPath'> {
+    const said = wordsOf(value);
+    return this.words === undefined ? said : { ...said, stimulus: [this.words(value)] };
   }
 
   private async replay(file: Replay): Promise<void> {

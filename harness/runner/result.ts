@@ -42,6 +42,8 @@ export interface CheckResult {
   /** Section of the sources. */
   readonly source: string;
   readonly kind: 'check' | 'watch';
+  /** A controller would notice nothing of a violation. */
+  readonly security?: boolean;
   readonly status: Status;
   readonly reason: Reason | undefined;
   /** One line; empty for a plain pass. */
@@ -104,6 +106,8 @@ export interface RunObserver {
   checking?(check: Pick<CheckResult, 'id' | 'title' | 'chapter'>, index: number): void;
   /** After each check, with the report as it stands: checks that have not run yet are `error: not-run` in it. */
   checked?(result: CheckResult, soFar: () => RunReport): void;
+  /** A message of the run shows a violation, of whatever check it was: the result as it stands. */
+  violated?(result: CheckResult): void;
   ended?(report: RunReport): void;
 }
 

@@ -3,10 +3,12 @@ import { type Bench, Blocked, HookFailed, StepFailed, answered, describeOutcome 
 import { type TraceEvent, Unreachable } from '../wire/index.js';
 import { type Case, type Check, type Watch, needsOf } from './check.js';
 import { Book, type RunFacts, type RunHead } from './book.js';
-import { type RunEnvironment, failure, runCheck, signOfLife } from './execute.js';
+import { NO_LONGER, type RunEnvironment, failure, runCheck, signOfLife } from './execute.js';
 import type { Execution } from './parts.js';
 import {
   type Estimate,
+  type Asked,
+  type Offer,
   type Plan,
   type PlanEntry,
   QUICK,
@@ -14,6 +16,7 @@ import {
   makePlan,
   quickExchanges,
   secondsFor,
+  tooDear,
 } from './plan.js';
 import type { CheckResult, Price, RunReport } from './result.js';
 import { matchesPattern } from './selection.js';
@@ -39,7 +42,7 @@ export interface RunOptions extends RunEnvironment, RunHead {
   readonly before?: readonly Check[];
   /** Asked whether somebody outside has ended the run. */
   readonly stopped?: () => boolean;
-  /** Told of a watch when the first message comes that shows a violation. */
+  /** Told of a watch when the first message comes that shows a violation, and of a step that stopped working. */
   readonly violated?: (result: CheckResult) => void;
   /** Gets the wire record of each check when it has run. */
   readonly evidence?: (id: string, events: readonly TraceEvent[]) => void;
@@ -68,6 +71,10 @@ export class Run implements Execution {
   /** Which of the two it is; known when the plain flow has shown it, and not changed then. */
   private quick: boolean | undefined;
   private readonly limit: number;
+  /** The usual plan, and what is left of its budget. */
+  private readonly usualPlan: Plan;
+  /** What was taken of it by checks that got the failed attempts of others. */
+  private readonly taken = { m2: 0, m4: 0, verifies: 0, seconds: 0 };
   private readonly book: Book;
   private readonly environment: RunEnvironment;
   private readonly watches: readonly WatchState[];
@@ -102,10 +109,10 @@ export class Run implements Execution {
       // In virtual time a minute of silence is over at once.
       seconds: bench.clock.virtual ? Infinity : secondsFor(given),
     };
-    const { entries, estimate } = makePlan(suite, selected, can, budget, options.before);
-    this.plan = entries;
-    this.estimate = estimate;
-    this.book = new Book(options, entries);
+    this.usualPlan = makePlan(suite, selected, can, budget, options.before);
+    this.plan = this.usualPlan.entries;
+    this.estimate = this.usualPlan.estimate;
+    this.book = new Book(options, this.plan);
     this.environment = this.environmentOf(options);
     this.quickPlan = makePlan(suite, selected, can, { ...budget, ...quickExchanges }, options.before);
     this.watches = selected
@@ -114,17 +121,23 @@ export class Run implements Execution {
     bench.onHeard = (heard) => {
       for (const state of this.watches)
         if (state.watch.topic === heard.topic) {
-          const before = state.failed;
+          const before = state.first;
           state.look(heard, bench, this.mark);
           // Known from now on, whatever becomes of the run.
-          if (before === 0 && state.failed > 0) this.violated(state);
+          if (state.first !== before) this.violated(state);
         }
     };
   }
 
   private violated(state: WatchState): void {
-    const { bench } = this.options;
+    const { bench, evidence } = this.options;
+    evidence?.(state.watch.id, state.first?.events ?? []);
     this.tellEarly(state.result(bench, this.options, this.book.startedAt));
+  }
+
+  /** The result as the known deviations leave it. */
+  excused(result: CheckResult): CheckResult {
+    return this.book.excused(result);
   }
 
   private tellEarly(result: CheckResult): void {
@@ -194,8 +207,38 @@ export class Run implements Execution {
     // The plain flow comes first in either, and shows how long an M2 and an M4 take.
     if (entry.kind === 'check' && entry.spec.sanity) return leftOut;
     this.quick ??= this.options.bench.isQuick(QUICK);
-    if (!this.quick) return leftOut;
-    return this.quickPlan.entries.find((other) => other.entry === entry)?.leftOut;
+    const plan = this.quick ? this.quickPlan : this.usualPlan;
+    const out = this.quick ? plan.entries.find((other) => other.entry === entry)?.leftOut : leftOut;
+    const offer = plan.short.find(({ check }) => check === entry);
+    if (out === undefined || offer === undefined) return out;
+    const message = this.lacking(offer, plan);
+    return message === undefined ? undefined : { reason: 'not-bought', message };
+  }
+
+  /**
+   * Takes for a check that was left out for want of failed attempts what others turned out not to spend: beside what is
+   * still to come, and what is worth more.
+   * @returns what there is too little of, when that does not do.
+   */
+  private lacking({ check, price }: Offer, { entries, short, left }: Plan): string | undefined {
+    const toCome = (entry: Case): boolean => this.book.get(entry.id) === undefined;
+    const kinds = ['m2', 'm4', 'verifies', 'seconds'] as const;
+    const dear = (asked: Asked): (typeof kinds)[number] | undefined =>
+      kinds.find((kind) => asked[kind] > 0 && asked[kind] + this.taken[kind] > left[kind]);
+    let attempts = this.limit - this.options.bench.attemptsSpent;
+    for (const { entry, leftOut } of entries)
+      if (entry.kind === 'check' && leftOut === undefined && toCome(entry))
+        attempts -= entry.spec.costs?.attempts ?? 0;
+    for (const other of short) {
+      if (other.check === check) break;
+      const { attempts: asked } = other.price;
+      if (toCome(other.check) && asked <= attempts && dear(other.price) === undefined) attempts -= asked;
+    }
+    if (price.attempts > attempts) return tooDear(check, price.attempts, attempts, 'attempts');
+    const kind = dear(price);
+    if (kind !== undefined) return tooDear(check, price[kind], left[kind] - this.taken[kind], kind);
+    for (const each of kinds) this.taken[each] += price[each];
+    return undefined;
   }
 
   /** Runs one entry of the plan and returns its result. */
@@ -395,11 +438,13 @@ export class Run implements Execution {
     // It had not come to its stimulus: what was below it is to blame.
     if (first.reason === 'dependency') return first;
     bench.broken.delete(check.id);
+    // Whether it dies of this is what the repeat tells.
     if (bench.deadly === check.id) bench.deadly = undefined;
     const again = await runCheck(check, bench, this.environment);
     if (again.died) {
       if (!(await this.revive())) this.book.down = `it stopped answering after ${check.id}`;
-      const message = `the accessory stops answering after this, each time: ${first.message}`;
+      const before = first.message === NO_LONGER ? '' : first.message.replace(`; ${NO_LONGER}`, '');
+      const message = `the accessory stops answering after this, each time${before && `: ${before}`}`;
       return { ...again, status: 'fail', reason: 'forbidden', message, attempts: 2 };
     }
     // Restarted it had room for one more, or none of what led to the end: the check is red all the same.

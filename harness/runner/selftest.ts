@@ -20,6 +20,8 @@ export interface Row {
   readonly failed: readonly string[];
   /** What was neither passed nor skipped nor failed, with its message: a healthy twin must have none. */
   readonly odd: readonly string[];
+  /** `id: message` of what is said in words of the assertion library. */
+  readonly foreign: readonly string[];
 }
 
 /** The grade of the suite (design: every check is killed, every fault is caught, the healthy twin is green). */
@@ -34,8 +36,14 @@ export interface Grade {
   readonly survivors: readonly string[];
   /** Checks that can be red and that no fault makes fail. */
   readonly unkilled: readonly string[];
+  /** `fault: id: message` of what a reader of the protocol would not say so. */
+  readonly foreign: readonly string[];
   readonly passed: boolean;
 }
+
+/** Words of the assertion library, and of JavaScript, that have no place in a report. */
+export const FOREIGN =
+  /\bexpected .* to (not )?(be|deeply|equal|have|include|match)\b|AssertionError|\[object |\bundefined\b|\bNaN\b/s;
 
 /** A check that only warns cannot fail; every other one can. */
 export function canBeRed(entry: Case): boolean {
@@ -132,6 +140,9 @@ export async function matrixRow(
       .filter(({ status, reason }) => status === 'fail' || (reason === 'should' && !benign))
       .map(({ id }) => id),
     odd,
+    foreign: results
+      .filter(({ message }) => FOREIGN.test(message))
+      .map(({ id, message }) => `${id}: ${message}`),
   };
 }
 
@@ -141,6 +152,7 @@ export function grade(suite: readonly Case[], rows: readonly Row[]): Grade {
   const killed = new Set<string>();
   const survivors: string[] = [];
   const healthyReds: string[] = [];
+  const foreign = rows.flatMap((row) => row.foreign.map((text) => `${row.fault ?? 'healthy twin'}: ${text}`));
   let kills = 0;
   for (const { fault, breaks, benign, failed, odd } of rows) {
     if (fault === undefined || benign) {
@@ -162,7 +174,8 @@ export function grade(suite: readonly Case[], rows: readonly Row[]): Grade {
     healthyReds,
     survivors,
     unkilled,
-    passed: healthyReds.length === 0 && survivors.length === 0 && unkilled.length === 0,
+    foreign,
+    passed: [healthyReds, survivors, unkilled, foreign].every((list) => list.length === 0),
   };
 }
 

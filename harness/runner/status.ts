@@ -77,7 +77,10 @@ export interface Exit {
   readonly meaning: string;
 }
 
-type Judged = Pick<CheckResult, 'status' | 'reason' | 'leftOut'>;
+type Judged = Pick<CheckResult, 'status' | 'reason' | 'leftOut'> & Partial<Pick<CheckResult, 'message'>>;
+
+/** How the message of PS-M3-01 begins when the right code was refused, and so were its known misreadings. */
+export const WRONG_CODE = 'wrong setup code, or SRP differs';
 
 export interface ExitFacts {
   readonly results: readonly Judged[];
@@ -92,12 +95,24 @@ export interface ExitFacts {
 export function exitOf({ results, strict, interrupted, harnessError, clean }: ExitFacts): Exit {
   const some = (test: (result: Judged) => boolean): boolean => results.some(test);
   const count = (test: (result: Judged) => boolean): number => results.filter(test).length;
-  const red = count(({ status }) => status === 'fail' || (strict && status === 'warn'));
-  if (red > 0)
-    return {
-      code: 1,
-      meaning: `${red} ${red === 1 ? 'check' : 'checks'} failed: the accessory does not conform`,
-    };
+  const failed = count(({ status, reason }) => status === 'fail' && reason !== 'stale-expectation');
+  const stale = count(({ reason }) => reason === 'stale-expectation');
+  const warned = count(({ status }) => status === 'warn');
+  if (failed + stale > 0 || (strict && warned > 0)) {
+    const wrongCode = some(
+      ({ status, message }) => status === 'fail' && message?.startsWith(WRONG_CODE) === true,
+    );
+    const what = [
+      failed > 0 &&
+        (wrongCode
+          ? `the setup code is wrong, or the accessory computes SRP otherwise: ${failed === 1 ? '' : `${number(failed, 'check')} failed, and `}what needs the code was not asked`
+          : `${number(failed, 'check')} failed: the accessory does not conform`),
+      strict && warned > 0 && `${number(warned, 'warning')}, which --strict counts as failures`,
+      stale > 0 &&
+        `${stale === 1 ? '1 entry of the expectations is' : `${stale} entries of the expectations are`} stale, expired or unknown: the accessory no longer does what they say, or nothing fits them`,
+    ];
+    return { code: 1, meaning: what.filter(Boolean).join('; ') };
+  }
   if (harnessError || some(({ reason }) => reason === 'harness'))
     return { code: 4, meaning: 'the harness itself failed: this says nothing about the accessory' };
   if (interrupted) return { code: 5, meaning: 'interrupted: what did not run is unknown' };
@@ -116,10 +131,18 @@ export function exitOf({ results, strict, interrupted, harnessError, clean }: Ex
     return { code: 5, meaning: 'nothing was executed' };
   if (!clean)
     return { code: 5, meaning: 'every check passed, but the accessory was not left as it was found' };
-  const warned = count(({ status }) => status === 'warn');
+  const expected = count(({ reason }) => reason === 'expected');
+  const noted = [
+    warned > 0 && `${warned} tolerated with a warning`,
+    expected > 0 && `${number(expected, 'deviation')} as expected`,
+  ].filter(Boolean);
   return {
     code: 0,
-    meaning:
-      warned === 0 ? 'every planned check passed' : `no check failed; ${warned} tolerated with a warning`,
+    meaning: noted.length === 0 ? 'every planned check passed' : `no check failed; ${noted.join(', ')}`,
   };
+}
+
+/** `1 check`, `2 checks`. */
+function number(count: number, of: string): string {
+  return `${count} ${of}${count === 1 ? '' : 's'}`;
 }

@@ -498,7 +498,7 @@ export class Controller {
         'PS-STATE-10',
         'M1 was answered by Busy, and every connection that began a Pair Setup has ended',
       );
-    throw new StepFailed(requirement, `${step} was due, seen: ${describeOutcome(outcome)}`);
+    throw new StepFailed(requirement, `${stepWords(step)} was due, seen: ${describeOutcome(outcome)}`);
   }
 
   /** Throws for findings that make it impossible (or wrong) for a controller to go on. */
@@ -1089,6 +1089,13 @@ export class Session {
     this.link.send(bytes);
     return this.link.outcome(wait);
   }
+}
+
+/** A step as people name it: `verify-m2` is M2 of Pair Verify. */
+function stepWords(step: Step): string {
+  const [, what = '', message = ''] = /^(setup|verify)-m(\d)$/.exec(step) ?? [];
+  if (what !== '') return `M${message} of Pair ${what === 'setup' ? 'Setup' : 'Verify'}`;
+  return `the answer to ${{ add: 'Add', remove: 'Remove', list: 'List' }[step.slice('pairings-'.length)] ?? step}`;
 }
 
 /** A reply that says no: by a TLV error or by its HTTP status. */

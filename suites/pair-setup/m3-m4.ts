@@ -1,4 +1,5 @@
 import {
+  WRONG_CODE,
   type Bytes,
   type CheckContext,
   type CheckSpec,
@@ -28,7 +29,6 @@ import {
 
 const accepted = success('setup-m4');
 const refused = tlvError(4, 'Authentication');
-const WRONG_CODE = 'wrong setup code, or SRP differs';
 const LITERAL = 'the proof is accepted only with k and u over unpadded values';
 
 /**
@@ -65,6 +65,7 @@ const leadingZero: CheckSpec = {
   // A proof of M4 that is always wrong says nothing about leading zeros.
   needs: ['PS-M3-01', 'PS-M3-03'],
   costs: { m2: 1, m4: 1, attempts: 1 },
+  worth: 'everyday',
   allow: [accepted],
   forbid: [anyRefusal(), silence()],
 };

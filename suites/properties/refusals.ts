@@ -154,6 +154,7 @@ export default chapter('properties.refusals', () => [
       step(setup.link.number, `bit ${bit} of the Proof flipped`);
       expect(await setup.sendM3(replace('Proof', (proof) => flipBit(proof, bit)))).to.be.allowed();
     },
+    (bit) => `bit ${bit} of the Proof flipped`,
   ),
 
   property(
@@ -174,6 +175,7 @@ export default chapter('properties.refusals', () => [
       expect(await setup.sendM5({}, edit)).to.be.allowed();
       expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
     },
+    (bit) => `bit ${bit} of EncryptedData flipped`,
   ),
 
   property(
@@ -186,6 +188,7 @@ export default chapter('properties.refusals', () => [
       const edit = replace('EncryptedData', (sealed) => flipBit(sealed, bit));
       expect(await verify.sendM3({}, edit)).to.be.allowed();
     },
+    (bit) => `bit ${bit} of EncryptedData flipped`,
   ),
 
   property(
@@ -216,6 +219,7 @@ export default chapter('properties.refusals', () => [
       });
       await undisturbed(trial, other);
     },
+    (bit) => `bit ${bit} of the frame flipped`,
   ),
 
   property(

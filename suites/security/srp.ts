@@ -29,9 +29,12 @@ function hashedAsNothing(A: Bytes): Forgery {
 
 const n = fromInteger(N);
 
+const twice = fromInteger(2n * N);
+
 /**
- * What somebody without the code can try. The first four have opened accessories that were sold; a budget of failed
- * attempts that does not hold all buys these before the others.
+ * What somebody without the code can try. The first holds each form of 0 under the likeliest K, of which four have opened
+ * accessories that were sold; a budget of failed attempts that does not hold all buys it before the others. That an A of
+ * no bytes stands alone is because accessories go down of it.
  */
 const forgeries: Record<string, (random: Bytes) => readonly Forgery[]> = {
   likeliest: () => [
@@ -39,12 +42,14 @@ const forgeries: Record<string, (random: Bytes) => readonly Forgery[]> = {
     { A: n, K: K.padded },
     hashedAsNothing(zeros),
     { A: zeros, K: K.stripped },
+    { A: Uint8Array.of(0), K: K.stripped },
+    { A: twice, K: K.stripped },
   ],
   n: () => [hashedAsNothing(n), { A: n, K: K.oneByte }],
   'zero-384-bytes': () => [K.padded, K.oneByte].map((guess) => ({ A: zeros, K: guess })),
   'zero-one-byte': () => [hashedAsNothing(Uint8Array.of(0)), ...asSent(Uint8Array.of(0))],
   empty: () => asSent(nothing),
-  '2n': () => [...asSent(fromInteger(2n * N)), hashedAsNothing(fromInteger(2n * N))],
+  '2n': () => [...asSent(twice), hashedAsNothing(twice)],
   // The branch that refuses A has set neither K nor A, and goes on to compare.
   'without-a-and-k': () => [zeros, n].map((A) => ({ A, K: nothing, hashed: nothing })),
   // Any proof does where the refusal is the way out that means success.
@@ -62,6 +67,7 @@ export default chapter('security.srp', ({ check }) =>
         needs: ['PS-M3-01'],
         risky: true,
         costs: { m2: tries, m4: tries, verifies: 1, attempts: tries },
+        ...(name !== 'random-proof' && { worth: 'attack' }),
         ...reject('setup-m4'),
       },
       async ({ controller, bench, expect, random, violate }) => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Writable } from 'node:stream';
 import { consoleReporter } from '../../harness/report/index.js';
-import type { RunReport } from '../../harness/runner/result.js';
+import type { CheckResult, RunReport } from '../../harness/runner/result.js';
 import { hostileTexts, report, reportFullOf, result } from './sample.js';
 
 class Screen extends Writable {
@@ -120,6 +120,74 @@ exit 1: at least one check failed
     expect(lines).to.have.length(4);
     expect(text).to.contain('30 dependency: needs PS-M5-01: refused (D-0,');
     expect(text).to.contain('30 not-run: not run: interrupted (N-0,');
+  });
+
+  it('says a violation when the message comes that shows it, and not again when its watch is through', () => {
+    const screen = new Screen(false);
+    const observer = consoleReporter({ stream: screen, colours: false });
+    const watch = result({ kind: 'watch', status: 'fail', reason: 'must', message: 'no Signature' });
+    const run = report({ results: [watch] });
+    observer.started?.(1, run);
+    observer.violated?.(watch);
+    expect(screen.text).to.match(/FAIL .*: no Signature\n$/);
+    const shown = screen.text;
+    observer.violated?.(watch);
+    observer.checked?.({ ...watch, message: 'no Signature (2 of 2 messages)' }, () => run);
+    expect(screen.text).to.equal(shown);
+    // What is excused, or a warning, can wait.
+    observer.violated?.(
+      result({ id: 'X-02', kind: 'watch', status: 'warn', reason: 'should', message: 'w' }),
+    );
+    expect(screen.text).to.equal(shown);
+  });
+
+  it('orders failures by what stands on them and by weight, and says the weight', () => {
+    const fail = (id: string, more: Partial<CheckResult> = {}): CheckResult =>
+      result({ id, status: 'fail', reason: 'must', message: `${id} is red`, ...more });
+    const results = [
+      result({ id: 'E-01', status: 'error', reason: 'setup', message: 'could not pair' }),
+      fail('V-01', { level: 'VARIES' }),
+      fail('M-01'),
+      fail('S-01', { level: 'SHOULD', security: true }),
+      fail('B-01/x'),
+      ...['D-1', 'D-2'].map((id) =>
+        result({ id, status: 'skip', reason: 'dependency', message: 'needs B-01/x: B-01/x is red' }),
+      ),
+    ];
+    const text = show(report({ results }));
+    const failures = text.slice(text.indexOf('\nFailures'));
+    expect(failures.match(/^[A-Z]-\d\d\S* .*\[.*\]/gm)?.map((line) => line.split(' ')[0])).to.deep.equal([
+      'B-01/x',
+      'S-01',
+      'M-01',
+      'V-01',
+      'E-01',
+    ]);
+    expect(failures).to.include('[SHOULD, security]').and.to.include('weight: 2 checks stand on it');
+  });
+
+  it('groups warnings by what was seen, the commonest first', () => {
+    const warn = (id: string, message: string): CheckResult =>
+      result({ id, status: 'warn', reason: 'tolerated', message });
+    const results = [
+      warn('A-1', 'silence: no answer within 500 ms, connection open'),
+      warn('B-1', 'closed'),
+      warn('A-2', 'silence: no answer within 1500 ms, connection open'),
+    ];
+    const text = show(report({ results }));
+    const warnings = text.slice(text.indexOf('\nWarnings')).split('\n').slice(2, 4);
+    expect(warnings[0]).to.equal(
+      '  ! warn  2 checks: silence: no answer within … ms, connection open (A-1, A-2)',
+    );
+    expect(warnings[1]).to.match(/^ {2}! warn {2}B-1 .*: closed$/);
+  });
+
+  it('counts what did not run as that, and not as errors', () => {
+    const results = [
+      result(),
+      ...['A', 'B'].map((id) => result({ id, status: 'error', reason: 'not-run', message: 'interrupted' })),
+    ];
+    expect(show(report({ results }))).to.match(/^1 passed, 0 warnings, .*, 0 errors, 2 not run$/m);
   });
 
   it('shows warnings in full under --strict, where they decide the exit code', () => {

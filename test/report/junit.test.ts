@@ -168,6 +168,12 @@ describe('JUnit', () => {
     expect(junit(report({ results }))).to.equal(lax);
   });
 
+  it('names the file of a check where the reader has it, and none where not', () => {
+    const results = [result(), result({ id: 'X-01', file: 'suites/not/here.ts' })];
+    const text = junit(report({ results }));
+    expect(text).to.include('file="suites/pair-setup/m1-m2.ts"').and.to.not.include('not/here.ts');
+  });
+
   it('counts what it contains', () => {
     const { root, suites } = parse(report());
     [root, ...suites].forEach(expectTrueCounters);

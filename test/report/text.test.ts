@@ -38,7 +38,7 @@ describe('text of reports', () => {
   });
 
   it('makes one line of many, of bounded length', () => {
-    expect(oneLine('a\nb\tc')).to.equal('a\\nb c');
+    expect(oneLine('a\nb\tc')).to.equal('a\\nb\\tc');
     fc.assert(
       fc.property(anyText, fc.integer({ min: 1, max: 40 }), (text, max) => {
         const line = oneLine(text, max);

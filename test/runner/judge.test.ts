@@ -1,6 +1,15 @@
 import { AssertionError, expect } from 'chai';
 import { TlvError, TlvType, type TlvItem, decodeTlv, encodeTlv, tlv } from '../../harness/protocol/index.js';
-import { type Alternatives, Judge, NotAllowed, judge, reject, wordsOf } from '../../harness/runner/index.js';
+import {
+  type Alternatives,
+  FOREIGN,
+  Judge,
+  shellWord,
+  NotAllowed,
+  judge,
+  reject,
+  wordsOf,
+} from '../../harness/runner/index.js';
 import {
   type Matcher,
   type Outcome,
@@ -75,6 +84,51 @@ function table(name: string, matcher: Matcher, rows: readonly Row[]): void {
     it('has words for reports', () => expect(matcher.words).to.match(/^\S.{5,}$/));
   });
 }
+
+describe('runner: an assertion in words', () => {
+  const rows: readonly (readonly [words: string, assert: (expect: Judge['expect']) => void])[] = [
+    ['stored: yes, and should be no', (expect) => expect(true, 'stored').to.equal(false)],
+    ['bytes of Salt: 15, and should be 16', (expect) => expect(15, 'bytes of Salt').to.equal(16)],
+    [
+      'the identity in M6: no Signature',
+      (expect) => expect('no Signature', 'the identity in M6').to.equal(undefined),
+    ],
+    ['keys it lacks: sf, c#', (expect) => expect(['sf', 'c#'], 'keys it lacks').to.deep.equal([])],
+    ['a session: none', (expect) => expect(undefined, 'a session').to.not.equal(undefined)],
+    ['items: none, and should be State', (expect) => expect([], 'items').to.deep.equal(['State'])],
+    ['Error: 9, and should be within 1..7', (expect) => expect(9, 'Error').to.be.within(1, 7)],
+    ['State items: 3, and should be at most 1', (expect) => expect(3, 'State items').to.be.at.most(1)],
+    ['ids of A, B: 1, and should not include 1', (expect) => expect([1], 'ids of A, B,').to.not.include(1)],
+    ['2, and should be 3', (expect) => expect(2).to.equal(3)],
+  ];
+  for (const [words, assert] of rows)
+    it(words, () => {
+      const { expect: judged } = new Judge({});
+      let message = '';
+      try {
+        assert(judged);
+      } catch (error) {
+        expect(error).to.be.instanceOf(AssertionError);
+        ({ message } = error as Error);
+      }
+      expect(message).to.equal(words);
+      expect(FOREIGN.test(message), message).to.equal(false);
+    });
+
+  it('is the business of checks alone', () => {
+    expect(() => expect(1, 'x').to.equal(2)).to.throw('x: expected 1 to equal 2');
+  });
+});
+
+describe('runner: a command to be pasted', () => {
+  it('has its words as a shell takes them', () => {
+    for (const word of ['embedded:fault', '127.0.0.1:51826', 'airplay://h:7000'])
+      expect(shellWord(word)).to.equal(word);
+    expect(shellWord('[::1]:80')).to.equal("'[::1]:80'");
+    expect(shellWord("Living Room's $HOME.local:80")).to.equal(`'Living Room'\\''s $HOME.local:80'`);
+    expect(shellWord('')).to.equal("''");
+  });
+});
 
 describe('runner: judge', () => {
   const wide: Alternatives = {

@@ -143,7 +143,7 @@ describe('runner: one check', () => {
       await Promise.resolve();
       expect(1, 'one').to.equal(2);
     });
-    expect(result).to.include({ status: 'fail', reason: 'must', message: 'one: expected 1 to equal 2' });
+    expect(result).to.include({ status: 'fail', reason: 'must', message: 'one: 1, and should be 2' });
     expect(result.failure?.reproduce).to.equal("npx hapspec run embedded --only 'X-01' --seed 1");
   });
 
@@ -447,7 +447,7 @@ describe('runner: watches', () => {
       'X-06': 'warn tolerated',
       'X-07': 'error harness',
     });
-    expect(of('X-02').message).to.equal('bytes of Salt: expected 16 to equal 17 (2 of 2 messages)');
+    expect(of('X-02').message).to.equal('bytes of Salt: 16, and should be 17 (2 of 2 messages)');
   });
 });
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { type Fault, faults, findFault, healthy } from '../../harness/accessory/index.js';
 import { nextOf, stretches, summary } from '../../harness/cli/selftest.js';
-import { type Row, grade, matrixRow } from '../../harness/runner/index.js';
+import { FOREIGN, type Row, grade, matrixRow } from '../../harness/runner/index.js';
 import { suite } from '../../suites/index.js';
 
 const seed = 1;
@@ -68,8 +68,25 @@ describe('runner: selftest', () => {
       benign: false,
       failed: [],
       odd: ['PS-M3-04 warn: tolerated'],
+      foreign: [],
     };
     expect(grade([], [row]).passed).to.equal(false);
+  });
+
+  it('fails on a message in words of the assertion library', async () => {
+    const [healthyRow, ...others] = await rows(small, twins);
+    const spoken = [
+      'stored: expected true to equal false',
+      "the identity in M6: expected 'no' to equal undefined",
+      'keys: expected [] to deeply equal [ 1 ]',
+      'a TypeError: x is undefined',
+    ];
+    for (const text of spoken) expect(FOREIGN.test(text), text).to.equal(true);
+    for (const text of ['stored: yes, and should be no', 'HTTP 200: State=4 Error=2 as expected'])
+      expect(FOREIGN.test(text), text).to.equal(false);
+    const graded = grade(small, [{ ...healthyRow!, foreign: [spoken[0]!] }, ...others]);
+    expect(graded.foreign).to.deep.equal([`healthy twin: ${spoken[0]}`]);
+    expect(graded.passed).to.equal(false);
   });
 
   it('deals every twin once, neighbours to one worker, and the last of the longest to who has none', () => {
@@ -98,7 +115,7 @@ describe('runner: selftest', () => {
 
   it('is in the README with the numbers of today', () => {
     const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
-    const empty = { healthyReds: [], survivors: [], unkilled: [], passed: true };
+    const empty = { healthyReds: [], survivors: [], unkilled: [], foreign: [], passed: true };
     const today = summary({ checks: suite.length, faults: faults.length, kills: 0, ...empty });
     expect(readme, 'run: npx hapspec selftest --update README.md').to.include(today);
   });

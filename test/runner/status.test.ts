@@ -4,6 +4,7 @@ import {
   type ExitFacts,
   type Level,
   type Thrown,
+  WRONG_CODE,
   exitOf,
   reasons,
   verdict,
@@ -128,7 +129,7 @@ describe('runner: verdict', () => {
   });
 });
 
-type Result = Pick<CheckResult, 'status' | 'reason' | 'leftOut'>;
+type Result = Pick<CheckResult, 'status' | 'reason' | 'leftOut'> & Partial<Pick<CheckResult, 'message'>>;
 
 const pass: Result = { status: 'pass', reason: undefined };
 const observed: Result = { status: 'pass', reason: 'observed' };
@@ -249,5 +250,16 @@ describe('runner: exit code', () => {
     expect(meaning([pass, { status: 'error', reason: 'setup' }])).to.match(/^1 planned check /);
     expect(meaning([])).to.equal('nothing was executed');
     expect(meaning([pass], { interrupted: true })).to.match(/^interrupted/);
+    const stale: Result = { status: 'fail', reason: 'stale-expectation' };
+    expect(meaning([pass, stale])).to.match(/^1 entry of the expectations is stale/);
+    expect(meaning([fail, stale, stale])).to.match(/^1 check failed.*; 2 entries of the expectations are/);
+    expect(meaning([warn, warn], { strict: true })).to.match(/^2 warnings, which --strict/);
+    const excused: Result = { status: 'skip', reason: 'expected' };
+    expect(meaning([pass, excused, excused])).to.equal('no check failed; 2 deviations as expected');
+    expect(meaning([warn, excused])).to.equal(
+      'no check failed; 1 tolerated with a warning, 1 deviation as expected',
+    );
+    const refused = { ...fail, message: `${WRONG_CODE}: the proof was refused` };
+    expect(meaning([refused])).to.match(/^the setup code is wrong, or the accessory computes SRP otherwise/);
   });
 });
