@@ -39,6 +39,7 @@ import {
   loadExpectations,
   partsOf,
   readReplay,
+  quoted,
   select,
   shellWord,
   withRuns,
@@ -363,11 +364,11 @@ function prepareOne(
     hunt: {
       strict: options.strict ?? false,
       ...(options.time !== undefined && { time: share * aint(options.time, 'time', 1, 7 * 24 * 3_600_000) }),
-      ...(replay && { replay, again: `--replay ${shellWord(options.replay!)}` }),
+      ...(replay && { replay, again: `--replay ${quoted(options.replay!)}` }),
       ...(options.say && { say: options.say }),
       keep: (found) => {
         const folder = options.evidence ?? join(options.state ?? DEFAULT_STATE, 'replays');
-        return `--replay ${shellWord(writeReplay(folder, found, redact))}`;
+        return `--replay ${quoted(writeReplay(folder, found, redact))}`;
       },
     },
     ...(options.attempts !== undefined && { attempts: aint(options.attempts, 'attempts', 0, 95) }),

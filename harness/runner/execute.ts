@@ -400,7 +400,12 @@ export function sourceWords(source: string): string {
 
 /** A word as a POSIX shell takes it for itself. */
 export function shellWord(word: string): string {
-  return /^[\w.:@%+,/=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return /^[\w.:@%+,/=-]+$/.test(word) ? word : quoted(word);
+}
+
+/** The same in quotes whatever is in it. */
+export function quoted(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 export function failure(

@@ -443,8 +443,9 @@ export class Run implements Execution {
     const again = await runCheck(check, bench, this.environment);
     if (again.died) {
       if (!(await this.revive())) this.book.down = `it stopped answering after ${check.id}`;
-      const before = first.message === NO_LONGER ? '' : first.message.replace(`; ${NO_LONGER}`, '');
-      const message = `the accessory stops answering after this, each time${before && `: ${before}`}`;
+      const seen =
+        first.message === NO_LONGER ? 'no sign of life' : first.message.replace(`; ${NO_LONGER}`, '');
+      const message = `the accessory stops answering after this, each time: ${seen}`;
       return { ...again, status: 'fail', reason: 'forbidden', message, attempts: 2 };
     }
     // Restarted it had room for one more, or none of what led to the end: the check is red all the same.
