@@ -292,8 +292,9 @@ export class Run implements Execution {
     }
     const blocked = await this.afford(check);
     if (blocked !== undefined) return blocked;
+    const broken = new Set(this.options.bench.broken.keys());
     let result = await this.suspect(check, this.knownToBeMissing(check, await this.waitedOut(check)));
-    if (result.died) result = await this.afterDeath(check, result);
+    if (result.died) result = await this.afterDeath(check, result, broken);
     // What is known to fail is not worth another look.
     else if (this.book.excused(result).status === 'fail') result = await this.confirm(check, result);
     if (wasSilent(result)) {
@@ -426,7 +427,11 @@ export class Run implements Execution {
   }
 
   /** The accessory stopped answering. A death that repeats after the same stimulus is that check's fail. */
-  private async afterDeath(check: Check, first: CheckResult): Promise<CheckResult> {
+  private async afterDeath(
+    check: Check,
+    first: CheckResult,
+    broken?: ReadonlySet<string>,
+  ): Promise<CheckResult> {
     const { bench } = this.options;
     if (!(await this.revive())) {
       // Places that are lost one by one are gone at some check that has nothing to do with it.
@@ -438,7 +443,13 @@ export class Run implements Execution {
     // It had not come to its stimulus: what was below it is to blame.
     if (first.reason === 'dependency') return first;
     bench.broken.delete(check.id);
-    // Whether it dies of this is what the repeat tells.
+    // A step that met nobody is not broken by that; whether it dies of this is what the repeat tells.
+    if (broken !== undefined)
+      for (const id of [...bench.broken.keys()])
+        if (!broken.has(id)) {
+          bench.broken.delete(id);
+          bench.metOnTheWay.delete(id);
+        }
     if (bench.deadly === check.id) bench.deadly = undefined;
     const again = await runCheck(check, bench, this.environment);
     if (again.died) {
