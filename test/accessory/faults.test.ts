@@ -13,6 +13,8 @@ import { Bench } from './driver.js';
 
 /** Faults whose nature is that no ordinary Pair Setup, Pair Verify and List can be completed. */
 const blocking = [
+  'blank-before-the-colon',
+  'answers-twice',
   'm1-unanswered',
   'm2-http-500',
   'public-key-zero',
