@@ -1,7 +1,7 @@
 import { type Identity, equal } from '../protocol/index.js';
 import { type Bench, Blocked, HookFailed, StepFailed, answered, describeOutcome } from '../target/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
-import { type Case, type Check, type Watch, needsOf } from './check.js';
+import type { Case, Check, Watch } from './check.js';
 import { Book, type RunFacts, type RunHead } from './book.js';
 import { NO_LONGER, type RunEnvironment, failure, runCheck, signOfLife } from './execute.js';
 import type { Execution } from './parts.js';
@@ -125,6 +125,10 @@ export class Run implements Execution {
           state.look(heard, bench, this.mark);
           // Known from now on, whatever becomes of the run.
           if (state.first !== before) this.violated(state);
+          // Like that of a check: what somebody has accepted hides nothing that stands on it.
+          const known = this.book.get(state.watch.id);
+          if (known?.status === 'fail' && this.excused(known).status !== 'fail')
+            bench.violated.delete(state.watch.id);
         }
     };
   }
@@ -293,7 +297,7 @@ export class Run implements Execution {
     const blocked = await this.afford(check);
     if (blocked !== undefined) return blocked;
     const broken = new Set(this.options.bench.broken.keys());
-    let result = await this.suspect(check, this.knownToBeMissing(check, await this.waitedOut(check)));
+    let result = await this.suspect(check, await this.waitedOut(check));
     if (result.died) result = await this.afterDeath(check, result, broken);
     // What is known to fail is not worth another look.
     else if (this.book.excused(result).status === 'fail') result = await this.confirm(check, result);
@@ -355,17 +359,6 @@ export class Run implements Execution {
     if (again.status !== 'fail') return result;
     this.tellEarly({ ...again, message: `${again.message} (behind ${check.id}; it worked before)` });
     return this.skipped(check, 'dependency', `needs ${step.id}: ${again.message}`, false);
-  }
-
-  /** What needs a check that is a known deviation is known not to run: it does not make the run incomplete. */
-  private knownToBeMissing(check: Check, result: CheckResult): CheckResult {
-    if (result.reason !== 'dependency') return result;
-    const known = needsOf(check).find((id) => {
-      const needed = this.book.get(id);
-      return needed?.status === 'fail' && this.book.excused(needed).reason === 'expected';
-    });
-    if (known === undefined) return result;
-    return { ...result, reason: 'expected', message: `needs ${known}, which fails as expected` };
   }
 
   /** Makes room in the ledger by a reset when the check needs it; the plan has made sure there is a hook. */

@@ -21,7 +21,7 @@ import {
 import type { X509Certificate } from 'node:crypto';
 import { type PairingsList, readPairings } from '../controller/index.js';
 import { type Clock, type Dialer, type Patience, Trace, Unreachable } from '../wire/index.js';
-import { Controller } from './controller.js';
+import { Controller, type Session } from './controller.js';
 import type { Announcements } from './discovery.js';
 import { Blocked, StepFailed } from './errors.js';
 import { Gate } from './gate.js';
@@ -1259,21 +1259,18 @@ export class Bench {
     const verify = await controller.pairVerify({ as: identity, housekeeping: true });
     const session = await verify.m3();
     this.heard = verify.m2?.items?.get(TlvType.Identifier);
-    const { state } = this;
-    const outcome = await session.post(removePairing(identity.id), this.removalWait);
-    if (outcome.kind === 'reply' && outcome.http.status >= 400) await session.lacks(Method.RemovePairing);
-    this.removalsSilent ||= outcome.kind === 'silence';
-    // Who asked here looks at what has come of it.
-    this.state = state;
-    await this.closeLinks();
-    return outcome;
+    return this.removeIn(session, identity);
   }
 
   /** Remove of a pairing in the session of another admin; what checks do behind it starts from that one again. */
   private async removeBy(admin: Identity, identity: Identity): Promise<Outcome> {
     const controller = this.controller(`housekeeping for ${text(identity.id)}`);
     const verify = await controller.pairVerify({ as: admin, housekeeping: true });
-    const session = await verify.m3();
+    return this.removeIn(await verify.m3(), identity);
+  }
+
+  /** Remove in a session, and what it says about removals. Who asked looks at what has come of it: the state stays. */
+  private async removeIn(session: Session, identity: Identity): Promise<Outcome> {
     const { state } = this;
     const outcome = await session.post(removePairing(identity.id), this.removalWait);
     if (outcome.kind === 'reply' && outcome.http.status >= 400) await session.lacks(Method.RemovePairing);

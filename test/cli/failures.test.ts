@@ -1,7 +1,10 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { endChildren, hapspec } from './process.js';
+import { bin, endChildren, hapspec, startHapspec } from './process.js';
 
 /** In the sources, so that they are reviewed and versioned. */
 const folder = fileURLToPath(new URL('../../../test/cli/snapshots', import.meta.url));
@@ -28,6 +31,55 @@ describe('hapspec: a failure in full', function () {
       }
       expect(text).to.equal(readFileSync(file, 'utf8'));
     });
+
+  it('is shown in the README as it is', () => {
+    const snapshot = readFileSync(`${folder}/tlv-reply.txt`, 'utf8');
+    const [, failure = 'none'] = /\nFailures\n\n(.*)\n\n0 passed/s.exec(snapshot) ?? [];
+    const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
+    expect(readme).to.include(`\n\`\`\`\n${failure}\n\`\`\`\n`);
+  });
+
+  it('is repeated by its last line but one, pasted into a shell; without a code that says what to do first', async () => {
+    const states = mkdtempSync(join(tmpdir(), 'hapspec states '));
+    const accessory = startHapspec([
+      'accessory',
+      '--port',
+      '0',
+      '--fault',
+      'accepts-any-proof',
+      '--seed',
+      '1',
+    ]);
+    try {
+      await accessory.said('\n');
+      const port = /:(\d+)/.exec(accessory.output())![1]!;
+      const { stdout } = await hapspec([
+        ...['run', `127.0.0.1:${port}`, '--code', '031-45-154', '--only', 'PS-M3-04', '--seed', '1'],
+        ...['--state', states, '--timeout', '4000'],
+      ]);
+      const [, command = ''] = /^ {2}reproduce: (npx hapspec .*)$/m.exec(stdout) ?? [];
+      expect(command).to.include("--only 'PS-M3-04'").and.not.include('031-45-154');
+      const paste = (code: string): SpawnSyncReturns<string> =>
+        spawnSync(
+          'sh',
+          ['-c', `${code}${command.replace(/^npx hapspec/, `'${process.execPath}' '${bin}'`)}`],
+          {
+            encoding: 'utf8',
+            env: { PATH: process.env['PATH'] },
+          },
+        );
+      const without = paste('');
+      expect(without.status).to.not.equal(0);
+      expect(without.stderr).to.include('first: export HAPSPEC_CODE=XXX-XX-XXX');
+      const again = paste('export HAPSPEC_CODE=031-45-154; ');
+      expect(again.stdout, again.stderr).to.match(/^PS-M3-04 Wrong setup code \[MUST, security\]/m);
+      expect(again.status).to.equal(1);
+    } finally {
+      accessory.process.kill();
+      await accessory.ended;
+      rmSync(states, { recursive: true, force: true });
+    }
+  }).timeout(60_000);
 
   it('is the same text in two runs', async () => {
     const args = ['run', 'embedded:wrong-code-unanswered', '--only', 'PS-M3-04', '--seed', '2'];

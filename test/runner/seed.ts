@@ -71,8 +71,6 @@ export function aSeedDecides(): void {
           entry.kind === 'watch' ||
           (entry.spec.needsHook === undefined &&
             entry.spec.ifAccepted === undefined &&
-            // A property begins with a reset where that costs nothing.
-            entry.spec.property === undefined &&
             !(entry.spec.from === 'paired' && entry.spec.leaves !== undefined)),
       );
       // A reset on the way to make room for failed attempts would give the accessory another identity.
