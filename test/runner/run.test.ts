@@ -334,6 +334,25 @@ describe('runner: what others stand on', () => {
     expect(report.exit.code).to.equal(1);
   });
 
+  it('hides nothing either where it is a watch that is known to object', async () => {
+    const entries = [{ id: 'X-04', status: 'fail' as const, reason: 'known to the maker' }];
+    const some = red.filter(({ id }) => ['X-03', 'X-04'].includes(id));
+    const { report } = await runCases(some, {
+      expectations: { path: 'known.json', about: undefined, entries },
+    });
+    expect(wordsById(report)).to.deep.equal({ 'X-03': 'fail must', 'X-04': 'skip expected' });
+  });
+
+  it('leaves the run incomplete where it is a step of the plain flow, known or not', async () => {
+    const entries = [{ id: 'PS-M5-01', status: 'fail' as const, reason: 'known to the maker' }];
+    const { report } = await runCases(fromSuite(...sanity, 'PAIRINGS-01'), {
+      target: 'embedded:m5-unanswered',
+      expectations: { path: 'known.json', about: undefined, entries },
+    });
+    expect(wordsById(report)).to.include({ 'PS-M5-01': 'skip expected', 'PAIRINGS-01': 'skip dependency' });
+    expect(report.exit.code).to.equal(5);
+  });
+
   it('cannot be itself, over others', () => {
     const circle = casesOf(({ check: write }) =>
       ['X-01', 'X-02'].map((id, i) =>
