@@ -209,6 +209,7 @@ export async function selftestCommand(flags: SelftestFlags): Promise<number> {
   for (const survivor of graded.survivors) console.log(`nobody catches ${survivor}`);
   for (const id of graded.unkilled) console.log(`no fault fails ${id}`);
   for (const text of graded.foreign) console.log(`not in words of the protocol: ${text}`);
+  for (const text of graded.uneven) console.log(`one behaviour, two weights: ${text}`);
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   console.log(
     `${graded.checks} checks, ${graded.faults} faults, ${graded.kills} kills${flags.full ? ' in the whole matrix' : ''}; ${seconds} s, seed ${seed}`,
@@ -219,9 +220,9 @@ export async function selftestCommand(flags: SelftestFlags): Promise<number> {
     `bugs of the field: ${shown.filter((row) => row.faults!.every(caught)).length} of ${shown.length} that an accessory shows on the wire are caught; ${fieldBugs.length - shown.length} others have a reason`,
   );
   if (!graded.passed) {
-    const { healthyReds, survivors, unkilled, foreign } = graded;
+    const { healthyReds, survivors, unkilled, foreign, uneven } = graded;
     console.log(
-      `selftest failed: ${healthyReds.length} reds of the healthy twin, ${survivors.length} surviving faults, ${unkilled.length} unkilled checks, ${foreign.length} messages in words of the assertion library`,
+      `selftest failed: ${healthyReds.length} reds of the healthy twin, ${survivors.length} surviving faults, ${unkilled.length} unkilled checks, ${foreign.length} messages in words of the assertion library, ${uneven.length} behaviours of two weights`,
     );
     return 1;
   }

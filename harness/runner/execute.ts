@@ -15,6 +15,7 @@ import { Falsified, type Hunt, Inconclusive } from './hunt.js';
 import { Judge, NotAllowed, wordsOf } from './judge.js';
 import type { CheckResult, Failure } from './result.js';
 import { type Thrown, verdict } from './status.js';
+import { type Weighed, behaviourOf } from './weights.js';
 
 /** A violation at any level, found by a check or a watch. */
 export class Violation extends Error {}
@@ -27,6 +28,8 @@ export interface RunEnvironment {
   readonly random: Random;
   /** How properties are run; as each says when left out. */
   readonly hunt?: Hunt;
+  /** Told how each outcome was weighed: the self-test compares. */
+  readonly weigh?: (weighed: Weighed) => void;
   /** Options of the command without which a check would be another one, as a shell takes them. */
   readonly repeat?: readonly string[];
 }
@@ -82,7 +85,17 @@ export async function runCheck(
   const startedAt = new Date().toISOString();
   const start = bench.clock.now();
   let mark = bench.trace.mark();
-  const keeper = new Judge(check.spec);
+  const { weigh } = environment;
+  const keeper = new Judge(
+    check.spec,
+    weigh &&
+      ((outcome, judgement) =>
+        weigh({
+          behaviour: behaviourOf(check.spec.from, bench.trace.since(mark), outcome),
+          judgement,
+          id: check.id,
+        })),
+  );
   const observations: Record<string, string> = {};
   let thrown: Thrown;
   let seen = '';

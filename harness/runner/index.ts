@@ -18,3 +18,4 @@ export * from './selection.js';
 export * from './selftest.js';
 export * from './status.js';
 export * from './traits.js';
+export * from './weights.js';

@@ -35,6 +35,11 @@ export function judge(outcome: Outcome, { allow = [], tolerate = [], forbid = []
   return 'unlisted';
 }
 
+/** The check takes whatever comes here, or whatever refuses: the form of it is the business of others. */
+function isIndifferent(outcome: Outcome, { allow = [] }: Alternatives): boolean {
+  return allow.some((matcher) => matcher.wide === true && matcher.matches(outcome));
+}
+
 /** An outcome that is not one of the alternatives. */
 export class NotAllowed extends Error {
   override name = 'NotAllowed';
@@ -53,7 +58,11 @@ export class Judge {
   /** Tolerated outcomes and warnings, in words. */
   readonly tolerated: string[] = [];
 
-  constructor(private readonly alternatives: Alternatives) {}
+  constructor(
+    private readonly alternatives: Alternatives,
+    /** Told of each outcome whose form was judged, for the self-test. */
+    private readonly weigh?: (outcome: Outcome, judgement: Judgement) => void,
+  ) {}
 
   readonly expect = ((value: unknown, message?: string) => {
     this.asserted++;
@@ -64,6 +73,7 @@ export class Judge {
 
   decide(outcome: Outcome, alternatives: Alternatives = this.alternatives, about?: string): void {
     const judgement = judge(outcome, alternatives);
+    if (!isIndifferent(outcome, alternatives)) this.weigh?.(outcome, judgement);
     const seen = (about === undefined ? '' : `${about}: `) + describeOutcome(outcome);
     if (judgement === 'tolerated') this.tolerated.push(seen);
     if (judgement === 'forbidden' || judgement === 'unlisted')

@@ -7,6 +7,7 @@ import type { Hunt } from './hunt.js';
 import { withRuns } from './property.js';
 import type { CheckResult } from './result.js';
 import { Run } from './run.js';
+import { type Weighed, unevenWeights } from './weights.js';
 
 /** One row of the kill matrix: what the suite says about one twin of the reference accessory. */
 export interface Row {
@@ -22,6 +23,8 @@ export interface Row {
   readonly odd: readonly string[];
   /** `id: message` of what is said in words of the assertion library. */
   readonly foreign: readonly string[];
+  /** How each behaviour of a healthy accessory was weighed; of a fault nothing. */
+  readonly weighed: readonly Weighed[];
 }
 
 /** The grade of the suite (design: every check is killed, every fault is caught, the healthy twin is green). */
@@ -38,6 +41,8 @@ export interface Grade {
   readonly unkilled: readonly string[];
   /** `fault: id: message` of what a reader of the protocol would not say so. */
   readonly foreign: readonly string[];
+  /** Behaviours that one check takes as right and another does not. */
+  readonly uneven: readonly string[];
   readonly passed: boolean;
 }
 
@@ -55,7 +60,12 @@ export async function runTwin(
   suite: readonly Case[],
   selected: readonly Case[],
   fault: Fault | undefined,
-  options: { readonly seed: number; readonly latency?: Latency; readonly hunt?: Hunt },
+  options: {
+    readonly seed: number;
+    readonly latency?: Latency;
+    readonly hunt?: Hunt;
+    readonly weigh?: (weighed: Weighed) => void;
+  },
 ): Promise<readonly CheckResult[]> {
   memoiseArithmetic(true);
   const random = seededRandom(options.seed);
@@ -81,6 +91,7 @@ export async function runTwin(
     selected,
     // A counterexample is enough: nobody reads it.
     hunt: { shrinking: 0, ...options.hunt },
+    ...(options.weigh && { weigh: options.weigh }),
   });
   await run.survey();
   for (const entry of run.plan) await run.runEntry(entry);
@@ -127,8 +138,16 @@ export async function matrixRow(
         ? suite.filter((entry) => isShort(entry) && (fault.concerns?.test(entry.id) ?? true))
         : suite.filter(({ requirement }) => breaks.includes(requirement.id));
   // Each check has to be red by itself here: what stands on what is the question of the matrix of cascades.
+  // The same again adds nothing, and there are thousands.
+  const weighed = new Map<string, Weighed>();
+  const weigh = (one: Weighed): void => void weighed.set(`${one.judgement} ${one.behaviour}`, one);
   const results =
-    selected.length === 0 ? [] : await runTwin(suite.map(alone), selected.map(alone), fault, options);
+    selected.length === 0
+      ? []
+      : await runTwin(suite.map(alone), selected.map(alone), fault, {
+          ...options,
+          ...((fault === undefined || benign) && { weigh }),
+        });
   const odd = results
     .filter(({ status }) => status === 'error' || (status === 'warn' && !benign))
     .map(({ id, status, message }) => `${id} ${status}: ${message}`);
@@ -143,6 +162,7 @@ export async function matrixRow(
     foreign: results
       .filter(({ message }) => FOREIGN.test(message))
       .map(({ id, message }) => `${id}: ${message}`),
+    weighed: [...weighed.values()],
   };
 }
 
@@ -166,6 +186,7 @@ export function grade(suite: readonly Case[], rows: readonly Row[]): Grade {
     for (const requirement of breaks)
       if (!requirements.has(requirement)) survivors.push(`${fault}: ${requirement}`);
   }
+  const uneven = unevenWeights(rows.flatMap(({ weighed }) => weighed));
   const unkilled = suite.filter((entry) => canBeRed(entry) && !killed.has(entry.id)).map(({ id }) => id);
   return {
     checks: suite.length,
@@ -175,7 +196,8 @@ export function grade(suite: readonly Case[], rows: readonly Row[]): Grade {
     survivors,
     unkilled,
     foreign,
-    passed: [healthyReds, survivors, unkilled, foreign].every((list) => list.length === 0),
+    uneven,
+    passed: [healthyReds, survivors, unkilled, foreign, uneven].every((list) => list.length === 0),
   };
 }
 

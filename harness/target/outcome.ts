@@ -84,6 +84,8 @@ export interface Matcher {
   /** What kind of waiting it asks for. */
   readonly event: 'reply' | 'close' | 'silence';
   matches(outcome: Outcome): boolean;
+  /** It takes an outcome in whatever form. */
+  readonly wide?: true;
   /** Wider reading for `forbid`: what comes near enough to be the violation. */
   resembles?(outcome: Outcome): boolean;
 }
@@ -243,6 +245,7 @@ export function anyRefusal(): Matcher {
   return {
     words: 'another refusal: a TLV error, HTTP 4xx or 5xx, or a close',
     event: 'reply',
+    wide: true,
     matches: (outcome) =>
       outcome.kind === 'close' ||
       outcome.kind === 'reset' ||
@@ -311,7 +314,7 @@ export function plaintextReply(): Matcher {
 
 /** Any reply at all. */
 export function anyReply(): Matcher {
-  return { words: 'any answer', event: 'reply', matches: (outcome) => outcome.kind === 'reply' };
+  return { words: 'any answer', event: 'reply', wide: true, matches: (outcome) => outcome.kind === 'reply' };
 }
 
 /** FIN or RST without an answer. */

@@ -318,8 +318,8 @@ export default chapter('pair-verify.m3-m4', ({ check, watch }) => [
       from: 'paired',
       needs: ['PV-M3-01'],
       costs: { verifies: 1 },
-      allow: [unauthorised(), closed()],
-      tolerate: [serverError()],
+      allow: [unauthorised()],
+      tolerate: [serverError(), closed()],
       forbid: [served()],
     },
     async ({ controller, expect, random }) => {

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { type Fault, faults, findFault, healthy } from '../../harness/accessory/index.js';
 import { nextOf, stretches, summary } from '../../harness/cli/selftest.js';
-import { FOREIGN, type Row, grade, matrixRow } from '../../harness/runner/index.js';
+import { FOREIGN, type Row, behaviourOf, grade, matrixRow } from '../../harness/runner/index.js';
+import type { Outcome } from '../../harness/target/index.js';
+import type { TraceEvent } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 
 const seed = 1;
@@ -69,6 +71,7 @@ describe('runner: selftest', () => {
       failed: [],
       odd: ['PS-M3-04 warn: tolerated'],
       foreign: [],
+      weighed: [],
     };
     expect(grade([], [row]).passed).to.equal(false);
   });
@@ -87,6 +90,39 @@ describe('runner: selftest', () => {
     const graded = grade(small, [{ ...healthyRow!, foreign: [spoken[0]!] }, ...others]);
     expect(graded.foreign).to.deep.equal([`healthy twin: ${spoken[0]}`]);
     expect(graded.passed).to.equal(false);
+  });
+
+  it('fails on one behaviour that two checks weigh differently', async () => {
+    const [healthyRow, ...others] = await rows(small, twins);
+    const [one] = healthyRow!.weighed;
+    const uneven = { ...one!, judgement: 'tolerated', id: 'PS-M3-99' } as const;
+    expect(grade(small, [healthyRow!, ...others]).uneven).to.deep.equal([]);
+    const graded = grade(small, [{ ...healthyRow!, weighed: [one!, uneven] }, ...others]);
+    expect(graded.uneven).to.deep.equal([`${one!.behaviour} (allowed by ${one!.id}, tolerated by PS-M3-99)`]);
+    expect(graded.passed).to.equal(false);
+  });
+
+  it('tells behaviours apart by state, by the answer before and by outcome, and not by what was drawn', () => {
+    const event = (kind: 'said' | 'heard', line: string, connection = 1): TraceEvent => ({
+      kind,
+      line,
+      connection,
+      time: 0,
+      sealed: false,
+    });
+    const said = event('said', 'POST /pair-verify State=3 EncryptedData=0a0b0c0d');
+    const close: Outcome = { kind: 'close', elapsed: 3 };
+    const all = [
+      behaviourOf('paired', [said], close),
+      behaviourOf('unpaired', [said], close),
+      behaviourOf('paired', [event('heard', '200 State=2'), said], close),
+      behaviourOf('paired', [said], { kind: 'silence', elapsed: 3 }),
+    ];
+    expect(new Set(all).size).to.equal(all.length);
+    const again = event('said', 'POST /pair-verify State=3 EncryptedData=ffffffff');
+    expect(behaviourOf('paired', [event('heard', '200', 2), again], { ...close, elapsed: 9 })).to.equal(
+      all[0],
+    );
   });
 
   it('deals every twin once, neighbours to one worker, and the last of the longest to who has none', () => {
@@ -115,7 +151,7 @@ describe('runner: selftest', () => {
 
   it('is in the README with the numbers of today', () => {
     const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
-    const empty = { healthyReds: [], survivors: [], unkilled: [], foreign: [], passed: true };
+    const empty = { healthyReds: [], survivors: [], unkilled: [], foreign: [], uneven: [], passed: true };
     const today = summary({ checks: suite.length, faults: faults.length, kills: 0, ...empty });
     expect(readme, 'run: npx hapspec selftest --update README.md').to.include(today);
   });
