@@ -109,6 +109,7 @@ export {
   takeOver,
   tlvError,
   unauthorised,
+  withoutCode,
 } from './target/index.js';
 export { header } from './wire/index.js';
 export { readAccessories, StepFailed } from './target/index.js';

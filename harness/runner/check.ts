@@ -32,7 +32,10 @@ export interface Alternatives {
 
 /**
  * The alternatives of a message that must be refused at a step: a TLV error or HTTP 400 is right, any other way of
- * saying no is tolerated, silence and success are not.
+ * saying no is tolerated, silence and success are not. No seed fixes how a malformed message is refused; HAP-NodeJS 2.0
+ * answers HTTP 500 with JSON, brutella/hap HTTP 500 with a TLV error, or closes. Nothing of a success comes with it, so
+ * whoever sent it gives up either way. Where a seed does fix the code (a wrong proof, a wrong signature, an accessory that
+ * is paired, or busy), the check lists its own; that a refusal in TLV8 has its State is what PS-ERR-01 looks at.
  */
 export function reject(step: Step): Required<Alternatives> {
   return {

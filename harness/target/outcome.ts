@@ -257,6 +257,16 @@ export function anyRefusal(): Matcher {
   };
 }
 
+/** A refusal without a TLV error: HTTP 4xx or 5xx alone, or a close. Where a seed fixes the code, another one is none. */
+export function withoutCode(): Matcher {
+  return {
+    words: 'HTTP 4xx or 5xx without a TLV error, or a close',
+    event: 'reply',
+    matches: (outcome) =>
+      anyRefusal().matches(outcome) && !(outcome.kind === 'reply' && outcome.tlv?.has(TlvType.Error)),
+  };
+}
+
 /** Refused for want of a verified session, without data (erratum E21). */
 export function unauthorised(): Matcher {
   return {

@@ -29,6 +29,7 @@ import {
   success,
   tlvError,
   unauthorised,
+  withoutCode,
 } from '../../harness/target/index.js';
 import type { HttpMessage } from '../../harness/wire/index.js';
 
@@ -346,6 +347,16 @@ table('badRequest', badRequest(), [
   ['HTTP 400 with a page', reply({ status: 400, body: new Uint8Array(5), type: 'text/html' }), false],
   ['HTTP 400 in plaintext on a secured connection', reply({ status: 400, secured: true }), false],
   ['a close', close, false],
+]);
+
+table('withoutCode', withoutCode(), [
+  ['HTTP 429 without a body', reply({ status: 429 }), true],
+  ['HTTP 503 with a page', reply({ status: 503, body: new Uint8Array(5), type: 'text/html' }), true],
+  ['a close', close, true],
+  ['a TLV error', reply({ items: [state(2), error(2)] }), false],
+  ['a TLV error under HTTP 400', reply({ status: 400, items: [state(2), error(2)] }), false],
+  ['M2', reply({ items: [state(2), salt, publicKey] }), false],
+  ['silence', silent, false],
 ]);
 
 table('unauthorised', unauthorised(), [

@@ -130,6 +130,17 @@ const contention: readonly Fault[] = [
     silent((reply) => reply.step === 'setup-m2' && fails(reply) && errorOf(reply) === TlvError.Busy),
   ),
   fault(
+    'busy-by-another-code',
+    {
+      breaks: ['PS-STATE-08'],
+      story: 'whatever is wrong with an M1, also that another controller was first, is an authentication error',
+    },
+    (ok) => ({
+      refusesSetup: (request) =>
+        ok.refusesSetup(request) === TlvError.Busy ? TlvError.Authentication : ok.refusesSetup(request),
+    }),
+  ),
+  fault(
     'two-first-controllers',
     { breaks: ['PS-STATE-09'], fieldBug: 51, story: 'whether the accessory is paired is asked in M1 alone' },
     () => ({ setupContention: 'parallel', refusesLateM5: () => undefined }),
