@@ -400,6 +400,11 @@ export class Bench {
     return this.connections;
   }
 
+  /** Another connection of this check has begun a Pair Setup, and may be what keeps a further one out. */
+  hasBegunBeside(own: Link): boolean {
+    return this.links.some((link) => link !== own && link.begun);
+  }
+
   /** Ends every connection of the check that just ran. */
   async closeLinks(): Promise<void> {
     const links = this.links;

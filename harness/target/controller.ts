@@ -567,9 +567,11 @@ export class PairSetup {
    */
   async sendM1(edit?: Edit, wait = this.controller.judgedWait, waitOutBusy = true): Promise<Outcome> {
     const { method, flags } = this.asked;
-    const { state, gates } = this.controller.bench;
-    // What is as it should be, on a connection of its own, where nobody is paired.
-    const due = edit === undefined && method === undefined && flags === undefined && !this.link.begun;
+    const { bench } = this.controller;
+    const { state, gates } = bench;
+    // What is as it should be, on a connection of its own, where nobody is paired and nothing is in progress.
+    const asUsual = edit === undefined && method === undefined && flags === undefined;
+    const due = asUsual && !this.link.begun && !bench.hasBegunBeside(this.link);
     const free = state === 'unpaired' || state === 'unknown';
     const body = encodeTlv(applyEdit(this.machine.m1(method, flags), edit));
     const outcome = await this.sendM1Bytes(body, wait, waitOutBusy);
