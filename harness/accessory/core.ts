@@ -528,16 +528,17 @@ export class Accessory {
           : undefined;
     if (response !== undefined) {
       const { verified } = response;
-      const sealsM4 =
-        response.step === 'setup-m4'
+      const early =
+        verified !== undefined &&
+        (response.step === 'setup-m4'
           ? behaviour.sealsTransientM4
-          : behaviour.sealsVerifyM4({ inSession: framed });
-      const early = verified !== undefined && sealsM4;
+          : behaviour.sealsVerifyM4({ inSession: framed }));
       if (early) this.secure(session, verified);
       this.send(session, response, sealed || early, out, request);
       if (verified !== undefined && !early) this.secure(session, verified);
-      if (verified !== undefined && behaviour.secondSession === 'ends-older')
-        for (const older of this.sessionsOf(verified.requester.id, session.number)) out.push(this.end(older));
+      const older = verified === undefined ? [] : this.sessionsOf(verified.requester.id, session.number);
+      if (older.length > 0 && behaviour.secondSession === 'ends-older')
+        for (const one of older) out.push(this.end(one));
       this.notify(session, response, out);
       if (response.step === 'setup-m6' && this.device.pairings.length > 0) this.setupsDone++;
     }
@@ -698,14 +699,15 @@ export class Accessory {
 
   /** What another connection that holds Pair Setup means for an M1 on this one. */
   private setupElsewhere(session: Session, now: number): { busy: boolean; abandoned: boolean } {
-    const { setupContention, setupPatience } = this.device.behaviour;
     const others = this.setup.holders.filter((number) => number !== session.number);
+    if (others.length === 0) return { busy: false, abandoned: false };
+    const { setupContention, setupPatience } = this.device.behaviour;
     if (setupContention !== 'busy') return { busy: false, abandoned: false };
     const busy = others.some((number) => {
       const holder = this.sessions.get(number);
       return holder === undefined || now - holder.heard < setupPatience;
     });
-    return { busy, abandoned: others.length > 0 && !busy };
+    return { busy, abandoned: !busy };
   }
 
   private finish(reply: Reply): Response | undefined {

@@ -200,7 +200,7 @@ export class PairSetup {
     this.kept = reused;
     const exponent = behaviour.drawExponent(random, refused?.exponent);
     const srp = srpServer(verifier, toInteger(exponent), behaviour.convention);
-    if (behaviour.setupContention !== 'parallel') this.dropAll();
+    if (this.exchanges.size > 0 && behaviour.setupContention !== 'parallel') this.dropAll();
     this.begun++;
     const begun = { after: 'm2', srp, secret: undefined, flags, mode, method, exponent } as const;
     this.exchanges.set(connection, before !== undefined && !behaviour.secondM1Replaces ? before : begun);

@@ -12,23 +12,31 @@ export interface Work {
   readonly hunt?: { readonly most: number; readonly seeds: number };
 }
 
-/** The name of a fault, null for the healthy twin, undefined when there is nothing more to do. */
-export type Task = string | null | undefined;
+/** One twin; undefined when there is nothing more to do. */
+export type Task =
+  | {
+      /** Of a fault or variant; null for the healthy twin. */
+      readonly name: string | null;
+      /** What a benign variant touches, where that is known. */
+      readonly touched?: readonly string[];
+    }
+  | undefined;
 
 withoutProxies();
 const { seed, full, cascade, hunt } = workerData as Work;
 const port = parentPort!;
 
-function work(name: string | null): Promise<unknown> {
+function work({ name, touched }: NonNullable<Task>): Promise<unknown> {
   const fault = name === null ? undefined : findFault(name);
   if (cascade === true && fault !== undefined) return cascadeRow(suite, fault, { seed });
-  if (hunt === undefined || fault === undefined) return matrixRow(suite, fault, { seed, full });
+  if (hunt === undefined || fault === undefined) 
+    return matrixRow(suite, fault, { seed, full, ...(touched && { touched }) });
   const seeds = Array.from({ length: hunt.seeds }, (_, i) => seed + i);
   return findFaultBy(suite, fault, { seeds, most: hunt.most });
 }
 
-port.on('message', (name: Task) => {
-  if (name === undefined) port.close();
+port.on('message', (task: Task) => {
+  if (task === undefined) port.close();
   // A rejection is an error of the worker: the other side hears of it.
-  else void work(name).then((made) => port.postMessage(made));
+  else void work(task).then((made) => port.postMessage(made));
 });

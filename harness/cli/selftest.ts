@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { fieldBugs, suite } from '../../suites/index.js';
-import { faults, variants } from '../accessory/index.js';
+import { faults, findFault, variants } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
 import { writeAtomically } from '../report/index.js';
 import {
@@ -15,6 +15,7 @@ import {
   gradeCascades,
   isHunted,
   medianOf,
+  shownBy,
 } from '../runner/index.js';
 import type { Task, Work } from './selftest-worker.js';
 
@@ -28,17 +29,31 @@ export interface SelftestFlags {
 
 /** How long a twin takes, roughly, where a fault that meets the checks of what it breaks takes 1. */
 function weightOf(name: string | null, full: boolean): number {
-  if (name === null) return 100;
-  return full || variants.some((variant) => variant.name === name) ? 10 : 1;
+  const twin = name === null ? undefined : findFault(name);
+  if (twin === undefined) return 100;
+  if (full) return 30;
+  if (twin.breaks.includes(LONGEST)) return 60;
+  return twin.breaks.length > 0 ? 1 : shownBy(twin) === undefined ? 20 : 5;
 }
 
-/** Rows of the matrix. */
-function rowsOf(seed: number, full: boolean): Promise<readonly Row[]> {
-  const names = [null, ...[...variants, ...faults].map(({ name }) => name)];
+/** Tens of thousands of frames. */
+const LONGEST = 'SESS-03';
+
+/** Rows of the matrix. What variants touch is shown by the row of another one: that comes first, and they come last. */
+async function rowsOf(seed: number, full: boolean): Promise<readonly Row[]> {
+  const first = variants.filter((variant) => full || shownBy(variant) === undefined);
+  const last = variants.filter((variant) => !first.includes(variant));
+  const names = [null, ...[...first, ...faults, ...last].map(({ name }) => name)];
   return byWorkers<Row>(
     names,
     names.map((name) => weightOf(name, full)),
     { seed, full },
+    async (name, rowOf) => {
+      const variant = last.find((one) => one.name === name);
+      const by = variant && shownBy(variant);
+      const touched = by === undefined ? undefined : (await rowOf(by)).touched?.get(variant!.name);
+      return { name, ...(touched && { touched }) };
+    },
   );
 }
 
@@ -64,15 +79,24 @@ export function nextOf(parts: readonly number[][], own: number): number | undefi
   return parts.reduce((longest, part) => (part.length > longest.length ? part : longest)).pop();
 }
 
+/** A task, made when its turn has come; it may wait for what is made of a name before it. */
+type TaskOf<T> = (
+  name: string | null,
+  resultOf: (name: string | null) => Promise<T>,
+) => Promise<NonNullable<Task>>;
+
 /** What workers make of each name, in the order of the names; as many workers as there are cores. */
 async function byWorkers<T>(
   names: readonly (string | null)[],
   weights: readonly number[],
   work: Work,
+  taskOf: TaskOf<T> = (name) => Promise.resolve({ name }),
 ): Promise<readonly T[]> {
   const count = Math.max(1, Math.min(availableParallelism(), 8));
   const parts = stretches(weights, count);
-  const made = new Map<number, T>();
+  const tell: ((result: T) => void)[] = [];
+  const made = names.map((_, i) => new Promise<T>((resolve) => (tell[i] = resolve)));
+  const resultOf = (name: string | null): Promise<T> => made[names.indexOf(name)]!;
   await Promise.all(
     parts.map(
       (_, own) =>
@@ -81,10 +105,11 @@ async function byWorkers<T>(
           let current: number | undefined;
           const next = (): void => {
             current = nextOf(parts, own);
-            worker.postMessage((current === undefined ? undefined : names[current]) satisfies Task);
+            if (current === undefined) return worker.postMessage(undefined satisfies Task);
+            taskOf(names[current]!, resultOf).then((task) => worker.postMessage(task), reject);
           };
           worker.on('message', (result: T) => {
-            made.set(current!, result);
+            tell[current!]!(result);
             next();
           });
           worker.once('error', reject);
@@ -99,7 +124,7 @@ async function byWorkers<T>(
         }),
     ),
   );
-  return names.map((_, i) => made.get(i)!);
+  return Promise.all(made);
 }
 
 const START = '<!-- selftest: written by "hapspec selftest --update README.md" -->';

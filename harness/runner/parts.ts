@@ -15,12 +15,15 @@ export interface Part {
 }
 
 /**
- * Checks a part has at the least: each pays for the plain flow at its start and its end, five M4s and nine Pair Verifies.
- * A chapter of properties, many runs each, is a part whatever it has.
+ * Checks a part has at the least: each pays for the plain flow at its start and its end, and for what its checks stand on,
+ * a third of a second and more.
  */
-const CHECKS_A_PART = 60;
+const CHECKS_A_PART = 170;
 
-/** The chapters of a selection, in its order; neighbours share a part until it is worth one. */
+/**
+ * The chapters of a selection, in its order; neighbours share a part until it is worth one. Properties, many runs each,
+ * have one of their own; where more runs or time are asked for, one for each of their chapters.
+ */
 export function partsOf(selected: readonly Case[]): readonly Part[] {
   const checks = selected.filter((entry): entry is Check => entry.kind === 'check');
   const byId = new Map(checks.map((check) => [check.id, check]));
@@ -29,9 +32,14 @@ export function partsOf(selected: readonly Case[]): readonly Part[] {
   for (const check of checks) chapters.set(check.chapter, [...(chapters.get(check.chapter) ?? []), check]);
   const groups: Check[][] = [];
   let open: Check[] | undefined;
+  let properties: Check[] | undefined;
   for (const chapter of chapters.values()) {
-    if (chapter.some(({ spec }) => spec.property !== undefined)) groups.push(chapter);
-    else {
+    const property = chapter.find(({ spec }) => spec.property !== undefined)?.spec.property;
+    if (property?.asked === true) groups.push(chapter);
+    else if (property !== undefined) {
+      if (properties === undefined) groups.push((properties = []));
+      properties.push(...chapter);
+    } else {
       if (open === undefined) groups.push((open = []));
       open.push(...chapter);
       if (open.length >= CHECKS_A_PART) open = undefined;

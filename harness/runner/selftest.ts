@@ -1,4 +1,13 @@
-import { type Fault, type Latency, twin } from '../accessory/index.js';
+import {
+  type Fault,
+  type Latency,
+  type WithOnlookers,
+  hapDress,
+  healthyIn,
+  twin,
+  variants,
+  withOnlookers,
+} from '../accessory/index.js';
 import { memoiseArithmetic, seededRandom } from '../protocol/index.js';
 import { embeddedBench, embeddedCode } from '../target/index.js';
 import { defaultPatience } from '../wire/index.js';
@@ -25,6 +34,8 @@ export interface Row {
   readonly foreign: readonly string[];
   /** How each behaviour of a healthy accessory was weighed; of a fault nothing. */
   readonly weighed: readonly Weighed[];
+  /** Of a whole run: by benign variant that looked on, the ids of what it would have answered otherwise in. */
+  readonly touched?: ReadonlyMap<string, readonly string[]>;
 }
 
 /** The grade of the suite (design: every check is killed, every fault is caught, the healthy twin is green). */
@@ -65,14 +76,17 @@ export async function runTwin(
     readonly latency?: Latency;
     readonly hunt?: Hunt;
     readonly weigh?: (weighed: Weighed) => void;
+    /** Who looks on, and is told of each check when it has run. */
+    readonly onlookers?: WithOnlookers & { readonly ran: (id: string) => void };
   },
 ): Promise<readonly CheckResult[]> {
   memoiseArithmetic(true);
   const random = seededRandom(options.seed);
+  const behaviour = options.onlookers?.behaviour ?? (fault && twin(fault));
   const bench = embeddedBench(
     { code: embeddedCode(fault?.dress), random, patience: defaultPatience },
     {
-      ...(fault && { behaviour: twin(fault) }),
+      ...(behaviour && { behaviour }),
       ...(fault?.dress && { dress: fault.dress }),
       ...(options.latency && { latency: options.latency }),
     },
@@ -94,9 +108,24 @@ export async function runTwin(
     ...(options.weigh && { weigh: options.weigh }),
   });
   await run.survey();
-  for (const entry of run.plan) await run.runEntry(entry);
+  for (const planned of run.plan) {
+    await run.runEntry(planned);
+    options.onlookers?.ran(planned.entry.id);
+  }
   await run.restore();
   return run.report().results;
+}
+
+/**
+ * Whose whole run shows what a benign variant touches: that of the healthy accessory (null), or of the variant that is the
+ * first of the same dress and changes nothing else. Undefined where there is no such run.
+ */
+export function shownBy(variant: Fault): string | null | undefined {
+  if (variant.breaks.length > 0) return undefined;
+  if (variant.dress === undefined) return null;
+  const first = variants.find(({ dress }) => dress === variant.dress);
+  const plain = first !== undefined && Object.keys(first.change(healthyIn(variant.dress))).length === 0;
+  return plain && first !== variant ? first.name : undefined;
 }
 
 /** Copies of checks without what they stand on, the same one each time. */
@@ -122,21 +151,39 @@ export function isShort(entry: Case): boolean {
 
 /**
  * One row: the whole suite (`full`), or only the checks of the requirements the fault names. A benign variant leaves
- * out what takes minutes of a real accessory: hundreds of guesses, of M1s, and of frames (SESS-03).
+ * out what takes minutes of a real accessory: hundreds of guesses, of M1s, and of frames (SESS-03). Where a run that it
+ * looked on at has shown what it answers otherwise, it is asked that alone: the rest it would answer byte for byte the same.
  */
 export async function matrixRow(
   suite: readonly Case[],
   fault: Fault | undefined,
-  options: { readonly seed: number; readonly full: boolean; readonly latency?: Latency },
+  options: {
+    readonly seed: number;
+    readonly full: boolean;
+    readonly latency?: Latency;
+    /** What a benign variant touches, by the row of whom it is `shownBy`. */
+    readonly touched?: readonly string[];
+  },
 ): Promise<Row> {
   const breaks = fault?.breaks ?? [];
   const benign = fault !== undefined && breaks.length === 0;
+  const isTouched = (entry: Case): boolean =>
+    entry.kind === 'watch' || (options.touched?.includes(entry.id) ?? true);
   const selected =
     fault === undefined || options.full
       ? suite
       : benign
-        ? suite.filter((entry) => isShort(entry) && (fault.concerns?.test(entry.id) ?? true))
+        ? suite.filter(
+            (entry) => isShort(entry) && (fault.concerns?.test(entry.id) ?? true) && isTouched(entry),
+          )
         : suite.filter(({ requirement }) => breaks.includes(requirement.id));
+  const others = options.full ? [] : variants.filter((other) => shownBy(other) === (fault?.name ?? null));
+  const onlookers = others.length === 0 ? undefined : withOnlookers(fault?.dress ?? hapDress, others);
+  const touched = new Map(others.map(({ name }): [string, string[]] => [name, []]));
+  const ran = (id: string): void => {
+    for (const name of onlookers!.differing) touched.get(name)!.push(id);
+    onlookers!.differing.clear();
+  };
   // Each check has to be red by itself here: what stands on what is the question of the matrix of cascades.
   // The same again adds nothing, and there are thousands.
   const weighed = new Map<string, Weighed>();
@@ -147,6 +194,7 @@ export async function matrixRow(
       : await runTwin(suite.map(alone), selected.map(alone), fault, {
           ...options,
           ...((fault === undefined || benign) && { weigh }),
+          ...(onlookers && { onlookers: { ...onlookers, ran } }),
         });
   const odd = results
     .filter(({ status }) => status === 'error' || (status === 'warn' && !benign))
@@ -163,6 +211,7 @@ export async function matrixRow(
       .filter(({ message }) => FOREIGN.test(message))
       .map(({ id, message }) => `${id}: ${message}`),
     weighed: [...weighed.values()],
+    ...(onlookers && { touched }),
   };
 }
 

@@ -20,6 +20,7 @@ import { transientFaults } from './transient.js';
 import { variants } from './variants.js';
 
 export * from './fault.js';
+export * from './onlookers.js';
 export { variants };
 
 /** Every fault, by chapter. */
