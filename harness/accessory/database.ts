@@ -182,9 +182,12 @@ export class Database {
   }
 }
 
+const byIid = new Map(
+  services.flatMap(({ characteristics }) => characteristics.map((item) => [item.iid, item])),
+);
+
 function find(aid: number, iid: number): Characteristic | undefined {
-  if (aid !== AID) return undefined;
-  return services.flatMap((service) => service.characteristics).find((item) => item.iid === iid);
+  return aid === AID ? byIid.get(iid) : undefined;
 }
 
 function accepted(item: Characteristic, value: unknown): Value | undefined {

@@ -11,6 +11,7 @@ import {
   type RunReport,
   executeUnderMocha,
   writeExpectations,
+  withoutProxies,
 } from '../runner/index.js';
 import { resolveTarget } from './discover.js';
 import { suite } from '../../suites/index.js';
@@ -123,6 +124,7 @@ function progressLine(): NonNullable<Bench['onProgress']> {
 
 /** Runs the suite and returns the exit code. @throws InputError for the user's mistakes (exit 2). */
 export async function runCommand(wanted: string, flags: RunFlags): Promise<number> {
+  withoutProxies();
   const code = flags.code ?? process.env['HAPSPEC_CODE'];
   const timeout = milliseconds(flags.timeout, '--timeout');
   const seed = number(flags.seed, '--seed');

@@ -16,7 +16,7 @@ declare global {
 config.truncateThreshold = 400;
 /**
  * Assertions without the proxies that tell of properties that do not exist, which here the compiler does: a twentieth of
- * a run's time. For threads of our own alone: chai's settings are those of the whole process, tests of the user included.
+ * a run's time. For processes and threads of our own alone: chai's settings are those of the whole process, tests of the user included.
  */
 export function withoutProxies(): void {
   config.useProxy = false;
