@@ -1,8 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { type Fault, faults, findFault, healthy } from '../../harness/accessory/index.js';
+import {
+  type Fault,
+  faults,
+  findFault,
+  hapDress,
+  healthy,
+  variants,
+  withOnlookers,
+} from '../../harness/accessory/index.js';
 import { nextOf, stretches, summary } from '../../harness/cli/selftest.js';
-import { FOREIGN, type Row, behaviourOf, grade, matrixRow } from '../../harness/runner/index.js';
+import {
+  FOREIGN,
+  type Row,
+  behaviourOf,
+  grade,
+  matrixRow,
+  runTwin,
+  shownBy,
+} from '../../harness/runner/index.js';
 import type { Outcome } from '../../harness/target/index.js';
 import type { TraceEvent } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
@@ -123,6 +139,49 @@ describe('runner: selftest', () => {
     expect(behaviourOf('paired', [event('heard', '200', 2), again], { ...close, elapsed: 9 })).to.equal(
       all[0],
     );
+  });
+
+  it('asks a variant what it answers otherwise, and sees in that all that there is to see', async () => {
+    const cases = suite.filter(({ chapter }) => chapter.startsWith('pairings.'));
+    const others = [
+      ...['pairings-open-to-all', 'users-may-list', 'table-of-eight', 'list-without-permissions'],
+      ...['missing-permissions-are-admin', 'keys-compared-as-text', 'uuids-only'],
+    ].map((name): Fault => ({ ...findFault(name), breaks: [] }));
+    const { behaviour, differing } = withOnlookers(hapDress, others);
+    const touched = new Map(others.map(({ name }): [string, string[]] => [name, []]));
+    const ran = (id: string): void => {
+      for (const name of differing) touched.get(name)!.push(id);
+      differing.clear();
+    };
+    const shown = await runTwin(cases, cases, undefined, { seed, onlookers: { behaviour, differing, ran } });
+    // Who looks on changes nothing.
+    const states = ({ id, status, message, observations }: (typeof shown)[number]): unknown[] => [
+      id,
+      status,
+      message,
+      observations,
+    ];
+    expect(shown.map(states)).to.deep.equal((await runTwin(cases, cases, undefined, { seed })).map(states));
+    let red = 0;
+    for (const other of others) {
+      const whole = await matrixRow(cases, other, { seed, full: false });
+      const few = touched.get(other.name)!;
+      const reduced = await matrixRow(cases, other, { seed, full: false, touched: few });
+      expect(few.length, other.name).to.be.within(1, cases.length - 1);
+      expect([reduced.failed, reduced.odd], other.name).to.deep.equal([whole.failed, whole.odd]);
+      red += reduced.failed.length;
+    }
+    expect(red).to.be.at.least(others.length);
+  });
+
+  it('shows each variant of a common dress a run in that dress, and is red for one that answers nothing otherwise', async () => {
+    for (const { name, dress } of variants.filter((variant) => shownBy(variant) !== undefined)) {
+      const by = shownBy(findFault(name)) ?? undefined;
+      expect(by === undefined ? undefined : findFault(by).dress, name).to.equal(dress);
+    }
+    expect(faults.map(shownBy).every((by) => by === undefined)).to.equal(true);
+    const same = await matrixRow(small, variants[0], { seed, full: false, touched: [] });
+    expect(same.odd).to.deep.equal(['it answers everything as the healthy accessory does']);
   });
 
   it('deals every twin once, neighbours to one worker, and the last of the longest to who has none', () => {
