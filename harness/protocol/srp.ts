@@ -239,7 +239,9 @@ export function groundExponent(input: ClientInput, which: GroundValue): bigint {
   const key = (): string =>
     ['exponent', which, first, x, toInteger(B), convention.u, convention.session].join();
   return remembered(key, () => {
-    const verifierPart = fixedBase(pow(base, x));
+    // Where A is looked for, S is computed once: a table would cost more than it saves.
+    const basePower = pow(base, x);
+    const verifierPart = which === 'A' ? (u: bigint) => pow(basePower, u) : fixedBase(basePower);
     let [A, byA] = [pow(g, first), pow(base, first)];
     for (let a = first; ; a++, A = (A * g) % N, byA = (byA * base) % N) {
       if (A < SHORT !== (which === 'A')) continue;

@@ -18,7 +18,7 @@ export interface Part {
  * Checks a part has at the least: each pays for the plain flow at its start and its end, and for what its checks stand on,
  * a third of a second and more.
  */
-const CHECKS_A_PART = 170;
+const CHECKS_A_PART = 150;
 
 /**
  * The chapters of a selection, in its order; neighbours share a part until it is worth one. Properties, many runs each,
