@@ -128,7 +128,7 @@ function program(exit: (code: number) => void): Command {
   hapspec
     .command('selftest')
     .description('grade the suite: every check against the faults of the reference accessory')
-    .option('--full', 'the whole matrix: every check against every fault')
+    .option('--full', 'the whole matrix: every check against every fault and every benign variant')
     .option('--seed <N>', 'what everything random derives from', '1')
     .option('--properties', 'which property finds each fault, and after how many runs')
     .option('--cascade', 'what is red in a whole run against each fault, beside what it breaks')
