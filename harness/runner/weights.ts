@@ -20,9 +20,12 @@ function withoutChance(line: string): string {
     .trim();
 }
 
+/** Milliseconds behind which a connection was idle: some accessories close it then (SESS-24). */
+const IDLE = 10_000;
+
 /**
- * One behaviour in words: the state a check starts from, the answer before on the same connection, what was said to it,
- * and the outcome. What is fair of one check is fair of every other that meets the same.
+ * One behaviour in words: the state a check starts from, the answer before on the same connection and whether it was idle
+ * since, what was said to it, and the outcome. What is fair of one check is fair of every other that meets the same.
  */
 export function behaviourOf(from: string, events: readonly TraceEvent[], outcome: Outcome): string {
   const said = events.findLast((event) => event.kind === 'said');
@@ -30,7 +33,9 @@ export function behaviourOf(from: string, events: readonly TraceEvent[], outcome
   const heard = before.findLast((event) => event.kind === 'heard' && event.connection === said?.connection);
   const line = (event: TraceEvent | undefined): string =>
     event !== undefined && 'line' in event ? withoutChance(event.line) : 'nothing';
-  return `${from}; behind ${line(heard)}: ${line(said)} → ${withoutChance(describeOutcome(outcome))}`;
+  const idle =
+    said !== undefined && heard !== undefined && said.time - heard.time > IDLE ? ', idle since' : '';
+  return `${from}; behind ${line(heard)}${idle}: ${line(said)} → ${withoutChance(describeOutcome(outcome))}`;
 }
 
 /** Behaviours that one check takes as right and another only tolerates, each with a check of either kind. */

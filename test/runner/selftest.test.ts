@@ -119,11 +119,11 @@ describe('runner: selftest', () => {
   });
 
   it('tells behaviours apart by state, by the answer before and by outcome, and not by what was drawn', () => {
-    const event = (kind: 'said' | 'heard', line: string, connection = 1): TraceEvent => ({
+    const event = (kind: 'said' | 'heard', line: string, connection = 1, time = 0): TraceEvent => ({
       kind,
       line,
       connection,
-      time: 0,
+      time,
       sealed: false,
     });
     const said = event('said', 'POST /pair-verify State=3 EncryptedData=0a0b0c0d');
@@ -132,6 +132,7 @@ describe('runner: selftest', () => {
       behaviourOf('paired', [said], close),
       behaviourOf('unpaired', [said], close),
       behaviourOf('paired', [event('heard', '200 State=2'), said], close),
+      behaviourOf('paired', [event('heard', '200 State=2', 1, -60_000), said], close),
       behaviourOf('paired', [said], { kind: 'silence', elapsed: 3 }),
     ];
     expect(new Set(all).size).to.equal(all.length);
