@@ -1,13 +1,31 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { faults } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
+import { writeAtomically } from '../report/index.js';
 import { type Case, coverage, gridTable, matchesPattern, select, wordsOf } from '../runner/index.js';
 import { catalogue, excluded, suite } from '../../suites/index.js';
 import { didYouMean } from './nearest.js';
+import { pages } from './pages.js';
 
 export interface ListFlags {
   readonly only?: readonly string[];
   readonly skip?: readonly string[];
   readonly coverage?: boolean;
+  /** Folder for the catalogue as Markdown. */
+  readonly markdown?: string;
+}
+
+/** `hapspec list --markdown DIR`: the catalogue, a page for each chapter. @throws InputError where DIR cannot be written to */
+function writePages(folder: string): string {
+  const made = pages();
+  try {
+    mkdirSync(folder, { recursive: true });
+    for (const [name, text] of made) writeAtomically(join(folder, name), text);
+  } catch (error) {
+    throw new InputError(`--markdown ${folder}: cannot be written to (${(error as Error).message})`);
+  }
+  return `${made.size} pages in ${folder}`;
 }
 
 /** `hapspec list --coverage`: every requirement of the catalogue, its checks or why it has none. */
@@ -37,6 +55,7 @@ function coverageLines(): string {
 
 /** `hapspec list`: every check with id, level and title, by chapter, and the grid of messages and defects. */
 export function listCommand(flags: ListFlags): string {
+  if (flags.markdown !== undefined) return writePages(flags.markdown);
   if (flags.coverage) return coverageLines();
   const cases = select(suite, flags);
   const lines: string[] = [];

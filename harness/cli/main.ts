@@ -89,6 +89,7 @@ function program(exit: (code: number) => void): Command {
     .option('--only <PATTERN>', 'only checks with such an id, * allowed (repeatable)', collect)
     .option('--skip <PATTERN>', 'leave out checks with such an id (repeatable)', collect)
     .option('--coverage', 'every requirement of the catalogue: its checks, or why it has none')
+    .option('--markdown <DIR>', 'write the whole catalogue there, a page for each chapter')
     .action(async (flags: ListFlags) => console.log((await lists()).listCommand(flags)));
 
   hapspec

@@ -7,6 +7,7 @@ import { main } from '../../harness/cli/main.js';
 import { memoiseArithmetic } from '../../harness/protocol/index.js';
 import type { Ended, Order } from './process.js';
 
+const home = process.cwd();
 const print = process.stdout.write.bind(process.stdout);
 // A command that is over ends its process after a while: not the others.
 process.exit = (() => undefined) as unknown as typeof process.exit;
@@ -16,8 +17,9 @@ process.setMaxListeners(0);
 // What two runs of one seed compute is computed once.
 memoiseArithmetic(true);
 for await (const order of createInterface({ input: process.stdin })) {
-  const { words, env } = JSON.parse(order) as Order;
+  const { words, env, folder = home } = JSON.parse(order) as Order;
   Object.assign(process.env, env);
+  process.chdir(folder);
   const said = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const)
     process[name].write = (chunk: string | Uint8Array): boolean => {

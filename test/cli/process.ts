@@ -95,6 +95,8 @@ export function hapspec(args: readonly string[], env: Readonly<Record<string, st
 export interface Order {
   readonly words: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Folder it is given in; that of this process unless said. */
+  readonly folder?: string;
 }
 
 /** The process of all lines, and where its next answer begins. */
@@ -128,8 +130,13 @@ async function ordered(order: Order): Promise<Ended> {
 export function hapspecLine(
   words: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  folder?: string,
 ): Promise<Ended> {
-  const order = { words, env: { HAPSPEC_STATE: join(states, String(++runs)), ...env } };
+  const order = {
+    words,
+    env: { HAPSPEC_STATE: join(states, String(++runs)), ...env },
+    ...(folder !== undefined && { folder }),
+  };
   const ended = lastOrder.then(() => ordered(order));
   // Whoever gave that order hears of its error, nobody else.
   lastOrder = ended.catch(() => undefined);
