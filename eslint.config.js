@@ -74,8 +74,9 @@ function room(name, { from = [], types = [], elsewhere }) {
   return [
     { files: [`harness/${name}/*.ts`], rules: rulesFor('\\.\\./') },
     { files: [`harness/${name}/*/*.ts`], rules: rulesFor('\\.\\./\\.\\./') },
+    { files: [`harness/${name}/*/*/*.ts`], rules: rulesFor('\\.\\./\\.\\./\\.\\./') },
     {
-      files: [`harness/${name}/*/*/**/*.ts`],
+      files: [`harness/${name}/*/*/*/**/*.ts`],
       rules: {
         'no-restricted-syntax': ['error', { selector: 'Program', message: 'Too deep for the import rules.' }],
       },

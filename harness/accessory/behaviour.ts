@@ -38,7 +38,7 @@ import {
   verifySignature,
 } from './crypto.js';
 import { type HttpMessage, encodeMessage } from '../wire/index.js';
-import { single } from './reply.js';
+import { single } from './messages/reply.js';
 
 /** Thrown by a faulty decision: the request stops the whole accessory until it is restarted. */
 export class Halt extends Error {

@@ -29,12 +29,12 @@ import {
   type Step,
   healthy,
 } from './behaviour.js';
-import { type Change, Database, HapStatus, type Subscriptions, json } from './database.js';
-import { Device } from './device.js';
-import { PairSetup } from './pair-setup.js';
-import { PairVerify, type Verified } from './pair-verify.js';
-import { handlePairings } from './pairings.js';
-import { type Store, memoryStore } from './store.js';
+import { type Change, Database, HapStatus, type Subscriptions, json } from './http/database.js';
+import { Device } from './device/device.js';
+import { PairSetup } from './setup/setup.js';
+import { PairVerify, type Verified } from './verify/verify.js';
+import { handlePairings } from './pairings/pairings.js';
+import { type Store, memoryStore } from './device/store.js';
 
 /** What the accessory wants done on one of its connections, in the order given. */
 export type Reaction = {

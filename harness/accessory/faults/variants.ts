@@ -18,9 +18,9 @@ import {
 } from '../../protocol/index.js';
 import { controlKeys } from '../crypto.js';
 import { type Behaviour, MAX_IDENTIFIER, type Pairing, type Reply, pieces } from '../behaviour.js';
-import { airplayDress, mfiDress } from '../dress.js';
-import { mfiChip } from '../mfi-chip.js';
-import { single } from '../reply.js';
+import { airplayDress, mfiDress } from '../dress/dress.js';
+import { mfiChip } from '../dress/mfi-chip.js';
+import { single } from '../messages/reply.js';
 import type { Fault } from './fault.js';
 import { fails } from './items.js';
 
