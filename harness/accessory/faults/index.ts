@@ -3,20 +3,15 @@ import type { Fault } from './fault.js';
 import seen from './also-seen.json' with { type: 'json' };
 import { airplayFaults } from '../dress/faults/airplay.js';
 import { announcementFaults } from '../announcement/faults.js';
-import { httpFaults } from '../http/faults/requests.js';
+import { httpFaults } from '../http/faults/index.js';
 import { identityFaults } from '../device/faults.js';
 import { mfiFaults } from '../dress/faults/mfi.js';
-import { pairSetupFaults } from '../setup/faults/basics.js';
-import { pairVerifyFaults } from '../verify/faults/basics.js';
-import { pairingsFaults } from '../pairings/faults/basics.js';
+import { pairVerifyFaults } from '../verify/faults/index.js';
+import { pairingsFaults } from '../pairings/faults/index.js';
 import { securityFaults } from './security.js';
-import { sessionFaults } from '../session/faults/frames.js';
-import { setupM1Faults } from '../setup/faults/m1.js';
-import { setupM3Faults } from '../setup/faults/m3.js';
-import { setupM5Faults } from '../setup/faults/m5.js';
-import { setupStateFaults } from '../setup/faults/states.js';
+import { sessionFaults } from '../session/faults/index.js';
+import { setupFaults } from '../setup/faults/index.js';
 import { tlvFaults } from '../messages/faults.js';
-import { transientFaults } from '../setup/faults/transient.js';
 import { variants } from './variants.js';
 
 export * from './fault.js';
@@ -26,12 +21,7 @@ export { variants };
 /** Every fault, by chapter. */
 export const faults: readonly Fault[] = unique([
   ...tlvFaults,
-  ...setupM1Faults,
-  ...setupM3Faults,
-  ...setupM5Faults,
-  ...pairSetupFaults,
-  ...setupStateFaults,
-  ...transientFaults,
+  ...setupFaults,
   ...pairVerifyFaults,
   ...pairingsFaults,
   ...sessionFaults,

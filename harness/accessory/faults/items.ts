@@ -19,3 +19,8 @@ export function succeeds(reply: Reply): boolean {
 export function fails(reply: Reply): boolean {
   return reply.status === 200 && !succeeds(reply);
 }
+
+/** The Error of a reply, or undefined when it has none. */
+export function errorOf({ items }: Reply): number | undefined {
+  return items.find(({ type }) => type === TlvType.Error)?.value[0];
+}

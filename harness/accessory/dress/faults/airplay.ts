@@ -14,7 +14,7 @@ import type { AnnouncedFacts, Behaviour } from '../../behaviour.js';
 import { airplayDress } from '../dress.js';
 import { type Fault, fault as plainFault } from '../../faults/fault.js';
 import { fails } from '../../faults/items.js';
-import { departures } from '../../pairings/faults/basics.js';
+import { departures } from '../../pairings/faults/removals.js';
 
 /** A mistake of an AirPlay receiver. */
 function fault(

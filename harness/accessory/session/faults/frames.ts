@@ -1,15 +1,8 @@
 import { type Bytes, Length, counterNonce, text } from '../../../protocol/index.js';
 import { open, openIgnoringTag, sealFrame } from '../../crypto.js';
-import { type FramePlace, Halt, type Leaving, type SealedFrame, pieces } from '../../behaviour.js';
+import { Halt, pieces } from '../../behaviour.js';
 import { type Fault, fault } from '../../faults/fault.js';
-
-/** The frame opened in another way than the rule's, going on with the next counter. */
-function opened(
-  { counter }: SealedFrame,
-  plaintext: Bytes | undefined,
-): { plaintext: Bytes; next: bigint } | undefined {
-  return plaintext && { plaintext, next: counter + 1n };
-}
+import { opened, outwards } from './shared.js';
 
 /** Bytes of the whole frames at the beginning of a segment, or `most` of them. */
 function wholeFrames(bytes: Bytes, most = Infinity): number {
@@ -22,22 +15,11 @@ function wholeFrames(bytes: Bytes, most = Infinity): number {
   return at;
 }
 
-/** The counter of frames sent; those received are counted by the rule. */
-function outwards(counter: (place: FramePlace) => bigint): (place: FramePlace) => bigint {
-  return (place) => (place.direction === 'out' ? counter(place) : place.count);
-}
-
-/** Some responses bypass the encryption. */
-function inPlaintext(
-  which: (message: Leaving) => boolean,
-): () => { sealsMessage(message: Leaving): boolean } {
-  return () => ({ sealsMessage: (message) => !which(message) });
-}
-
 /** Receive buffer of an early library: one frame and little more. */
 const SMALL_BUFFER = 1042;
 
-export const sessionFaults: readonly Fault[] = [
+/** Mistakes an accessory without a second session shows. */
+export const basics: readonly Fault[] = [
   fault(
     'accepts-swapped-keys',
     {
@@ -109,8 +91,10 @@ export const sessionFaults: readonly Fault[] = [
     { breaks: ['SESS-18'], story: 'bytes that look like HTTP skip the decryption' },
     () => ({ takesAsPlaintext: (bytes) => /^(GET|POST|PUT) \//.test(text(bytes.subarray(0, 8))) }),
   ),
+];
 
-  // Keys and counters
+/** Keys and counters. */
+export const counters: readonly Fault[] = [
   fault(
     'one-key-both-ways',
     { breaks: ['SESS-01', 'SESS-04'], story: 'replies are sealed with the key of the requests' },
@@ -219,8 +203,10 @@ export const sessionFaults: readonly Fault[] = [
     { breaks: ['SESS-22'], fieldBug: 88, story: 'an error ends every session of the same controller' },
     () => ({ onBadFrame: () => 'close-sessions-of-the-controller' }),
   ),
+];
 
-  // Frames and segments
+/** Frames and segments. */
+export const frames: readonly Fault[] = [
   fault(
     'reply-in-one-frame',
     { breaks: ['SESS-05'], fieldBug: 71, story: 'a long reply is sealed as one frame' },
@@ -387,230 +373,5 @@ export const sessionFaults: readonly Fault[] = [
       story: 'two requests in one read meet a parser that is still in use',
     },
     () => ({ pipelined: 'stops-it' }),
-  ),
-
-  // The switch between plaintext and frames
-  fault(
-    'keys-by-address',
-    { breaks: ['SESS-19'], story: 'the keys of a session are looked up by the peer, not by the connection' },
-    () => ({
-      adopts: (bytes, known) =>
-        /^[A-Z]/.test(text(bytes.subarray(0, 1)))
-          ? undefined
-          : known.find(
-              ({ keys, counter }) =>
-                open(keys.toAccessory, counterNonce(counter), bytes.subarray(2), bytes.subarray(0, 2)) !==
-                undefined,
-            ),
-    }),
-  ),
-  fault(
-    'binary-before-verify-stops-it',
-    { breaks: ['SESS-19'], story: 'bytes that are no HTTP trip an assertion of the parser' },
-    () => ({
-      survivesSegment: ({ bytes, secured }) =>
-        secured || bytes.length === 0 || /[A-Z]/.test(text(bytes.subarray(0, 1))),
-    }),
-  ),
-  fault(
-    'not-found-in-plaintext',
-    { breaks: ['SESS-20'], story: 'the answer for paths nobody serves is written to the socket itself' },
-    inPlaintext(({ status }) => status === 404),
-  ),
-  fault(
-    'wrong-method-in-plaintext',
-    { breaks: ['SESS-20'], story: 'the router answers before the session is looked at' },
-    inPlaintext(({ status }) => status === 405),
-  ),
-  fault(
-    'parser-error-in-plaintext',
-    { breaks: ['SESS-20'], story: 'the error handler of the HTTP parser writes to the socket itself' },
-    inPlaintext(({ unreadable }) => unreadable),
-  ),
-  fault(
-    'bad-json-in-plaintext',
-    { breaks: ['SESS-20'], story: 'the exception of the JSON parser is answered outside the session' },
-    inPlaintext(({ status, unreadable }) => status === 400 && !unreadable),
-  ),
-
-  // Events
-  fault(
-    'event-never-sent',
-    { breaks: ['SESS-21'], story: 'subscriptions are confirmed and kept nowhere' },
-    () => ({ notifies: () => false }),
-  ),
-  fault(
-    'event-in-plaintext',
-    { breaks: ['SESS-20', 'SESS-21'], story: 'events are written to the socket itself' },
-    inPlaintext(({ kind }) => kind === 'event'),
-  ),
-  fault(
-    'event-inside-a-response',
-    { breaks: ['SESS-21'], story: 'the frames of an event go out between those of a long response' },
-    () => ({ eventPlacement: 'inside-response' }),
-  ),
-  fault(
-    'event-sealed-when-queued',
-    {
-      breaks: ['SESS-21'],
-      fieldBug: 75,
-      story: 'an event is sealed when it is queued and sent behind a later response',
-    },
-    () => ({ eventPlacement: 'sealed-when-queued' }),
-  ),
-  fault(
-    'event-with-a-counter-of-its-own',
-    { breaks: ['SESS-21'], story: 'events and responses are counted apart' },
-    () => ({
-      frameCounter: outwards(({ count, event, eventCount }) => (event ? eventCount : count - eventCount)),
-    }),
-  ),
-  fault(
-    'events-newest-first',
-    { breaks: ['SESS-21'], fieldBug: 84, story: 'waiting events are kept on a stack' },
-    () => ({ eventPlacement: 'behind-the-next' }),
-  ),
-  fault(
-    'event-as-response',
-    { breaks: ['SESS-21'], story: 'events go out through the response writer, HTTP/1.1 in front' },
-    () => ({ eventStartLine: 'HTTP/1.1 200 OK' }),
-  ),
-  fault(
-    'event-to-the-writer',
-    { breaks: ['SESS-21'], fieldBug: 83, story: 'whoever writes a value is told of it too' },
-    (ok) => ({
-      notifies: (listener) =>
-        ok.notifies(listener) || (listener.cause === 'write' && listener.isWriter && listener.secured),
-    }),
-  ),
-  fault(
-    'event-on-subscription',
-    { breaks: ['SESS-21'], fieldBug: 82, story: 'every subscription is answered with an event too' },
-    (ok) => ({
-      notifies: (listener) =>
-        ok.notifies(listener) || (listener.cause === 'subscription' && listener.isWriter),
-    }),
-  ),
-  fault(
-    'event-to-every-session',
-    { breaks: ['SESS-21'], story: 'subscriptions are kept for the characteristic, not for the session' },
-    (ok) => ({
-      notifies: (listener) =>
-        ok.notifies(listener) || (listener.cause === 'write' && listener.secured && !listener.isWriter),
-    }),
-  ),
-  fault(
-    'unsubscribing-ignored',
-    { breaks: ['SESS-21'], story: '"ev" is read as set whatever its value is' },
-    (ok) => ({
-      notifies: (listener) =>
-        ok.notifies({ ...listener, subscribed: listener.subscribed || listener.unsubscribed }),
-    }),
-  ),
-  fault(
-    'subscription-outlives-its-connection',
-    { breaks: ['SESS-21'], fieldBug: 85, story: 'subscriptions are kept by controller and never cleared' },
-    (ok) => ({
-      notifies: (listener) =>
-        ok.notifies({ ...listener, subscribed: listener.subscribed || listener.subscribedBefore }),
-    }),
-  ),
-  fault(
-    'event-to-plain-connections',
-    { breaks: ['SESS-21'], story: 'events go to every socket there is' },
-    (ok) => ({
-      notifies: (listener) => ok.notifies(listener) || (listener.cause === 'write' && !listener.secured),
-    }),
-  ),
-
-  // Several sessions
-  fault(
-    'keys-of-the-latest-session',
-    {
-      breaks: ['SESS-22', 'SESS-23'],
-      story: 'the keys are kept for each controller: a second session replaces them',
-    },
-    (ok) => ({
-      openFrame: (frame) => ok.openFrame({ ...frame, keys: frame.successors.at(-1)?.keys ?? frame.keys }),
-    }),
-  ),
-  fault(
-    'accepts-frames-of-other-sessions',
-    { breaks: ['SESS-22'], story: 'a frame that does not open is tried with the keys of every session' },
-    (ok) => ({
-      openFrame(frame) {
-        const own = ok.openFrame(frame);
-        if (own !== undefined) return own;
-        const found = frame.others.find(({ keys, counter }) => ok.openFrame({ ...frame, keys, counter }));
-        const opened = found && ok.openFrame({ ...frame, ...found });
-        return opened && { ...opened, next: frame.counter + 1n };
-      },
-    }),
-  ),
-  fault(
-    'ended-session-takes-its-siblings',
-    { breaks: ['SESS-22'], story: 'a session that ends clears everything kept for its controller' },
-    () => ({ endsSiblings: true }),
-  ),
-  fault(
-    'one-client-at-a-time',
-    {
-      breaks: ['SESS-22', 'SESS-23'],
-      fieldBug: 52,
-      story: 'a connection is served to its end before the next',
-    },
-    (ok) => ({ takesConnection: (arrival) => ok.takesConnection(arrival) && arrival.open === 0 }),
-  ),
-  fault(
-    'four-sessions',
-    { breaks: ['SESS-23'], fieldBug: 131, story: 'there is memory for four connections' },
-    (ok) => ({ takesConnection: (arrival) => ok.takesConnection(arrival) && arrival.open < 4 }),
-  ),
-  fault(
-    'full-once-full-for-ever',
-    {
-      breaks: ['SESS-23'],
-      story: 'when the last slot is taken the listener is closed, and never opened again',
-    },
-    (ok) => ({
-      takesConnection: ({ open, peak, ...arrival }) =>
-        ok.takesConnection({ open, peak, ...arrival }) && open < 12 && peak < 12,
-    }),
-  ),
-  fault(
-    'half-frame-keeps-its-slot',
-    { breaks: ['SESS-14'], story: 'a connection that ends inside a frame is never taken off the list' },
-    (ok) => ({
-      takesConnection: (arrival) => ok.takesConnection(arrival) && arrival.open + arrival.ended.midFrame < 8,
-    }),
-  ),
-  fault(
-    'finished-connection-keeps-its-slot',
-    { breaks: ['SESS-25'], fieldBug: 130, story: 'a socket the peer has finished stays in CLOSE_WAIT' },
-    (ok) => ({
-      takesConnection: (arrival) => ok.takesConnection(arrival) && arrival.open + arrival.ended.fin < 16,
-    }),
-  ),
-  fault(
-    'reset-connection-keeps-its-slot',
-    { breaks: ['SESS-25'], fieldBug: 130, story: 'only a FIN frees the slot of a session' },
-    (ok) => ({
-      takesConnection: (arrival) => ok.takesConnection(arrival) && arrival.open + arrival.ended.reset < 16,
-    }),
-  ),
-  fault(
-    'reset-stops-it',
-    { breaks: ['SESS-14', 'SESS-25'], story: 'a write to a dead socket raises a signal nobody handles' },
-    () => ({ survivesReset: false }),
-  ),
-  fault(
-    'idle-session-told-in-plaintext',
-    { breaks: ['SESS-24'], story: 'the HTTP server times out below the encryption, and says so' },
-    () => ({ afterIdle: (milliseconds) => (milliseconds > 30_000 ? 'timeout-in-plaintext' : 'serve') }),
-  ),
-  fault(
-    'idle-session-loses-its-keys',
-    { breaks: ['SESS-24'], story: 'keys not used for half a minute are dropped, the connection is kept' },
-    () => ({ afterIdle: (milliseconds) => (milliseconds > 30_000 ? 'forget-keys' : 'serve') }),
   ),
 ];
