@@ -29,7 +29,7 @@ import {
   type Step,
   healthy,
 } from './behaviour.js';
-import { type Change, Database, HapStatus, type Subscriptions, json } from './http/database.js';
+import { type Change, Database, HapStatus, type Subscriptions, json } from './database.js';
 import { Device } from './device/device.js';
 import { PairSetup } from './setup/setup.js';
 import { PairVerify, type Verified } from './verify/verify.js';

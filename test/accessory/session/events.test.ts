@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Database } from '../../../harness/accessory/http/database.js';
+import { Database } from '../../../harness/accessory/database.js';
 import { type Behaviour, healthy } from '../../../harness/accessory/index.js';
 import {
   type Bytes,

@@ -1,4 +1,12 @@
-import { type Bytes, Length, TlvError, type TlvMessage, TlvType, isZero, tlv } from '../../../protocol/index.js';
+import {
+  type Bytes,
+  Length,
+  TlvError,
+  type TlvMessage,
+  TlvType,
+  isZero,
+  tlv,
+} from '../../../protocol/index.js';
 import type { Behaviour, PairingRequest, Reply } from '../../behaviour.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { succeeds } from '../../faults/items.js';

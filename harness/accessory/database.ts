@@ -1,4 +1,4 @@
-import { type Bytes, text, utf8 } from '../../protocol/index.js';
+import { type Bytes, text, utf8 } from '../protocol/index.js';
 
 /** HAP status codes of a characteristic request (HAP R2 §6.7.1.4). */
 export const HapStatus = {
