@@ -1,5 +1,6 @@
 import { hex, isZero } from '../../protocol/index.js';
-import type { AnnouncedFacts, Behaviour } from '../behaviour.js';
+import type { AnnouncedFacts } from './announcement.js';
+import type { Behaviour } from '../behaviour.js';
 import { type Fault, fault } from '../faults/fault.js';
 
 /** The TXT record with another value of one key; undefined leaves the key out. */

@@ -1,21 +1,27 @@
-import { type Bytes, type Identity, type Random, type SetupCode } from '../../protocol/index.js';
+import { type Bytes, type Identity, type Random, type SetupCode, equal } from '../../protocol/index.js';
 import { accessoryIdentity, restoreIdentity } from '../crypto.js';
-import type { Behaviour, Carried, Occasion, Pairing, VerifyExchange } from '../behaviour.js';
-import type { Store } from './store.js';
+import type { Pairing, VerifyExchange } from '../facts.js';
+import type { Carried, Store } from './store.js';
 
-export interface DeviceOptions {
+/** What may give an accessory another identity. */
+export type Occasion = 'restart' | 'last-removal' | 'factory-reset';
+
+export interface DeviceOptions<Decisions> {
   readonly code: SetupCode;
   readonly random: Random;
-  readonly behaviour: Behaviour;
+  readonly behaviour: Decisions;
   readonly store: Store;
   /** Called after pairings or identity have changed and are stored. */
   readonly onChange: () => void;
 }
 
-/** What outlives a connection: identity, pairings and failed attempts. Every change is stored before it is answered. */
-export class Device {
+/**
+ * What outlives a connection: identity, pairings and failed attempts. Every change is stored before it is answered. It
+ * holds all decisions; each machine knows it by those it asks.
+ */
+export class Device<Decisions extends DeviceDecisions> {
   readonly code: SetupCode;
-  readonly behaviour: Behaviour;
+  readonly behaviour: Decisions;
   /** Replaced between checks, so that what one check draws does not depend on its neighbours. */
   random: Random;
   /** Exchanges of Pair Verify a faulty twin remembers beyond their connection, the newest first. */
@@ -33,7 +39,7 @@ export class Device {
   private readonly onChange: () => void;
 
   /** @throws InputError when the store holds something unreadable. */
-  constructor(options: DeviceOptions) {
+  constructor(options: DeviceOptions<Decisions>) {
     this.code = options.code;
     this.behaviour = options.behaviour;
     this.random = options.random;
@@ -123,3 +129,37 @@ export class Device {
     this.store.save({ id, ltsk, pairings, failedAttempts, carried });
   }
 }
+
+/** Who the accessory is, and who is paired. */
+export interface DeviceDecisions {
+  /** The identity from now on. A factory reset renews it (seed 000); whether the last removal does is left open (erratum E13). */
+  identityAfter(occasion: Occasion, own: Identity, draw: () => Identity): Identity;
+  /** The form in which a controller's identifier is stored, compared and listed. */
+  identifierAsStored(id: Bytes): Bytes;
+  /** The pairing an identifier stands for, compared byte for byte. `own` is the accessory itself. */
+  lookUp(
+    id: Bytes,
+    known: {
+      pairings: readonly Pairing[];
+      own: Identity;
+      /** Those that a factory reset has removed since the start. */
+      former: readonly Pairing[];
+    },
+  ): Pairing | undefined;
+
+  // Asides
+
+  /** The pairings as they come back from the store at a start. */
+  restored(pairings: readonly Pairing[]): readonly Pairing[];
+  /** True to write what should end with the power to the store, and to go on with it. */
+  readonly carriesOver: boolean;
+}
+
+export const healthyDevice: DeviceDecisions = {
+  identityAfter: (occasion, own, draw) => (occasion === 'factory-reset' ? draw() : own),
+  identifierAsStored: (id) => id,
+  lookUp: (id, { pairings }) => pairings.find((pairing) => equal(pairing.id, id)),
+
+  restored: (pairings) => pairings,
+  carriesOver: false,
+};

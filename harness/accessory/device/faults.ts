@@ -1,5 +1,6 @@
 import { equal, text } from '../../protocol/index.js';
-import type { Behaviour, Occasion } from '../behaviour.js';
+import type { Behaviour } from '../behaviour.js';
+import type { Occasion } from './device.js';
 import { type Fault, fault } from '../faults/fault.js';
 
 /** Another identity on an occasion on which the old one is due. */

@@ -1,7 +1,14 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Bytes, InputError, Length, fromHex, hex } from '../../protocol/index.js';
-import type { Carried, Pairing } from '../behaviour.js';
+import type { KnownSession, Pairing } from '../facts.js';
+
+/** What an accessory holds in memory and a faulty twin writes to its store. */
+export interface Carried {
+  /** K of a Pair Setup that has come to M4. */
+  readonly setupSecret?: Bytes;
+  readonly session?: KnownSession;
+}
 
 /** What the accessory keeps over a restart. */
 export interface StoredState {

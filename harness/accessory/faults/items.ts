@@ -1,5 +1,5 @@
 import { type TlvItem, TlvType } from '../../protocol/index.js';
-import type { Reply } from '../behaviour.js';
+import type { Reply } from '../messages/reply.js';
 
 /** The items with the one of that type replaced; unchanged when there is none. */
 export function withItem(items: readonly TlvItem[], item: TlvItem): readonly TlvItem[] {

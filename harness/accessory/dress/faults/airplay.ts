@@ -10,7 +10,8 @@ import {
 } from '../../../protocol/index.js';
 import { controlKeys, splitKeys } from '../../crypto.js';
 import { type HttpMessage, header } from '../../../wire/index.js';
-import type { AnnouncedFacts, Behaviour } from '../../behaviour.js';
+import type { AnnouncedFacts } from '../../announcement/announcement.js';
+import type { Behaviour } from '../../behaviour.js';
 import { airplayDress } from '../dress.js';
 import { type Fault, fault as plainFault } from '../../faults/fault.js';
 import { fails } from '../../faults/items.js';

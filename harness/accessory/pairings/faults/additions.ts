@@ -10,7 +10,10 @@ import {
   text,
   tlv,
 } from '../../../protocol/index.js';
-import type { Behaviour, Pairing, PairingRequest, Reply } from '../../behaviour.js';
+import type { Behaviour } from '../../behaviour.js';
+import type { Pairing } from '../../facts.js';
+import type { PairingRequest } from '../../messages/request.js';
+import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { errorOf, succeeds } from '../../faults/items.js';
 

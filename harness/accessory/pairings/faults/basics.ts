@@ -1,5 +1,8 @@
 import { Method, TlvType, equal, tlv } from '../../../protocol/index.js';
-import type { Behaviour, PairingRequest, Reply, Requester } from '../../behaviour.js';
+import type { Behaviour } from '../../behaviour.js';
+import type { PairingRequest } from '../../messages/request.js';
+import type { Reply } from '../../messages/reply.js';
+import type { Requester } from '../../facts.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { succeeds, withoutItem } from '../../faults/items.js';
 

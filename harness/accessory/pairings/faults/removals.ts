@@ -1,5 +1,7 @@
 import { Permission, TlvError, TlvType, equal, tlv } from '../../../protocol/index.js';
-import { type Behaviour, Halt, type Reply } from '../../behaviour.js';
+import type { Behaviour } from '../../behaviour.js';
+import { Halt } from '../../facts.js';
+import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { usersMay, isAdmin } from './shared.js';
 

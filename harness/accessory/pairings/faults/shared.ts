@@ -1,5 +1,7 @@
 import { Permission } from '../../../protocol/index.js';
-import type { Behaviour, Pairing, Reply } from '../../behaviour.js';
+import type { Behaviour } from '../../behaviour.js';
+import type { Pairing } from '../../facts.js';
+import type { Reply } from '../../messages/reply.js';
 
 export function isAdmin(pairing: Pairing | undefined): boolean {
   return ((pairing?.permissions ?? 0) & Permission.Admin) !== 0;

@@ -1,6 +1,7 @@
 import { type Bytes, Length, counterNonce, text } from '../../../protocol/index.js';
 import { open, openIgnoringTag, sealFrame } from '../../crypto.js';
-import { Halt, pieces } from '../../behaviour.js';
+import { Halt } from '../../facts.js';
+import { pieces } from '../frames.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { opened, outwards } from './shared.js';
 

@@ -1,5 +1,5 @@
 import type { Bytes } from '../../../protocol/index.js';
-import type { FramePlace, Leaving, SealedFrame } from '../../behaviour.js';
+import type { FramePlace, Leaving, SealedFrame } from '../frames.js';
 
 /** The frame opened in another way than the rule's, going on with the next counter. */
 export function opened(

@@ -17,7 +17,10 @@ import {
   utf8,
 } from '../../../protocol/index.js';
 import { openIgnoringTag } from '../../crypto.js';
-import type { Behaviour, Reply, SetupRequest, Step } from '../../behaviour.js';
+import type { Behaviour } from '../../behaviour.js';
+import type { Reply } from '../../messages/reply.js';
+import type { SetupRequest } from '../m1.js';
+import type { Step } from '../../facts.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { fails, succeeds, withItem, withoutItem } from '../../faults/items.js';
 

@@ -7,7 +7,9 @@ import {
   isZero,
   tlv,
 } from '../../../protocol/index.js';
-import type { Behaviour, PairingRequest, Reply } from '../../behaviour.js';
+import type { Behaviour } from '../../behaviour.js';
+import type { PairingRequest } from '../../messages/request.js';
+import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { succeeds } from '../../faults/items.js';
 

@@ -13,7 +13,8 @@ import {
   toInteger,
 } from '../../../protocol/index.js';
 import { controllerProof, sha512 } from '../../crypto.js';
-import type { Behaviour, Reply } from '../../behaviour.js';
+import type { Behaviour } from '../../behaviour.js';
+import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { succeeds } from '../../faults/items.js';
 

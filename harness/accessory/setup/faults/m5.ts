@@ -11,7 +11,9 @@ import {
   utf8,
 } from '../../../protocol/index.js';
 import { open } from '../../crypto.js';
-import { type Behaviour, Halt, MAX_IDENTIFIER, type Reply } from '../../behaviour.js';
+import type { Behaviour } from '../../behaviour.js';
+import { Halt, MAX_IDENTIFIER } from '../../facts.js';
+import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { fails, succeeds } from '../../faults/items.js';
 

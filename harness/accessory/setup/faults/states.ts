@@ -1,5 +1,5 @@
 import { Length, TlvError, TlvType, tlv } from '../../../protocol/index.js';
-import type { Reply } from '../../behaviour.js';
+import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { errorOf, fails, succeeds, withItem } from '../../faults/items.js';
 import { silent } from './shared.js';

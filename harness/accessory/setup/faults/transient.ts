@@ -1,6 +1,7 @@
 import { Length, Permission, PairingFlag, TlvType, text, tlv, toInteger } from '../../../protocol/index.js';
 import { splitKeys } from '../../crypto.js';
-import type { Behaviour, Reply } from '../../behaviour.js';
+import type { Behaviour } from '../../behaviour.js';
+import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { succeeds, withoutItem } from '../../faults/items.js';
 

@@ -9,7 +9,8 @@ import {
   stateOnly,
   tlv,
 } from '../../../protocol/index.js';
-import { Halt, type Reply } from '../../behaviour.js';
+import { Halt } from '../../facts.js';
+import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { zeros, stateByItems } from './shared.js';
 

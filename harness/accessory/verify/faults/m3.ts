@@ -10,7 +10,8 @@ import {
   utf8,
 } from '../../../protocol/index.js';
 import { openIgnoringTag } from '../../crypto.js';
-import { Halt, type Reply } from '../../behaviour.js';
+import { Halt } from '../../facts.js';
+import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { fails, succeeds, withItem } from '../../faults/items.js';
 

@@ -1,5 +1,5 @@
 import { type Bytes, type TlvMessage, TlvType } from '../../../protocol/index.js';
-import type { VerifyExchange } from '../../behaviour.js';
+import type { VerifyExchange } from '../../facts.js';
 import type { Fault } from '../../faults/fault.js';
 
 export const zeros = new Uint8Array(32);

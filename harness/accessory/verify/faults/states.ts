@@ -1,6 +1,6 @@
 import { TlvError, counterNonce, text } from '../../../protocol/index.js';
 import { deriveKey, open } from '../../crypto.js';
-import { Halt } from '../../behaviour.js';
+import { Halt } from '../../facts.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { takesM3Under, zeros } from './shared.js';
 
