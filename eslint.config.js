@@ -41,16 +41,30 @@ const accessoryComputes = [
   'verifySignature',
 ];
 
+/** The machines of the reference accessory and what each may import of the others; their faults import what they change. */
+const machines = {
+  messages: [],
+  device: [],
+  setup: ['messages', 'device'],
+  verify: ['messages', 'device'],
+  pairings: ['messages', 'device'],
+  session: ['messages', 'device', 'setup', 'verify'],
+  http: ['messages', 'device', 'setup', 'verify', 'pairings', 'session'],
+  announcement: ['device'],
+};
+
 /**
- * Import rules of one room: its own files, the rooms named in `from`, and as types only those named in `types`.
- * Patterns see the text of an import and not where it leads, so files of a subfolder have patterns of their own.
+ * Import rules of one room: its own files, the rooms named in `from`, and as types only those named in `types`; of its
+ * subfolders, those named in `inner`. Patterns see the text of an import and not where it leads, so files of a subfolder
+ * have patterns of their own.
  */
-function room(name, { from = [], types = [], elsewhere }) {
+function room(name, { from = [], types = [], elsewhere, inner = {} }) {
   const open = new Set([name, ...from, ...types]);
   const closed = rooms.filter((other) => !open.has(other));
   const allowed = from.length === 0 ? 'nothing of ours' : `only ${from.join(', ')}`;
-  const rulesFor = (up) => {
+  const rulesFor = (up, own = []) => {
     const patterns = [
+      ...own,
       { regex: `^${up}(${closed.join('|')})/`, message: `${name} imports ${allowed}.` },
       { regex: `^${up}\\.\\./`, message: 'Only cli, test and bench look outside harness/.' },
       // The entry points re-export the rooms: importing them would go around every rule.
@@ -74,6 +88,20 @@ function room(name, { from = [], types = [], elsewhere }) {
   return [
     { files: [`harness/${name}/*.ts`], rules: rulesFor('\\.\\./') },
     { files: [`harness/${name}/*/*.ts`], rules: rulesFor('\\.\\./\\.\\./') },
+    ...Object.entries(inner).map(([folder, others]) => ({
+      files: [`harness/${name}/${folder}/*.ts`],
+      ignores: [`harness/${name}/${folder}/faults.ts`],
+      rules: rulesFor('\\.\\./\\.\\./', [
+        {
+          regex: `^\\.\\./(?!\\.\\.|(${[folder, ...others].join('|')})/|[a-z]+\\.js$)`,
+          message: `${folder} imports only ${others.join(', ') || 'what stands beside it'}.`,
+        },
+        {
+          regex: '^\\.\\./behaviour\\.js$',
+          message: 'Behaviour is the sum of the machines: none imports it.',
+        },
+      ]),
+    })),
     { files: [`harness/${name}/*/*/*.ts`], rules: rulesFor('\\.\\./\\.\\./\\.\\./') },
     {
       files: [`harness/${name}/*/*/*/**/*.ts`],
@@ -118,6 +146,7 @@ export default defineConfig(
   ...room('wire', { from: ['protocol'] }),
   ...room('accessory', {
     from: ['protocol', 'wire'],
+    inner: machines,
     elsewhere: {
       names: accessoryComputes,
       message: 'The accessory computes with OpenSSL: accessory/crypto.js has this function.',
