@@ -1,4 +1,5 @@
-import { type ConformanceOptions, prepareRun } from './conformance.js';
+import type { ConformanceOptions } from './wanted.js';
+import { prepareRun } from './conformance.js';
 import { InputError } from './protocol/index.js';
 import { failureText } from './report/index.js';
 

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { ConformanceOptions } from './conformance.js';
+import type { ConformanceOptions } from './wanted.js';
 import type { CheckResult, PartEnd, Performer } from './runner/index.js';
 
 /** What a thread is started with. */

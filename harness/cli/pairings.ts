@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { DEFAULT_STATE, withKept } from '../conformance.js';
+import { DEFAULT_STATE, withKept } from '../prepared.js';
 import { readPairings } from '../controller/index.js';
 import {
   AIRPLAY_CODE,

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { InputError } from '../protocol/index.js';
-import { type Prepared, prepareRun } from '../conformance.js';
+import type { Prepared } from '../prepared.js';
+import { prepareRun } from '../conformance.js';
 import { consoleReporter, json, junit, makeFolder, writeAtomically } from '../report/index.js';
 import {
   type Estimate,

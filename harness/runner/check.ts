@@ -5,7 +5,6 @@ import {
   type Bench,
   type Controller,
   type Feature,
-  type Matcher,
   type Outcome,
   type PairingState,
   type Reply,
@@ -20,15 +19,8 @@ import {
 import type { HttpMessage } from '../wire/index.js';
 import { type Catalogue, type Requirement, requirementId } from './catalogue.js';
 import type { Hunt } from './hunt.js';
-import type { Expect } from './judge.js';
-import { glob } from './selection.js';
-
-/** Outcomes a check sorts into right, tolerated and forbidden; everything else is judged by the level. */
-export interface Alternatives {
-  readonly allow?: readonly Matcher[];
-  readonly tolerate?: readonly Matcher[];
-  readonly forbid?: readonly Matcher[];
-}
+import { glob } from './glob.js';
+import type { Alternatives, Expect } from './judge.js';
 
 /**
  * The alternatives of a message that must be refused at a step: a TLV error or HTTP 400 is right, any other way of

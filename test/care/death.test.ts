@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { expect } from 'chai';
-import type { ConformanceOptions } from '../../harness/conformance.js';
+import type { ConformanceOptions } from '../../harness/wanted.js';
 import { TlvType, decodeTlv, memoiseArithmetic, text } from '../../harness/protocol/index.js';
 import type { CheckResult, RunReport } from '../../harness/runner/index.js';
 import { openState } from '../../harness/target/index.js';

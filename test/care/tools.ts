@@ -10,7 +10,8 @@ import {
   seededRandom,
   setupM1,
 } from '../../harness/protocol/index.js';
-import { type ConformanceOptions, prepareRun } from '../../harness/conformance.js';
+import type { ConformanceOptions } from '../../harness/wanted.js';
+import { prepareRun } from '../../harness/conformance.js';
 import { json, junit } from '../../harness/report/index.js';
 import type { RunReport } from '../../harness/runner/index.js';
 import { HttpReader, TcpDialer, Unreachable, encodeRequest } from '../../harness/wire/index.js';

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { type ConformanceOptions, conformance, prepareRun } from '../../harness/conformance.js';
+import type { ConformanceOptions } from '../../harness/wanted.js';
+import { conformance, prepareRun } from '../../harness/conformance.js';
 import { memoiseArithmetic } from '../../harness/protocol/index.js';
 import { junit } from '../../harness/report/index.js';
 import { type Performer, type RunReport, PartedRun, partsOf } from '../../harness/runner/index.js';
