@@ -203,8 +203,8 @@ export default defineConfig(
         {
           patterns: [
             {
-              regex: '^(?!(\\.\\./)+harness/suite\\.js$|\\./model\\.js$)',
-              message: 'Suites import only harness/suite.js, flows their model too.',
+              regex: '^(?!(\\.\\./)+harness/suite\\.js$|\\./[a-z0-9-]+\\.js$)',
+              message: 'Suites import only harness/suite.js and what stands beside them.',
             },
           ],
         },

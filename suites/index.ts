@@ -2,17 +2,21 @@ import { loadCases, loadCatalogue, verifySuite } from '../harness/suite.js';
 import receiver from './airplay/receiver.js';
 import announcement from './discovery/announcement.js';
 import http from './http/messages.js';
+import connections from './http/connections.js';
 import persistence from './identity/persistence.js';
 import errors from './pair-setup/errors.js';
 import m1m2 from './pair-setup/m1-m2.js';
 import m3m4 from './pair-setup/m3-m4.js';
 import m5m6 from './pair-setup/m5-m6.js';
+import m6 from './pair-setup/m6.js';
 import states from './pair-setup/states.js';
+import interleaved from './pair-setup/interleaved.js';
 import verifyM1m2 from './pair-verify/m1-m2.js';
 import verifyM3m4 from './pair-verify/m3-m4.js';
 import verifyStates from './pair-verify/states.js';
 import administration from './pairings/administration.js';
 import changes from './pairings/changes.js';
+import removals from './pairings/removals.js';
 import rights from './pairings/rights.js';
 import grid from './tlv8/grid.js';
 import authentication from './mfi/authentication.js';
@@ -26,6 +30,7 @@ import profiles from './profiles.json' with { type: 'json' };
 import requirements from './requirements.json' with { type: 'json' };
 import srp from './security/srp.js';
 import attacks from './security/attacks.js';
+import hostileInput from './security/hostile-input.js';
 import frames from './session/frames.js';
 import sessions from './session/sessions.js';
 import traffic from './session/traffic.js';
@@ -48,8 +53,10 @@ export const suite = loadCases(
     m3m4,
     srp,
     m5m6,
+    m6,
     errors,
     states,
+    interleaved,
     transient,
     split,
     authentication,
@@ -58,13 +65,16 @@ export const suite = loadCases(
     verifyStates,
     administration,
     changes,
+    removals,
     rights,
     frames,
     traffic,
     sessions,
     http,
+    connections,
     persistence,
     attacks,
+    hostileInput,
     announcement,
     encodings,
     refusals,

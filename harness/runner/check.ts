@@ -227,8 +227,10 @@ export interface ChapterTools {
 }
 
 export interface Chapter {
-  /** `pair-setup.m3-m4`, which is also its file: `suites/pair-setup/m3-m4.ts`. */
+  /** `pair-setup.m3-m4`: folder and file, unless it is a part of a chapter of several files. */
   readonly name: string;
+  /** `suites/pair-setup/m3-m4.ts`. */
+  readonly file: string;
   readonly drafts: readonly Draft[];
 }
 
@@ -237,9 +239,14 @@ const tools: ChapterTools = {
   watch: (id, topic, body) => ({ kind: 'watch', id, topic, body: body as Watch['body'] }),
 };
 
-/** One chapter of the suite, one file. */
-export function chapter(name: string, write: (tools: ChapterTools) => readonly Draft[]): Chapter {
-  return { name, drafts: write(tools) };
+/** One chapter of the suite, one file; or a part of it in the file `part` of the same folder. */
+export function chapter(
+  name: string,
+  write: (tools: ChapterTools) => readonly Draft[],
+  part?: string,
+): Chapter {
+  const [folder, own] = name.split('.', 2);
+  return { name, file: `suites/${folder}/${part ?? own}.ts`, drafts: write(tools) };
 }
 
 /** Checks that say nothing about an accessory of a profile: id globs and the reason, by the name of the profile. */
@@ -289,7 +296,7 @@ export function loadCases(
   hazards: readonly Hazard[] = [],
 ): readonly Case[] {
   const cases = new Map<string, Case>();
-  for (const { name, drafts } of chapters)
+  for (const { name, file, drafts } of chapters)
     for (const draft of drafts) {
       const { id } = draft;
       const requirement = catalogue.get(requirementId(id));
@@ -301,7 +308,7 @@ export function loadCases(
         id,
         requirement,
         chapter: name,
-        file: `suites/${name.replace('.', '/')}.ts`,
+        file,
         notFor: reasonsAgainst(id, applicability),
         title: variant === '' ? requirement.title : `${requirement.title} (${variant.replaceAll('-', ' ')})`,
       };
