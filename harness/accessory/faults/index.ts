@@ -18,7 +18,7 @@ export * from './fault.js';
 export * from './onlookers.js';
 export { variants };
 
-/** Every fault, by chapter. */
+/** Every fault, by chapter; those of one machine stand beside it, and are summed up there. */
 export const faults: readonly Fault[] = unique([
   ...tlvFaults,
   ...setupFaults,

@@ -8,7 +8,7 @@ import type { Response } from '../messages/response.js';
 import { type PairingsDecisions, handlePairings } from '../pairings/pairings.js';
 import type { Connections, Session } from '../session/connections.js';
 import type { PairSetup, SetupDecisions } from '../setup/setup.js';
-import type { VerifyDecisions } from '../verify/verify.js';
+import type { VerifyAsides, VerifyDecisions } from '../verify/verify.js';
 
 /** A request that may need a verified session. */
 export interface AccessRequest {
@@ -60,7 +60,8 @@ export class Router {
     const { method } = request;
     const [asked = '', query = ''] = request.path.split('?', 2);
     const path = behaviour.route(asked);
-    if (path !== '/pair-verify' && behaviour.endsVerifyOnOtherRequest) session.verify.forget();
+    const twin: VerifyAsides = behaviour;
+    if (path !== '/pair-verify' && twin.endsVerifyOnOtherRequest) session.verify.forget();
     const barred =
       session.secured?.requester.transient === true ? behaviour.transientStatus({ method, path }) : undefined;
     if (barred !== undefined) return { status: barred };

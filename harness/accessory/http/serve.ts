@@ -134,10 +134,9 @@ export class Server {
   ): void {
     const { verified } = response;
     const { behaviour } = this.device;
+    const twin: ServeAsides = behaviour;
     const sealsM4 =
-      response.step === 'setup-m4'
-        ? behaviour.sealsTransientM4
-        : behaviour.sealsVerifyM4({ inSession: framed });
+      response.step === 'setup-m4' ? twin.sealsTransientM4 : twin.sealsVerifyM4({ inSession: framed });
     const early = verified !== undefined && sealsM4;
     if (early) this.frames.secure(session, verified);
     this.send(session, response, sealed || early, out, request);

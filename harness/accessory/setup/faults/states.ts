@@ -130,7 +130,8 @@ export const contention: readonly Fault[] = [
     'busy-by-another-code',
     {
       breaks: ['PS-STATE-08'],
-      story: 'whatever is wrong with an M1, also that another controller was first, is an authentication error',
+      story:
+        'whatever is wrong with an M1, also that another controller was first, is an authentication error',
     },
     (ok) => ({
       refusesSetup: (request) =>
