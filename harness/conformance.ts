@@ -1,3 +1,4 @@
+import { type One, type Prepared, prepareOne } from './prepared.js';
 import { InputError, aint, memoiseArithmetic, memoising } from './protocol/index.js';
 import { redactor, reportRedactor } from './report/index.js';
 import type { Run } from './runner/index.js';
@@ -13,9 +14,8 @@ import {
   partsOf,
 } from './runner/index.js';
 import { threads } from './threads.js';
+import { type ConformanceOptions, type Wanted, codesOf, headOf, wantedOf } from './wanted.js';
 import { Unreachable } from './wire/index.js';
-import { type Wanted, headOf, codesOf, type ConformanceOptions, wantedOf } from './wanted.js';
-import { type One, prepareOne, type Prepared } from './prepared.js';
 
 function isProperty(entry: Case): boolean {
   return entry.kind === 'check' && entry.spec.property !== undefined;

@@ -19,8 +19,8 @@ import {
   benchFor,
   openState,
 } from './target/index.js';
-import { type Patience, type TraceEvent, defaultPatience } from './wire/index.js';
 import { type Wanted, codesOf, headOf, repeatOf } from './wanted.js';
+import { type Patience, type TraceEvent, defaultPatience } from './wire/index.js';
 
 /** Where keys, ledgers and locks are kept unless told otherwise. */
 export const DEFAULT_STATE = '.hapspec';

@@ -1,7 +1,7 @@
+import { catalogue, excluded, suite } from '../../suites/index.js';
 import { faults } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
 import { type Case, coverage, gridTable, matchesPattern, select, wordsOf } from '../runner/index.js';
-import { catalogue, excluded, suite } from '../../suites/index.js';
 import { didYouMean } from './nearest.js';
 
 export interface ListFlags {

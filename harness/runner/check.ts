@@ -18,8 +18,8 @@ import {
 } from '../target/index.js';
 import type { HttpMessage } from '../wire/index.js';
 import { type Catalogue, type Requirement, requirementId } from './catalogue.js';
-import type { Hunt } from './hunt.js';
 import { glob } from './glob.js';
+import type { Hunt } from './hunt.js';
 import type { Alternatives, Expect } from './judge.js';
 
 /**

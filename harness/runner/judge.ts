@@ -1,4 +1,4 @@
-import { Assertion, AssertionError, expect as chaiExpect, config, use, util } from 'chai';
+import { Assertion, AssertionError, config, expect as chaiExpect, use, util } from 'chai';
 import { type Matcher, type Outcome, describeOutcome } from '../target/index.js';
 
 /** Outcomes a check sorts into right, tolerated and forbidden; everything else is judged by the level. */

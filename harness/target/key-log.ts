@@ -10,18 +10,18 @@ import {
   restoreIdentity,
 } from '../protocol/index.js';
 import {
-  readIfThere,
-  line,
+  bytes,
+  cannotWrite,
   isJson,
+  line,
   parse,
-  unusable,
+  readIfThere,
+  record,
   removeFile,
   replaceFile,
-  writeAll,
-  record,
   syncFolder,
-  cannotWrite,
-  bytes,
+  unusable,
+  writeAll,
 } from './files.js';
 
 /** The message an identity left in: as the admin of a Pair Setup, or added by an admin. */

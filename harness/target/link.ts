@@ -3,9 +3,9 @@ import {
   type SessionKeys,
   type TlvItem,
   TlvType,
-  join,
   decodeTlv,
   encodeTlv,
+  join,
   text,
 } from '../protocol/index.js';
 import {
@@ -17,8 +17,8 @@ import {
   type Trace,
   limits,
 } from '../wire/index.js';
-import { StepFailed } from './errors.js';
 import { type Dressing, describeBody, dressed, encodeIn, placed, requestItems } from './dressing.js';
+import { StepFailed } from './errors.js';
 import { Line } from './line.js';
 import type { LinkObserver, ReceivedEvent, Wait } from './observer.js';
 import { type Outcome, describeResponse, hexDump, isPairingBody } from './outcome.js';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { InputError, hex } from '../protocol/index.js';
-import { sweep, writeAll, line, codeOf, cannotWrite, readIfThere, record, parse } from './files.js';
+import { cannotWrite, codeOf, line, parse, readIfThere, record, sweep, writeAll } from './files.js';
 
 /** Who has a lock. */
 interface Holder {

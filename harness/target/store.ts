@@ -1,9 +1,9 @@
 import { join, resolve } from 'node:path';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { type Identity, InputError, type Peer, aint, hex, utf8 } from '../protocol/index.js';
-import { type IdentityOrigin, type StoredIdentity, KeyLog, Ledger } from './key-log.js';
-import { Lock } from './lock.js';
 import { makeFolder, sweep } from './files.js';
+import { type IdentityOrigin, KeyLog, Ledger, type StoredIdentity } from './key-log.js';
+import { Lock } from './lock.js';
 
 /**
  * What survives a crash of the harness, for one accessory. Every write is on the disk when its method returns, and

@@ -1,4 +1,4 @@
-import { type Properties, integer, list, text, oneOf, record, type Schema } from './schema.js';
+import { type Properties, type Schema, integer, list, oneOf, record, text } from './schema.js';
 import { groupShapes } from './shapes.js';
 
 /** A file of vectors: its name, what it is about, and the types of group it may hold. */

@@ -1,5 +1,5 @@
 import type { Json } from './format.js';
-import { text, integer, bytes, record, list, oneOf, type Schema, type Properties } from './schema.js';
+import { type Properties, type Schema, bytes, integer, list, oneOf, record, text } from './schema.js';
 
 const decimal = text('^(0|[1-9][0-9]*)$', 20);
 const byte = integer(0, 255);

@@ -17,17 +17,17 @@ import {
   utf8,
 } from '../../harness/suite.js';
 import {
-  rawM1,
+  FIN_WAIT,
+  GAP,
   hostHeader,
-  typeHeader,
+  lengthHeader,
   m1Body,
   m2,
   raw,
-  lengthHeader,
-  sendBytes,
-  GAP,
+  rawM1,
   requests,
-  FIN_WAIT,
+  sendBytes,
+  typeHeader,
 } from './raw.js';
 
 const refused = { allow: [unauthorised()], tolerate: [serverError(), closed()], forbid: [served()] };

@@ -13,15 +13,15 @@ import {
   success,
 } from '../../harness/suite.js';
 import {
-  hostHeader,
-  typeHeader,
-  lengthHeader,
-  m2,
-  requests,
   FIN_WAIT,
-  sendBytes,
-  rawM1,
+  hostHeader,
+  lengthHeader,
   m1Body,
+  m2,
+  rawM1,
+  requests,
+  sendBytes,
+  typeHeader,
 } from './raw.js';
 
 /** Spellings of the same headers (RFC 9110 §5.1), and what real controllers add to them. */

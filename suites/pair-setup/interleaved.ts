@@ -20,7 +20,7 @@ import {
   tlvError,
   withoutCode,
 } from '../../harness/suite.js';
-import { m2, m4, m6, sendsM5, takesM3, nothing, zeroSecret, zeroKey, afterM4 } from './shared.js';
+import { afterM4, m2, m4, m6, nothing, sendsM5, takesM3, zeroKey, zeroSecret } from './shared.js';
 
 const busy = tlvError(2, 'Busy');
 

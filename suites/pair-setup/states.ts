@@ -13,7 +13,7 @@ import {
   success,
   tlvError,
 } from '../../harness/suite.js';
-import { nothing, zeroSecret, zeroKey, m2, m4, afterM4, sendsM5, m6, takesM3 } from './shared.js';
+import { afterM4, m2, m4, m6, nothing, sendsM5, takesM3, zeroKey, zeroSecret } from './shared.js';
 
 const hashOfNothing = sha512(nothing);
 

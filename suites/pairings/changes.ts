@@ -3,10 +3,10 @@ import {
   type Controller,
   type Identity,
   type Outcome,
-  type Session,
-  type TlvItem,
   Permission,
+  type Session,
   StepFailed,
+  type TlvItem,
   TlvType,
   addPairing,
   anyRefusal,
@@ -30,7 +30,7 @@ import {
   tlvError,
   utf8,
 } from '../../harness/suite.js';
-import { added, listed, paired, line, empty, lines, removed } from './shared.js';
+import { added, empty, line, lines, listed, paired, removed } from './shared.js';
 
 const denied = {
   allow: [tlvError(4, 'Authentication')],

@@ -2,8 +2,8 @@ import {
   type Cell,
   type CheckSpec,
   type Identity,
-  type TlvItem,
   Permission,
+  type TlvItem,
   anyRefusal,
   badRequest,
   chapter,
@@ -17,7 +17,7 @@ import {
   tlvError,
   utf8,
 } from '../../harness/suite.js';
-import { paired, removed, lines, listed, added, line, empty } from './shared.js';
+import { added, empty, line, lines, listed, paired, removed } from './shared.js';
 
 const oddRequests: Record<string, (items: readonly TlvItem[]) => readonly TlvItem[]> = {
   'state-missing': drop('State'),

@@ -2,28 +2,28 @@ import {
   type Bytes,
   type Matcher,
   type Outcome,
-  type Session,
   Permission,
+  type Session,
   answered,
   anyReply,
   closed,
+  concat,
   describeOutcome,
   encodeTlv,
   flipBit,
-  concat,
   hex,
   listPairings,
-  sealFrame,
-  verifyM1,
   otherError,
   plaintextReply,
+  sealFrame,
   served,
   success,
   text,
+  verifyM1,
 } from '../../harness/suite.js';
-import { Pairing, v2, v4, m2 } from './pairing.js';
-import { type Model, type Sure, closedSlot, weaker } from './model.js';
 import { FIN_WAIT } from './ground.js';
+import { type Model, type Sure, closedSlot, weaker } from './model.js';
+import { Pairing, m2, v2, v4 } from './pairing.js';
 
 /** Milliseconds between the halves of a frame. */
 const PAUSE = 1_200;

@@ -8,12 +8,12 @@ import {
   type PairSetup,
   type PairVerify,
   type Session,
-  type Trial,
   TlvType,
+  type Trial,
   anyRefusal,
   describeOutcome,
 } from '../../harness/suite.js';
-import { SLOTS, type Model, closedSlot, type Slot, weaker, type Sure } from './model.js';
+import { type Model, SLOTS, type Slot, type Sure, closedSlot, weaker } from './model.js';
 
 /** Milliseconds after which a connection that was not used may have been given up by the accessory. */
 const PATIENT = 20_000;

@@ -2,25 +2,25 @@ import {
   type Bytes,
   type M5Options,
   type PairVerify,
-  type TlvItem,
   Permission,
+  type TlvItem,
   TlvType,
   deriveKey,
-  labelNonce,
-  seal,
-  tlv,
   describeOutcome,
   encodeTlv,
   flip,
   hex,
-  sign,
-  signedInfo,
+  labelNonce,
+  seal,
   sealedMessage,
   setupM3,
+  sign,
+  signedInfo,
   success,
+  tlv,
 } from '../../harness/suite.js';
-import { type M3, type Model, weaker, type Slot, type Sure, type M5, type V3 } from './model.js';
 import { Ground } from './ground.js';
+import { type M3, type M5, type Model, type Slot, type Sure, type V3, weaker } from './model.js';
 
 export const m2 = success('setup-m2');
 const m4 = success('setup-m4');

@@ -1,6 +1,6 @@
 import { Permission, fc } from '../../harness/suite.js';
-import { type Model, type Slot, closedSlot, type M3, SLOTS, CONTROLLERS, type M5 } from './model.js';
 import type { Flow } from './flow.js';
+import { CONTROLLERS, type M3, type M5, type Model, SLOTS, type Slot, closedSlot } from './model.js';
 import { m3Words } from './pairing.js';
 
 /** A step of a flow: when it can be made, and what it does. */

@@ -4,9 +4,9 @@ import {
   type Controller,
   type Identity,
   type Outcome,
+  Permission,
   type Random,
   type Session,
-  Permission,
   anyRefusal,
   badRequest,
   chapter,
@@ -24,7 +24,7 @@ import {
   utf8,
   verifyM1,
 } from '../../harness/suite.js';
-import { refusedAdd, ok } from './shared.js';
+import { ok, refusedAdd } from './shared.js';
 
 const request = { method: 'GET', path: '/accessories' };
 

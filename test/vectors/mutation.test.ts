@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Fields, Group, Json, Vector } from '../../harness/vectors/format.js';
 import {
   type VectorFile,
   fromRecording,
@@ -7,7 +8,6 @@ import {
   verifyCase,
   verifyFile,
 } from '../../harness/vectors/index.js';
-import type { Fields, Group, Json, Vector } from '../../harness/vectors/format.js';
 import type { Schema } from '../../harness/vectors/schema.js';
 import { groupSchema, testSchema } from '../../harness/vectors/schemas.js';
 import { vectors } from './folder.js';

@@ -1,7 +1,7 @@
 import { hex, isZero } from '../../protocol/index.js';
-import type { AnnouncedFacts } from './announcement.js';
 import type { Behaviour } from '../behaviour.js';
 import { type Fault, fault } from '../faults/fault.js';
+import type { AnnouncedFacts } from './announcement.js';
 
 /** The TXT record with another value of one key; undefined leaves the key out. */
 function says(

@@ -1,7 +1,7 @@
 import { equal, text } from '../../protocol/index.js';
 import type { Behaviour } from '../behaviour.js';
-import type { Occasion } from './device.js';
 import { type Fault, fault } from '../faults/fault.js';
+import type { Occasion } from './device.js';
 
 /** Another identity on an occasion on which the old one is due. */
 function renewsAt(occasion: Occasion): Fault['change'] {

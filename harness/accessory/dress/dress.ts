@@ -10,9 +10,9 @@ import {
   authenticationItems,
   hex,
 } from '../../protocol/index.js';
-import { controlKeys, mfiChallenge } from '../crypto.js';
 import { header } from '../../wire/index.js';
 import { type Behaviour, healthy } from '../behaviour.js';
+import { controlKeys, mfiChallenge } from '../crypto.js';
 import { mfiChip } from './mfi-chip.js';
 
 /** What an accessory is beside the protocol all of them share: whose paths, headers and codes it has. */

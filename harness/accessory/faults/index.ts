@@ -1,17 +1,17 @@
 import { InputError } from '../../protocol/index.js';
-import type { Fault } from './fault.js';
-import seen from './also-seen.json' with { type: 'json' };
-import { airplayFaults } from '../dress/faults/airplay.js';
 import { announcementFaults } from '../announcement/faults.js';
-import { httpFaults } from '../http/faults/index.js';
 import { identityFaults } from '../device/faults.js';
+import { airplayFaults } from '../dress/faults/airplay.js';
 import { mfiFaults } from '../dress/faults/mfi.js';
-import { pairVerifyFaults } from '../verify/faults/index.js';
+import { httpFaults } from '../http/faults/index.js';
+import { tlvFaults } from '../messages/faults.js';
 import { pairingsFaults } from '../pairings/faults/index.js';
-import { securityFaults } from './security.js';
 import { sessionFaults } from '../session/faults/index.js';
 import { setupFaults } from '../setup/faults/index.js';
-import { tlvFaults } from '../messages/faults.js';
+import { pairVerifyFaults } from '../verify/faults/index.js';
+import seen from './also-seen.json' with { type: 'json' };
+import type { Fault } from './fault.js';
+import { securityFaults } from './security.js';
 import { variants } from './variants.js';
 
 export * from './fault.js';

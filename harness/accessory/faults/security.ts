@@ -13,8 +13,8 @@ import {
   tlv,
   utf8,
 } from '../../protocol/index.js';
-import { open } from '../crypto.js';
 import type { Behaviour } from '../behaviour.js';
+import { open } from '../crypto.js';
 import { Halt, type Pairing } from '../facts.js';
 import type { Reply } from '../messages/reply.js';
 import { type Fault, fault } from './fault.js';

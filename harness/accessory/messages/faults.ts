@@ -1,7 +1,7 @@
 import { Length, TlvMessage, TlvType, decodeTlv, encodeTlv, setupM4, tlv } from '../../protocol/index.js';
-import type { Reply } from './reply.js';
 import { type Fault, fault } from '../faults/fault.js';
 import { withItem } from '../faults/items.js';
+import type { Reply } from './reply.js';
 
 const known: readonly number[] = Object.values(TlvType);
 

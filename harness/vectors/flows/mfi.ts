@@ -19,10 +19,10 @@ import {
   toInteger,
   utf8,
 } from '../../protocol/index.js';
+import { CODE, draft } from '../cases.js';
 import type { Edit } from '../format.js';
 import type { Draft, Generator, GroupDraft, Value } from '../make.js';
 import type { FlagName } from '../notes.js';
-import { CODE, draft } from '../cases.js';
 import { type Secrets, plainSecrets } from '../primitives/srp.js';
 import { type SetupInput, setupStart } from './setup.js';
 

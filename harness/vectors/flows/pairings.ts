@@ -19,10 +19,10 @@ import {
   tlvErrorName,
   utf8,
 } from '../../protocol/index.js';
+import { draft } from '../cases.js';
 import type { Edit } from '../format.js';
 import type { Draft, Generator, GroupDraft } from '../make.js';
 import type { FlagName } from '../notes.js';
-import { draft } from '../cases.js';
 import { argument } from './shared.js';
 
 interface RequestInput {

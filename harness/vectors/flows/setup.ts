@@ -3,6 +3,7 @@ import {
   type Identity,
   Length,
   type Random,
+  SrpServer,
   TlvError,
   type TlvItem,
   TlvType,
@@ -19,6 +20,7 @@ import {
   identityItems,
   integerValue,
   labelNonce,
+  makeVerifier,
   restoreIdentity,
   seal,
   sealedMessage,
@@ -32,15 +34,13 @@ import {
   tlv,
   toInteger,
   utf8,
-  SrpServer,
-  makeVerifier,
 } from '../../protocol/index.js';
+import { CODE, draft } from '../cases.js';
 import type { Edit } from '../format.js';
 import type { Draft, Generator, Value } from '../make.js';
 import type { FlagName } from '../notes.js';
-import { CODE, draft } from '../cases.js';
 import { type Secrets, exponents, plainSecrets, srpFields } from '../primitives/srp.js';
-import { type Change, opOf, argument, person } from './shared.js';
+import { type Change, argument, opOf, person } from './shared.js';
 
 export interface SetupInput {
   readonly secrets: Secrets;

@@ -14,13 +14,13 @@ import {
   toInteger,
   utf8,
 } from '../../protocol/index.js';
+import { CODE, draft } from '../cases.js';
 import type { Edit } from '../format.js';
 import type { Draft, Generator, GroupDraft, Value } from '../make.js';
 import type { FlagName } from '../notes.js';
-import { CODE, draft } from '../cases.js';
 import { type Secrets, plainSecrets, srpFields } from '../primitives/srp.js';
-import { type Dress, dresses, argument } from './shared.js';
 import { type SetupInput, setupStart } from './setup.js';
+import { type Dress, argument, dresses } from './shared.js';
 
 function transientCase(
   comment: string,

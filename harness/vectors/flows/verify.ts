@@ -20,11 +20,11 @@ import {
   verifyM1,
   verifyM2,
 } from '../../protocol/index.js';
+import { draft } from '../cases.js';
 import type { Edit } from '../format.js';
 import type { Draft, Generator, Value } from '../make.js';
 import type { FlagName } from '../notes.js';
-import { draft } from '../cases.js';
-import { type SetupParties, sealedStep, rightOf, parties } from './setup.js';
+import { type SetupParties, parties, rightOf, sealedStep } from './setup.js';
 import { type Change, argument, opOf, person } from './shared.js';
 
 interface VerifyInput extends SetupParties {

@@ -9,9 +9,9 @@ import {
   sealFrame,
   utf8,
 } from '../../protocol/index.js';
+import { draft } from '../cases.js';
 import { type Draft, type Generator, edit } from '../make.js';
 import type { FlagName } from '../notes.js';
-import { draft } from '../cases.js';
 
 interface StreamOptions {
   readonly counter?: bigint;

@@ -1,3 +1,6 @@
+import { hkdf } from '@noble/hashes/hkdf.js';
+import { hmac } from '@noble/hashes/hmac.js';
+import { sha256, sha512 as nobleSha512 } from '@noble/hashes/sha2.js';
 import {
   type Bytes,
   concat,
@@ -11,12 +14,9 @@ import {
   stripLeadingZeros,
   utf8,
 } from '../../protocol/index.js';
-import { hkdf } from '@noble/hashes/hkdf.js';
-import { hmac } from '@noble/hashes/hmac.js';
-import { sha256, sha512 as nobleSha512 } from '@noble/hashes/sha2.js';
+import { draft } from '../cases.js';
 import { type Draft, type Generator, type GroupDraft, edit } from '../make.js';
 import type { FlagName } from '../notes.js';
-import { draft } from '../cases.js';
 
 const alice =
   '5cbc219db052138ee1148c71cd4498963d682549ce91ca24f098468f06015beb6af245c2093f98c3651bca83ab8cab2b580bbf02184fefdf26142f73df95ac50';

@@ -1,8 +1,8 @@
 import { formatSetupPayload, isTrivialCode, parseSetupCode } from '../../protocol/index.js';
+import { CODE, draft } from '../cases.js';
 import type { Edit } from '../format.js';
 import type { Draft, Generator } from '../make.js';
 import type { FlagName } from '../notes.js';
-import { draft, CODE } from '../cases.js';
 
 function codeCase(input: string, flags: readonly FlagName[], comment: string): Draft {
   const digits = input.replace(/\D/g, '');

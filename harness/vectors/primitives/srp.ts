@@ -1,10 +1,10 @@
 import {
   type Bytes,
   type IntegerForm,
-  type Random,
-  type SrpConvention,
   N,
+  type Random,
   SRP_USER,
+  type SrpConvention,
   SrpServer,
   accessoryProof,
   clientSession,
@@ -27,9 +27,9 @@ import {
   toInteger,
   utf8,
 } from '../../protocol/index.js';
+import { CODE, draft } from '../cases.js';
 import { type Draft, type Generator, type GroupDraft, type Value, edit } from '../make.js';
 import type { FlagName } from '../notes.js';
-import { CODE, draft } from '../cases.js';
 
 interface Convention extends SrpConvention {
   readonly salt: 'as-sent' | 'stripped';

@@ -9,9 +9,9 @@ import {
   fromInteger,
   tlv,
 } from '../../protocol/index.js';
+import { draft } from '../cases.js';
 import type { Draft, Generator, Value } from '../make.js';
 import type { FlagName } from '../notes.js';
-import { draft } from '../cases.js';
 
 const values = (items: readonly TlvItem[]): Value => items.map(({ type, value }) => ({ type, value }));
 

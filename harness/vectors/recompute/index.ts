@@ -4,15 +4,15 @@
  */
 import type { Fields } from '../format.js';
 import { nonceOf, open, readTlv } from '../second.js';
-import { type Claims, hex, T, text, itemsOf, verdict, type Recompute } from './shared.js';
-import { srpGroup, srpSession, srpIllegalA, srpIllegalB, srpProof } from './srp.js';
-import { hkdfGroup, aeadGroup, hkdfLabel, aeadLabel, frameStream } from './keys.js';
-import { transientGroup, transient, split } from './transient.js';
+import { aeadGroup, aeadLabel, frameStream, hkdfGroup, hkdfLabel } from './keys.js';
 import { mfiGroup, mfiM4 } from './mfi.js';
-import { statesOf, pairingsRequest, pairingsList, pairingsReply, errorReply } from './pairings.js';
-import { tlvCodec, tlvInteger } from './tlv.js';
+import { errorReply, pairingsList, pairingsReply, pairingsRequest, statesOf } from './pairings.js';
 import { setupCode, setupPayload } from './setup-code.js';
 import { pairSetup } from './setup.js';
+import { type Claims, type Recompute, T, hex, itemsOf, text, verdict } from './shared.js';
+import { srpGroup, srpIllegalA, srpIllegalB, srpProof, srpSession } from './srp.js';
+import { tlvCodec, tlvInteger } from './tlv.js';
+import { split, transient, transientGroup } from './transient.js';
 import { pairVerify } from './verify.js';
 
 function recorded(test: Fields): Claims {

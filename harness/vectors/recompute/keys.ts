@@ -1,6 +1,6 @@
 import type { Edit, Fields } from '../format.js';
 import { flip, hkdf, join, labels, nonceOf, open, seal, sha, stripped } from '../second.js';
-import { type Claims, text, hex, number, editOf, verdict, argument } from './shared.js';
+import { type Claims, argument, editOf, hex, number, text, verdict } from './shared.js';
 
 export function hkdfGroup(group: Fields): Claims {
   const known = labels[text(group['label'])];

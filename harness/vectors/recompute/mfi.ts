@@ -1,9 +1,9 @@
 import { X509Certificate, createPublicKey, verify } from 'node:crypto';
 import type { Fields } from '../format.js';
 import { flip, join, keyFor, nonceOf, seal, sha, writeTlv } from '../second.js';
-import { type Claims, hex, editOf, text, T, fields, state, verdict } from './shared.js';
-import { setupStart } from './setup.js';
 import type { Pairs } from './pairings.js';
+import { setupStart } from './setup.js';
+import { type Claims, T, editOf, fields, hex, state, text, verdict } from './shared.js';
 
 /** The certificate by itself, or the one in a PKCS#7 envelope without a signer: the first element that is one. */
 function certificateIn(der: Buffer): X509Certificate {

@@ -1,6 +1,6 @@
 import type { Fields } from '../format.js';
 import { flagBytes, readTlv, writeTlv } from '../second.js';
-import { type Claims, editOf, text, hex, state, T, number, argument, itemsOf } from './shared.js';
+import { type Claims, T, argument, editOf, hex, itemsOf, number, state, text } from './shared.js';
 
 export type Pairs = (readonly [number, Uint8Array | number])[];
 

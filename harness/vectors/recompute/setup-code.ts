@@ -1,5 +1,5 @@
 import type { Fields, Result } from '../format.js';
-import { type Claims, text, number, editOf, verdict } from './shared.js';
+import { type Claims, editOf, number, text, verdict } from './shared.js';
 
 const TRIVIAL = /^(\d)\1{7}$|^12345678$|^87654321$/;
 

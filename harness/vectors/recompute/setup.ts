@@ -19,19 +19,19 @@ import {
 } from '../second.js';
 import {
   type Claims,
-  state,
+  type Person,
   T,
-  number,
-  refused,
-  opOf,
+  argument,
   editOf,
+  number,
+  opOf,
+  person,
+  refused,
+  state,
   text,
   verdict,
-  type Person,
-  argument,
-  person,
 } from './shared.js';
-import { srpInput, srpClaims } from './srp.js';
+import { srpClaims, srpInput } from './srp.js';
 
 interface SetupStart {
   readonly values: SrpValues;

@@ -1,9 +1,9 @@
 import type { Fields } from '../format.js';
 import {
   type Forms,
+  N,
   type SrpInput,
   type SrpValues,
-  N,
   clientS,
   flip,
   join,
@@ -18,7 +18,7 @@ import {
   toBytes,
   toNumber,
 } from '../second.js';
-import { type Claims, hex, text, number, editOf, argument, verdict } from './shared.js';
+import { type Claims, argument, editOf, hex, number, text, verdict } from './shared.js';
 
 /** Who writes integers how; the names are of camps, not of products. */
 const conventions: Readonly<Record<string, Forms>> = {

@@ -1,6 +1,6 @@
 import type { Fields } from '../format.js';
 import { readTlv, toBytes, writeTlv } from '../second.js';
-import { type Claims, hex, itemsOf, text, number } from './shared.js';
+import { type Claims, hex, itemsOf, number, text } from './shared.js';
 
 export function tlvCodec(test: Fields): Claims {
   const encoded = hex(test['encoded']);

@@ -1,8 +1,8 @@
 import type { Fields, Json } from '../format.js';
 import { flagBytes, hkdf, keyFor, toBytes, writeTlv } from '../second.js';
-import { type Claims, text, editOf, verdict, hex, fields, T, state } from './shared.js';
-import { setupStart } from './setup.js';
 import { oneFrame } from './keys.js';
+import { setupStart } from './setup.js';
+import { type Claims, T, editOf, fields, hex, state, text, verdict } from './shared.js';
 
 const dresses = {
   hap: ['SplitSetupSalt', 'ControllerEncrypt-Control', 'AccessoryEncrypt-Control'],

@@ -1,19 +1,19 @@
 import type { Edit, Fields } from '../format.js';
 import { edSign, exchange, flip, join, keyFor, publicKey, writeTlv } from '../second.js';
+import { sealedStep } from './setup.js';
 import {
   type Claims,
+  type Person,
+  T,
+  argument,
   editOf,
   hex,
-  argument,
-  state,
-  T,
-  verdict,
-  refused,
-  type Person,
   opOf,
   person,
+  refused,
+  state,
+  verdict,
 } from './shared.js';
-import { sealedStep } from './setup.js';
 
 export function pairVerify(test: Fields): Claims {
   const edit = editOf(test);

@@ -1,21 +1,21 @@
 import {
-  airplayFeatures,
-  Permission,
   PairingFlag,
+  Permission,
   TlvError,
   TlvType,
+  airplayFeatures,
   decodeTlv,
   hex,
   tlv,
 } from '../../../protocol/index.js';
-import { controlKeys, splitKeys } from '../../crypto.js';
 import { type HttpMessage, header } from '../../../wire/index.js';
 import type { AnnouncedFacts } from '../../announcement/announcement.js';
 import type { Behaviour } from '../../behaviour.js';
-import { airplayDress } from '../dress.js';
+import { controlKeys, splitKeys } from '../../crypto.js';
 import { type Fault, fault as plainFault } from '../../faults/fault.js';
 import { fails } from '../../faults/items.js';
 import { departures } from '../../pairings/faults/removals.js';
+import { airplayDress } from '../dress.js';
 
 /** A mistake of an AirPlay receiver. */
 function fault(

@@ -8,10 +8,10 @@ import {
   tlv,
 } from '../../../protocol/index.js';
 import { controlKeys, mfiChallenge } from '../../crypto.js';
-import { type Dress, mfiDress } from '../dress.js';
-import { type MfiChip, mfiChip } from '../mfi-chip.js';
 import { type Fault, fault as plainFault } from '../../faults/fault.js';
 import { withoutItem } from '../../faults/items.js';
+import { type Dress, mfiDress } from '../dress.js';
+import { type MfiChip, mfiChip } from '../mfi-chip.js';
 
 /** A mistake of an accessory with an authentication coprocessor. */
 function fault(

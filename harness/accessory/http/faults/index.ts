@@ -1,6 +1,6 @@
 import type { Fault } from '../../faults/fault.js';
-import { access, headers, paths } from './requests.js';
 import { answers } from './answers.js';
+import { access, headers, paths } from './requests.js';
 import { segments, stalls } from './segments.js';
 
 /** Mistakes in HTTP. */

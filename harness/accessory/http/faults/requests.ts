@@ -1,9 +1,9 @@
 import { text } from '../../../protocol/index.js';
 import { type HttpMessage, header } from '../../../wire/index.js';
-import type { AccessRequest } from '../route.js';
-import type { ArrivedRequest } from '../serve.js';
 import { Halt, type Requester } from '../../facts.js';
 import { type Fault, fault } from '../../faults/fault.js';
+import type { AccessRequest } from '../route.js';
+import type { ArrivedRequest } from '../serve.js';
 
 const anybody: Requester = { id: new Uint8Array(0) };
 

@@ -1,7 +1,7 @@
 import { type Bytes, text, utf8 } from '../../../protocol/index.js';
 import { header } from '../../../wire/index.js';
 import { type Fault, fault } from '../../faults/fault.js';
-import { stopsAt, isPairing } from './requests.js';
+import { isPairing, stopsAt } from './requests.js';
 
 /** The first request of a segment alone, as far as its Content-Length goes. */
 function firstRequest(bytes: Bytes): Bytes {

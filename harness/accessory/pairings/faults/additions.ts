@@ -12,10 +12,10 @@ import {
 } from '../../../protocol/index.js';
 import type { Behaviour } from '../../behaviour.js';
 import type { Pairing } from '../../facts.js';
-import type { PairingRequest } from '../../messages/request.js';
-import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { errorOf, succeeds } from '../../faults/items.js';
+import type { Reply } from '../../messages/reply.js';
+import type { PairingRequest } from '../../messages/request.js';
 
 /** An Add whose item is taken in a form it must not have. */
 function takesAdd(

@@ -1,10 +1,10 @@
 import { Method, TlvType, equal, tlv } from '../../../protocol/index.js';
 import type { Behaviour } from '../../behaviour.js';
-import type { PairingRequest } from '../../messages/request.js';
-import type { Reply } from '../../messages/reply.js';
 import type { Requester } from '../../facts.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { succeeds, withoutItem } from '../../faults/items.js';
+import type { Reply } from '../../messages/reply.js';
+import type { PairingRequest } from '../../messages/request.js';
 
 /** Who a request without a session is taken for; no pairing has an empty identifier. */
 const anybody: Requester = { id: new Uint8Array(0) };

@@ -1,6 +1,6 @@
 import type { Fault } from '../../faults/fault.js';
-import { basics, lists } from './basics.js';
 import { additions } from './additions.js';
+import { basics, lists } from './basics.js';
 import { removals } from './removals.js';
 
 /** Mistakes in /pairings. */

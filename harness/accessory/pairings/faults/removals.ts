@@ -1,9 +1,9 @@
 import { Permission, TlvError, TlvType, equal, tlv } from '../../../protocol/index.js';
 import type { Behaviour } from '../../behaviour.js';
 import { Halt } from '../../facts.js';
-import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
-import { usersMay, isAdmin } from './shared.js';
+import type { Reply } from '../../messages/reply.js';
+import { isAdmin, usersMay } from './shared.js';
 
 const isRemove = (reply: Reply): boolean => reply.step === 'pairings-remove';
 

@@ -1,8 +1,8 @@
 import { type Bytes, Length, counterNonce, text } from '../../../protocol/index.js';
 import { open, openIgnoringTag, sealFrame } from '../../crypto.js';
 import { Halt } from '../../facts.js';
-import { pieces } from '../frames.js';
 import { type Fault, fault } from '../../faults/fault.js';
+import { pieces } from '../frames.js';
 import { opened, outwards } from './shared.js';
 
 /** Bytes of the whole frames at the beginning of a segment, or `most` of them. */

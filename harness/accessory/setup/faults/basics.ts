@@ -16,13 +16,13 @@ import {
   tlv,
   utf8,
 } from '../../../protocol/index.js';
-import { openIgnoringTag } from '../../crypto.js';
 import type { Behaviour } from '../../behaviour.js';
-import type { Reply } from '../../messages/reply.js';
-import type { SetupRequest } from '../m1.js';
+import { openIgnoringTag } from '../../crypto.js';
 import type { Step } from '../../facts.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { fails, succeeds, withItem, withoutItem } from '../../faults/items.js';
+import type { Reply } from '../../messages/reply.js';
+import type { SetupRequest } from '../m1.js';
 
 function silentAt(step: Step): (ok: Behaviour) => Partial<Behaviour> {
   return (ok) => ({ answers: (reply) => reply.step !== step && ok.answers(reply) });

@@ -1,8 +1,8 @@
 import { TlvError, TlvType, errorReply, tlv, utf8 } from '../../../protocol/index.js';
 import type { Behaviour } from '../../behaviour.js';
-import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { errorOf, fails, succeeds, withItem } from '../../faults/items.js';
+import type { Reply } from '../../messages/reply.js';
 import { silent } from './shared.js';
 
 /** Replaces the State of error replies. */

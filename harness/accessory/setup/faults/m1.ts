@@ -8,10 +8,10 @@ import {
   tlv,
 } from '../../../protocol/index.js';
 import type { Behaviour } from '../../behaviour.js';
-import type { PairingRequest } from '../../messages/request.js';
-import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { succeeds } from '../../faults/items.js';
+import type { Reply } from '../../messages/reply.js';
+import type { PairingRequest } from '../../messages/request.js';
 
 type Test = (message: TlvMessage) => boolean;
 

@@ -12,11 +12,11 @@ import {
   tlv,
   toInteger,
 } from '../../../protocol/index.js';
-import { controllerProof, sha512 } from '../../crypto.js';
 import type { Behaviour } from '../../behaviour.js';
-import type { Reply } from '../../messages/reply.js';
+import { controllerProof, sha512 } from '../../crypto.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { succeeds } from '../../faults/items.js';
+import type { Reply } from '../../messages/reply.js';
 
 /** Departures from the reference's SRP integers. */
 function srp(departure: Partial<SrpConvention>): () => Partial<Behaviour> {

@@ -10,12 +10,12 @@ import {
   tlv,
   utf8,
 } from '../../../protocol/index.js';
-import { open } from '../../crypto.js';
 import type { Behaviour } from '../../behaviour.js';
+import { open } from '../../crypto.js';
 import { Halt, MAX_IDENTIFIER } from '../../facts.js';
-import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { fails, succeeds } from '../../faults/items.js';
+import type { Reply } from '../../messages/reply.js';
 
 const zeroSecret = new Uint8Array(64);
 const noSecret = new Uint8Array(64).fill(0xa5);

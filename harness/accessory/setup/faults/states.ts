@@ -1,7 +1,7 @@
 import { Length, TlvError, TlvType, tlv } from '../../../protocol/index.js';
-import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { errorOf, fails, succeeds, withItem } from '../../faults/items.js';
+import type { Reply } from '../../messages/reply.js';
 import { silent } from './shared.js';
 
 /** M3 or M5 where the exchange is over, or was never there. */

@@ -1,9 +1,9 @@
-import { Length, Permission, PairingFlag, TlvType, text, tlv, toInteger } from '../../../protocol/index.js';
-import { splitKeys } from '../../crypto.js';
+import { Length, PairingFlag, Permission, TlvType, text, tlv, toInteger } from '../../../protocol/index.js';
 import type { Behaviour } from '../../behaviour.js';
-import type { Reply } from '../../messages/reply.js';
+import { splitKeys } from '../../crypto.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { succeeds, withoutItem } from '../../faults/items.js';
+import type { Reply } from '../../messages/reply.js';
 
 /** Some administrator: what an accessory takes a transient session for that never asks whose it is. */
 const somebody = { id: new Uint8Array(36).fill(0x41), permissions: Permission.Admin };

@@ -10,9 +10,9 @@ import {
   tlv,
 } from '../../../protocol/index.js';
 import { Halt } from '../../facts.js';
-import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
-import { zeros, stateByItems } from './shared.js';
+import type { Reply } from '../../messages/reply.js';
+import { stateByItems, zeros } from './shared.js';
 
 export const m1: readonly Fault[] = [
   fault(

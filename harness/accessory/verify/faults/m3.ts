@@ -11,9 +11,9 @@ import {
 } from '../../../protocol/index.js';
 import { openIgnoringTag } from '../../crypto.js';
 import { Halt } from '../../facts.js';
-import type { Reply } from '../../messages/reply.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { fails, succeeds, withItem } from '../../faults/items.js';
+import type { Reply } from '../../messages/reply.js';
 
 /** A refused M3 that did not come to its signature, or to a pairing. */
 function refusedEarly(reply: Reply): boolean {
