@@ -135,16 +135,16 @@ export class Server {
     const { verified } = response;
     const { behaviour } = this.device;
     const twin: ServeAsides = behaviour;
-    const sealsM4 =
-      response.step === 'setup-m4' ? twin.sealsTransientM4 : twin.sealsVerifyM4({ inSession: framed });
-    const early = verified !== undefined && sealsM4;
+    const early =
+      verified !== undefined &&
+      (response.step === 'setup-m4' ? twin.sealsTransientM4 : twin.sealsVerifyM4({ inSession: framed }));
     if (early) this.frames.secure(session, verified);
     this.send(session, response, sealed || early, out, request);
     if (verified === undefined) return;
     if (!early) this.frames.secure(session, verified);
-    if (behaviour.secondSession !== 'ends-older') return;
-    for (const older of this.connections.ofController(verified.requester.id, session.number))
-      out.push(this.connections.end(older));
+    const older = this.connections.ofController(verified.requester.id, session.number);
+    if (older.length > 0 && behaviour.secondSession === 'ends-older')
+      for (const one of older) out.push(this.connections.end(one));
   }
 
   send(session: Session, response: Response, sealed: boolean, out: Reaction[], request?: HttpMessage): void {
