@@ -6,5 +6,6 @@ export * as target from './target/index.js';
 export * as wire from './wire/index.js';
 export * as runner from './runner/index.js';
 export * as report from './report/index.js';
-export { type ConformanceOptions, conformance } from './conformance.js';
+export { type ConformanceOptions } from './wanted.js';
+export { conformance } from './conformance.js';
 export { version } from './version.js';

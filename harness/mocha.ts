@@ -1,6 +1,7 @@
-import { type ConformanceOptions, prepareRun } from './conformance.js';
+import { prepareRun } from './conformance.js';
 import { InputError } from './protocol/index.js';
 import { failureText } from './report/index.js';
+import type { ConformanceOptions } from './wanted.js';
 
 /**
  * Mounts the suite in the user's own mocha: one `describe`, one `it` per check, in the order the accessory is best

@@ -117,15 +117,8 @@ export { type Matcher } from './target/index.js';
 export { loadCatalogue } from './runner/catalogue.js';
 export { verifySuite } from './runner/plan.js';
 export { WRONG_CODE } from './runner/status.js';
-export {
-  type Alternatives,
-  type Cell,
-  type CheckContext,
-  type CheckSpec,
-  chapter,
-  loadCases,
-  reject,
-} from './runner/check.js';
+export type { Alternatives } from './runner/judge.js';
+export { type Cell, type CheckContext, type CheckSpec, chapter, loadCases, reject } from './runner/check.js';
 export { type Trial, property } from './runner/property.js';
 export { default as fc } from 'fast-check';
 export * from './arbitraries.js';

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import type { ConformanceOptions } from './conformance.js';
 import type { CheckResult, PartEnd, Performer } from './runner/index.js';
+import type { ConformanceOptions } from './wanted.js';
 
 /** What a thread is started with. */
 export interface ThreadData {

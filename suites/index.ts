@@ -1,38 +1,43 @@
 import { loadCases, loadCatalogue, verifySuite } from '../harness/suite.js';
 import receiver from './airplay/receiver.js';
 import announcement from './discovery/announcement.js';
+import exclusions from './excluded.json' with { type: 'json' };
+import bugs from './field-bugs.json' with { type: 'json' };
+import hazards from './hazards.json' with { type: 'json' };
+import connections from './http/connections.js';
 import http from './http/messages.js';
 import persistence from './identity/persistence.js';
+import authentication from './mfi/authentication.js';
+import needs from './needs.json' with { type: 'json' };
 import errors from './pair-setup/errors.js';
+import interleaved from './pair-setup/interleaved.js';
 import m1m2 from './pair-setup/m1-m2.js';
 import m3m4 from './pair-setup/m3-m4.js';
 import m5m6 from './pair-setup/m5-m6.js';
+import m6 from './pair-setup/m6.js';
 import states from './pair-setup/states.js';
 import verifyM1m2 from './pair-verify/m1-m2.js';
 import verifyM3m4 from './pair-verify/m3-m4.js';
 import verifyStates from './pair-verify/states.js';
 import administration from './pairings/administration.js';
 import changes from './pairings/changes.js';
+import removals from './pairings/removals.js';
 import rights from './pairings/rights.js';
-import grid from './tlv8/grid.js';
-import authentication from './mfi/authentication.js';
-import split from './transient/split.js';
-import transient from './transient/setup.js';
-import exclusions from './excluded.json' with { type: 'json' };
-import bugs from './field-bugs.json' with { type: 'json' };
-import hazards from './hazards.json' with { type: 'json' };
-import needs from './needs.json' with { type: 'json' };
 import profiles from './profiles.json' with { type: 'json' };
+import encodings from './properties/encodings.js';
+import flows from './properties/flows.js';
+import refusals from './properties/refusals.js';
 import requirements from './requirements.json' with { type: 'json' };
-import srp from './security/srp.js';
 import attacks from './security/attacks.js';
+import hostileInput from './security/hostile-input.js';
+import srp from './security/srp.js';
 import frames from './session/frames.js';
 import sessions from './session/sessions.js';
 import traffic from './session/traffic.js';
 import encoding from './tlv8/encoding.js';
-import encodings from './properties/encodings.js';
-import flows from './properties/flows.js';
-import refusals from './properties/refusals.js';
+import grid from './tlv8/grid.js';
+import transient from './transient/setup.js';
+import split from './transient/split.js';
 
 /** The catalogue and the chapters in the order of the protocol. Loading stops on any contradiction between them. */
 export const catalogue = loadCatalogue(requirements);
@@ -48,8 +53,10 @@ export const suite = loadCases(
     m3m4,
     srp,
     m5m6,
+    m6,
     errors,
     states,
+    interleaved,
     transient,
     split,
     authentication,
@@ -58,13 +65,16 @@ export const suite = loadCases(
     verifyStates,
     administration,
     changes,
+    removals,
     rights,
     frames,
     traffic,
     sessions,
     http,
+    connections,
     persistence,
     attacks,
+    hostileInput,
     announcement,
     encodings,
     refusals,

@@ -1,4 +1,6 @@
-import { type Bytes, text, utf8 } from '../protocol/index.js';
+import { type Bytes, type SetupCode, text, utf8 } from '../protocol/index.js';
+
+export const JSON_TYPE = 'application/hap+json';
 
 /** HAP status codes of a characteristic request (HAP R2 §6.7.1.4). */
 export const HapStatus = {
@@ -229,3 +231,12 @@ function parseWrites(body: Bytes): Write[] | undefined {
 export function json(status: number, value: unknown): DatabaseAnswer & { readonly body: Bytes } {
   return { status, body: utf8(JSON.stringify(value)) };
 }
+
+export interface DatabaseDecisions {
+  /** The serial number in the attribute database. */
+  serialNumber(code: SetupCode): string;
+}
+
+export const healthyDatabase: DatabaseDecisions = {
+  serialNumber: () => 'HAPSPEC-0001',
+};

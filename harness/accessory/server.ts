@@ -6,7 +6,8 @@ import {
   type TcpListener,
   listenTcp,
 } from '../wire/index.js';
-import type { Accessory, Reaction } from './core.js';
+import type { Accessory } from './core.js';
+import type { Reaction } from './session/connections.js';
 
 /** One connection's reactions in order, each at its time. */
 class Outlet {

@@ -6,8 +6,8 @@ import {
   CATEGORY,
   type Dress,
   SETUP_ID,
-  fileStore,
   faults,
+  fileStore,
   findFault,
   hapDress,
   healthyIn,
@@ -19,8 +19,8 @@ import {
   variants,
 } from '../accessory/index.js';
 import {
-  InputError,
   AIRPLAY_CODE,
+  InputError,
   type SetupCode,
   aint,
   airplayCode,

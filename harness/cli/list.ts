@@ -1,10 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { catalogue, excluded, suite } from '../../suites/index.js';
 import { faults } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
 import { writeAtomically } from '../report/index.js';
 import { type Case, coverage, gridTable, matchesPattern, select, wordsOf } from '../runner/index.js';
-import { catalogue, excluded, suite } from '../../suites/index.js';
 import { didYouMean } from './nearest.js';
 import { pages } from './pages.js';
 

@@ -1,6 +1,7 @@
 import './last-resort.js';
 import { Command, CommanderError } from 'commander';
 import { InputError } from '../protocol/index.js';
+import { version } from '../version.js';
 import type { AccessoryFlags } from './accessory.js';
 import { loadConfig, mergeConfig } from './config.js';
 import type { DiscoverFlags } from './discover.js';
@@ -9,7 +10,6 @@ import type { PairingFlags } from './pairings.js';
 import type { RunFlags } from './run.js';
 import type { SelftestFlags } from './selftest.js';
 import type { ExportFlags, GenerateFlags } from './vectors.js';
-import { version } from '../version.js';
 
 // A command loads what it needs when it is called: `unpair` has no use for the suite.
 const accessory = () => import('./accessory.js');

@@ -1,6 +1,6 @@
+import { excluded, suite } from '../../suites/index.js';
 import { faults } from '../accessory/index.js';
 import type { Case, Requirement } from '../runner/index.js';
-import { excluded, suite } from '../../suites/index.js';
 
 /** Text in Markdown as it stands: nothing of it is markup. */
 function plain(text: string): string {

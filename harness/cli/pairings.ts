@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { DEFAULT_STATE, withKept } from '../conformance.js';
 import { readPairings } from '../controller/index.js';
+import { DEFAULT_STATE, withKept } from '../prepared.js';
 import {
   AIRPLAY_CODE,
   InputError,
@@ -14,13 +14,12 @@ import {
   seededRandom,
   text,
 } from '../protocol/index.js';
-import { resolveTarget } from './discover.js';
 import { printable } from '../report/index.js';
 import {
   type AccessoryState,
   type Bench,
-  type Memory,
   Blocked,
+  type Memory,
   StepFailed,
   addressKey,
   benchFor,
@@ -29,6 +28,7 @@ import {
   parseAddress,
 } from '../target/index.js';
 import { Unreachable, defaultPatience } from '../wire/index.js';
+import { resolveTarget } from './discover.js';
 
 export interface PairingFlags {
   readonly code?: string;

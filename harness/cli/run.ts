@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
+import { suite } from '../../suites/index.js';
+import { prepareRun } from '../conformance.js';
+import type { Prepared } from '../prepared.js';
 import { InputError } from '../protocol/index.js';
-import { type Prepared, prepareRun } from '../conformance.js';
 import { consoleReporter, json, junit, makeFolder, writeAtomically } from '../report/index.js';
 import {
   type Estimate,
@@ -10,14 +12,13 @@ import {
   type RunObserver,
   type RunReport,
   executeUnderMocha,
-  writeExpectations,
   withoutProxies,
+  writeExpectations,
 } from '../runner/index.js';
-import { resolveTarget } from './discover.js';
-import { suite } from '../../suites/index.js';
 import { type Bench, type Feature, HookFailed, parseAddress } from '../target/index.js';
-import { type Clock, Unreachable, defaultPatience, realClock } from '../wire/index.js';
 import { version } from '../version.js';
+import { type Clock, Unreachable, defaultPatience, realClock } from '../wire/index.js';
+import { resolveTarget } from './discover.js';
 
 /** Options of `hapspec run` as the command line gives them. */
 export interface RunFlags {

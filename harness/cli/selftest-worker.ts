@@ -29,7 +29,7 @@ const port = parentPort!;
 function work({ name, touched }: NonNullable<Task>): Promise<unknown> {
   const fault = name === null ? undefined : findFault(name);
   if (cascade === true && fault !== undefined) return cascadeRow(suite, fault, { seed });
-  if (hunt === undefined || fault === undefined) 
+  if (hunt === undefined || fault === undefined)
     return matrixRow(suite, fault, { seed, full, ...(touched && { touched }) });
   const seeds = Array.from({ length: hunt.seeds }, (_, i) => seed + i);
   return findFaultBy(suite, fault, { seeds, most: hunt.most });

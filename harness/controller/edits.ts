@@ -1,4 +1,4 @@
-import { InputError, TlvType, type TlvItem, encodeTlv, equal, flipBit, tlv } from '../protocol/index.js';
+import { InputError, type TlvItem, TlvType, encodeTlv, equal, flipBit, tlv } from '../protocol/index.js';
 
 /** A change to a message while it is still a list of items, so that it stays cryptographically valid everywhere else. */
 export type Edit = (items: readonly TlvItem[]) => readonly TlvItem[];

@@ -1,6 +1,6 @@
 import type { Fault } from '../accessory/index.js';
 import type { Case } from './check.js';
-import { glob } from './selection.js';
+import { glob } from './glob.js';
 import { isShort, runTwin } from './selftest.js';
 
 /** One fault in a whole run: what is red of it, and why else. */

@@ -5,7 +5,6 @@ import {
   type Bench,
   type Controller,
   type Feature,
-  type Matcher,
   type Outcome,
   type PairingState,
   type Reply,
@@ -19,16 +18,9 @@ import {
 } from '../target/index.js';
 import type { HttpMessage } from '../wire/index.js';
 import { type Catalogue, type Requirement, requirementId } from './catalogue.js';
+import { glob } from './glob.js';
 import type { Hunt } from './hunt.js';
-import type { Expect } from './judge.js';
-import { glob } from './selection.js';
-
-/** Outcomes a check sorts into right, tolerated and forbidden; everything else is judged by the level. */
-export interface Alternatives {
-  readonly allow?: readonly Matcher[];
-  readonly tolerate?: readonly Matcher[];
-  readonly forbid?: readonly Matcher[];
-}
+import type { Alternatives, Expect } from './judge.js';
 
 /**
  * The alternatives of a message that must be refused at a step: a TLV error or HTTP 400 is right, any other way of
@@ -235,8 +227,10 @@ export interface ChapterTools {
 }
 
 export interface Chapter {
-  /** `pair-setup.m3-m4`, which is also its file: `suites/pair-setup/m3-m4.ts`. */
+  /** `pair-setup.m3-m4`: folder and file, unless it is a part of a chapter of several files. */
   readonly name: string;
+  /** `suites/pair-setup/m3-m4.ts`. */
+  readonly file: string;
   readonly drafts: readonly Draft[];
 }
 
@@ -245,9 +239,14 @@ const tools: ChapterTools = {
   watch: (id, topic, body) => ({ kind: 'watch', id, topic, body: body as Watch['body'] }),
 };
 
-/** One chapter of the suite, one file. */
-export function chapter(name: string, write: (tools: ChapterTools) => readonly Draft[]): Chapter {
-  return { name, drafts: write(tools) };
+/** One chapter of the suite, one file; or a part of it in the file `part` of the same folder. */
+export function chapter(
+  name: string,
+  write: (tools: ChapterTools) => readonly Draft[],
+  part?: string,
+): Chapter {
+  const [folder, own] = name.split('.', 2);
+  return { name, file: `suites/${folder}/${part ?? own}.ts`, drafts: write(tools) };
 }
 
 /** Checks that say nothing about an accessory of a profile: id globs and the reason, by the name of the profile. */
@@ -297,7 +296,7 @@ export function loadCases(
   hazards: readonly Hazard[] = [],
 ): readonly Case[] {
   const cases = new Map<string, Case>();
-  for (const { name, drafts } of chapters)
+  for (const { name, file, drafts } of chapters)
     for (const draft of drafts) {
       const { id } = draft;
       const requirement = catalogue.get(requirementId(id));
@@ -309,7 +308,7 @@ export function loadCases(
         id,
         requirement,
         chapter: name,
-        file: `suites/${name.replace('.', '/')}.ts`,
+        file,
         notFor: reasonsAgainst(id, applicability),
         title: variant === '' ? requirement.title : `${requirement.title} (${variant.replaceAll('-', ' ')})`,
       };

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
 import { InputError } from '../protocol/index.js';
 // Not through the target's index: only this one function of it is needed here.
-import { replaceFile } from '../target/store.js';
+import { replaceFile } from '../target/files.js';
 import type { Case } from './check.js';
 import type { CheckResult } from './result.js';
 import { matchesPattern } from './selection.js';

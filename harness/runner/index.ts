@@ -11,6 +11,7 @@ export * from './parts.js';
 export * from './result.js';
 export * from './execute.js';
 export * from './expectations.js';
+export * from './glob.js';
 export * from './plan.js';
 export * from './property.js';
 export * from './run.js';

@@ -1,6 +1,12 @@
-import { Assertion, AssertionError, expect as chaiExpect, config, use, util } from 'chai';
+import { Assertion, AssertionError, config, expect as chaiExpect, use, util } from 'chai';
 import { type Matcher, type Outcome, describeOutcome } from '../target/index.js';
-import type { Alternatives } from './check.js';
+
+/** Outcomes a check sorts into right, tolerated and forbidden; everything else is judged by the level. */
+export interface Alternatives {
+  readonly allow?: readonly Matcher[];
+  readonly tolerate?: readonly Matcher[];
+  readonly forbid?: readonly Matcher[];
+}
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- chai's types are extended this way

@@ -1,7 +1,7 @@
 import type Mocha from 'mocha';
-import type { CheckResult, RunObserver } from './result.js';
-import type { PlanEntry } from './plan.js';
 import type { Execution } from './parts.js';
+import type { PlanEntry } from './plan.js';
+import type { CheckResult, RunObserver } from './result.js';
 
 /** What the reporter class reads from a test: mocha carries it, mocha decides nothing. */
 interface Carried {

@@ -1,6 +1,6 @@
-import { type Case, type Check, type CheckSpec, type Watch, needsOf } from './check.js';
 import { InputError } from '../protocol/index.js';
 import type { Topic } from '../target/index.js';
+import { type Case, type Check, type CheckSpec, type Watch, needsOf } from './check.js';
 
 /** What the run may do to the accessory beyond talking to it. */
 export interface Capabilities {

@@ -4,8 +4,8 @@ import { Controller } from '../target/index.js';
 import type { TraceEvent } from '../wire/index.js';
 import type { Case, CheckContext, CheckSpec, Draft } from './check.js';
 import { Violation, exchangeLines } from './execute.js';
-import { NotAllowed } from './judge.js';
 import { Falsified, type Hunt, Inconclusive, REPLAY_VERSION, type Replay, exchangesOf } from './hunt.js';
+import { NotAllowed } from './judge.js';
 
 /** How often a property runs unless it says otherwise or is asked to. */
 const RUNS = 10;

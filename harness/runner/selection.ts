@@ -1,5 +1,6 @@
 import { InputError } from '../protocol/index.js';
 import type { Case } from './check.js';
+import { glob } from './glob.js';
 import type { Level } from './result.js';
 
 /** Which cases of the suite a run takes. */
@@ -8,19 +9,6 @@ export interface Selection {
   readonly only?: readonly string[];
   readonly skip?: readonly string[];
   readonly levels?: readonly Level[];
-}
-
-/** Patterns as they were compiled: each is asked of every check, and again whenever a report is written. */
-const compiled = new Map<string, RegExp>();
-
-/** `*` stands for any characters; the rest is literal, in any case. */
-export function glob(pattern: string): RegExp {
-  const known = compiled.get(pattern);
-  if (known !== undefined) return known;
-  const literal = pattern.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
-  const made = new RegExp(`^${literal.replaceAll('*', '.*')}$`, 'i');
-  compiled.set(pattern, made);
-  return made;
 }
 
 /** True when the pattern selects the case by its id or by its requirement's id. */

@@ -3,25 +3,16 @@ import {
   Accessory,
   type AccessoryOptions,
   type Dress,
-  hapDress,
-  healthyIn,
-  mfiChip,
   deliver,
   embed,
   findFault,
+  hapDress,
+  healthyIn,
   memoryStore,
+  mfiChip,
   serve,
   twin,
 } from '../accessory/index.js';
-import {
-  type Clock,
-  type Dialer,
-  type MemoryNetwork,
-  type Patience,
-  TcpDialer,
-  Unreachable,
-  VirtualClock,
-} from '../wire/index.js';
 import {
   AIRPLAY_CODE,
   type Random,
@@ -32,16 +23,25 @@ import {
   text,
   writeTxt,
 } from '../protocol/index.js';
+import {
+  type Clock,
+  type Dialer,
+  type MemoryNetwork,
+  type Patience,
+  TcpDialer,
+  Unreachable,
+  VirtualClock,
+} from '../wire/index.js';
 import type { Address } from './address.js';
 import { Bench, type Hooks, type Memory } from './bench.js';
-import { type Feature, type Profile, airplayProfile, hapProfile } from './profile.js';
 import {
-  AnnouncementLog,
   type Announced,
+  AnnouncementLog,
   type Announcements,
   NetworkAnnouncements,
   isNowhere,
 } from './discovery.js';
+import { type Feature, type Profile, airplayProfile, hapProfile } from './profile.js';
 
 /** The setup code of the embedded accessory unless another is given. */
 export const EMBEDDED_CODE = parseSetupCode('031-45-154');

@@ -1,5 +1,4 @@
 import { lookup } from 'node:dns/promises';
-import { isDeviceId } from './address.js';
 import { type Txt, readTxt } from '../protocol/index.js';
 import {
   type Clock,
@@ -11,6 +10,7 @@ import {
   multicastInterfaces,
   realClock,
 } from '../wire/index.js';
+import { isDeviceId } from './address.js';
 
 export type ServiceKind = 'hap' | 'airplay';
 

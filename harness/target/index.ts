@@ -8,6 +8,7 @@ export * from './hooks.js';
 export * from './lifecycle.js';
 export * from './link.js';
 export * from './lockout.js';
+export type { IdentityOrigin, StoredIdentity } from './key-log.js';
 export * from './store.js';
 export * from './waits.js';
 export * from './outcome.js';

@@ -1,5 +1,5 @@
-import type { Bench, Hooks } from './bench.js';
 import { Unreachable } from '../wire/index.js';
+import type { Bench, Hooks } from './bench.js';
 import { HookFailed, type Launched, launchHook, runHook } from './hooks.js';
 
 /** Shell commands of the user that act on the accessory. */

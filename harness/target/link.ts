@@ -1,13 +1,11 @@
 import {
   type Bytes,
-  type ReceivedFrame,
   type SessionKeys,
   type TlvItem,
-  type TlvMessage,
   TlvType,
-  join,
   decodeTlv,
   encodeTlv,
+  join,
   text,
 } from '../protocol/index.js';
 import {
@@ -17,66 +15,16 @@ import {
   type HttpRequest,
   SecureSession,
   type Trace,
-  contentType,
-  encodeRequest,
   limits,
 } from '../wire/index.js';
+import { type Dressing, describeBody, dressed, encodeIn, placed, requestItems } from './dressing.js';
 import { StepFailed } from './errors.js';
-import { type Outcome, hexDump, isPairingBody } from './outcome.js';
-import { type Profile, type SetupKind, hapProfile } from './profile.js';
+import { Line } from './line.js';
+import type { LinkObserver, ReceivedEvent, Wait } from './observer.js';
+import { type Outcome, describeResponse, hexDump, isPairingBody } from './outcome.js';
+import type { Profile, SetupKind } from './profile.js';
 
-/** One wait for the accessory: what for, how long, and what ended it (`over` when its time was up, as it should be). */
-export interface Wait {
-  readonly what: 'answer' | 'event' | 'end' | 'more' | 'pause';
-  /** Milliseconds that went by. */
-  readonly milliseconds: number;
-  readonly ended: Outcome['kind'] | 'data' | 'event' | 'over';
-}
-
-/** Called for what the accessory sends, so that watches see every message of the run. */
-export interface LinkObserver {
-  /**
-   * `asked` is the State of the request, when it was one of 1, 3, 5 in a message that can be read; `path` where it
-   * went, undefined for raw bytes.
-   */
-  reply?(reply: Outcome & { kind: 'reply' }, asked: number | undefined, path: string | undefined): void;
-  frame?(frame: ReceivedFrame): void;
-  /** A response or an event, whole. */
-  message?(message: HttpMessage): void;
-  /** A response has begun before there was a request it could answer. */
-  unasked?(what: string): void;
-  /** Bytes on a secured connection, and what is wrong with them when they are no frames that open. */
-  secured?(bytes: Bytes, wrong: string | undefined): void;
-  /** Readable bytes in the order they came: plaintext, opened frames, opened sub-TLVs. */
-  readable?(bytes: Bytes): void;
-  /** The accessory was waited for. */
-  waited?(wait: Wait): void;
-  /** A request went out. */
-  said?(): void;
-  /** An event came. */
-  event?(): void;
-  /** Nothing came of what was sent for so many milliseconds, the time it was given. */
-  silent?(milliseconds: number): void;
-  /** Something came so long after what was sent, and it had been given less. */
-  late?(milliseconds: number, given: number): void;
-}
-
-/** An event, and whether it came in frames that opened. */
-export interface ReceivedEvent {
-  readonly message: HttpMessage;
-  readonly sealed: boolean;
-}
-
-/** Method and path of a request in this dress. */
-function placed(
-  { route, resource, lacksResource, otherwise }: Profile,
-  { method, path, body }: HttpRequest,
-): Pick<HttpRequest, 'method' | 'path'> {
-  const there = route(path, body);
-  if (lacksResource === true && otherwise !== undefined && method === 'GET' && there === resource)
-    return { method: otherwise.method, path: otherwise.path };
-  return { method, path: there };
-}
+export type { LinkObserver, ReceivedEvent, Wait };
 
 /** The requirement that a response follows its request. */
 const UNASKED = 'HTTP-01';
@@ -86,15 +34,11 @@ const QUIET = 300;
 /** How long the accessory may take to close behind our FIN before we drop the connection. */
 const LINGER = 300;
 
-/** One connection to the accessory with HTTP on it, plain or secured, recording all that passes. */
-export class Link {
+/** HTTP on one connection to the accessory, plain or secured. */
+export class Link extends Line {
   private reader = new HttpReader('response');
   /** What the reader holds came in plaintext behind the switch to frames, also when it is read by a later call. */
   private readingPlain = false;
-  private secure: SecureSession | undefined;
-  private over = false;
-  /** The accessory has agreed to frames: what it sends in the clear from here on is wrong. */
-  private granted = false;
   /** Start line of requests; that of the profile unless set. */
   startLine: Profile['startLine'];
   /** What the Pair Setup on this connection is headed for; some receivers go by a header that says so. */
@@ -107,10 +51,6 @@ export class Link {
   private asked: number | undefined;
   /** Where what was asked last went to; undefined for raw bytes. */
   private path: string | undefined;
-  /** What was sent last was met by silence: when it was sent, and how long was waited. */
-  private silence: { readonly since: number; readonly waited: number } | undefined;
-  /** Frames that came since the last request, as they came. */
-  lastFrames: ReceivedFrame[] = [];
   /** Events (`EVENT/1.0`) received so far and not taken by `event` yet. */
   readonly events: ReceivedEvent[] = [];
   /** Bytes of their bodies. */
@@ -124,26 +64,15 @@ export class Link {
   private spoiled: string | undefined;
 
   constructor(
-    /** Number in the trace. */
-    readonly number: number,
-    readonly connection: Connection,
+    number: number,
+    connection: Connection,
     readonly profile: Profile,
-    readonly trace: Trace,
-    private readonly observer: LinkObserver,
+    trace: Trace,
+    observer: LinkObserver,
     private readonly host: string,
   ) {
+    super(number, connection, trace, observer);
     this.startLine = profile.startLine;
-    trace.record(number, { kind: 'open' });
-  }
-
-  get secured(): boolean {
-    return this.secure !== undefined;
-  }
-
-  /** The secured session; @throws when the connection is still plain (a mistake of the harness). */
-  get session(): SecureSession {
-    if (this.secure === undefined) throw new Error(`connection #${this.number} is not secured`);
-    return this.secure;
   }
 
   /** Switches both directions to frames; the next byte each way is one. */
@@ -161,11 +90,6 @@ export class Link {
     this.trace.record(this.number, { kind: 'note', line: 'secured' });
   }
 
-  /** The accessory has answered in a frame: from here on nothing but frames is right. */
-  grant(): void {
-    this.granted = true;
-  }
-
   /** A pairing request: TLV in, outcome out. */
   post(path: string, items: readonly TlvItem[], wait: number): Promise<Outcome> {
     return this.postBytes(path, encodeTlv(items), wait);
@@ -180,14 +104,7 @@ export class Link {
 
   /** A request as bytes, where this dress has it and with the headers every controller sends. */
   encode(request: HttpRequest): Bytes {
-    const { profile, startLine } = this;
-    const numbered: readonly [string, string][] = profile.numbered ? [['CSeq', String(++this.sequence)]] : [];
-    return encodeRequest({
-      version: startLine,
-      ...request,
-      ...placed(profile, request),
-      headers: [['Host', this.host], ...numbered, ...profile.headers[this.kind], ...(request.headers ?? [])],
-    });
+    return encodeIn(this.dressing(), request);
   }
 
   /**
@@ -195,21 +112,13 @@ export class Link {
    * type and headers, spelled as Host is. Whatever else is odd about them stays.
    */
   dress(bytes: Bytes): Bytes {
-    const { profile, startLine } = this;
-    const raw = Buffer.from(bytes).toString('latin1');
-    const end = raw.indexOf('\n') + 1;
-    if (end === 0) return bytes;
-    const eol = raw[end - 2] === '\r' ? '\r\n' : '\n';
-    const name = /^host(?=:)/im.exec(raw.slice(end))?.[0] ?? 'Host';
-    const spelled = (header: string): string =>
-      name === 'host' ? header.toLowerCase() : name === 'HOST' ? header.toUpperCase() : header;
-    const numbered = profile.numbered ? [['CSeq', String(++this.sequence)] as const] : [];
-    const own = [...numbered, ...profile.headers[this.kind]].map(
-      ([key, value]) => `${spelled(key)}: ${value}${eol}`,
-    );
-    const start = raw.slice(0, end).replace(/ HTTP\/1\.1(?=\r?\n$)/, ` ${startLine}`);
-    const rest = raw.slice(end).replace(hapProfile.mediaType, profile.mediaType);
-    return Uint8Array.from(Buffer.from(start + own.join('') + rest, 'latin1'));
+    return dressed(this.dressing(), bytes);
+  }
+
+  /** What the next request is dressed in. */
+  private dressing(): Dressing {
+    const { profile, startLine, kind, host } = this;
+    return { profile, startLine, kind, host, next: () => ++this.sequence };
   }
 
   /**
@@ -289,13 +198,6 @@ export class Link {
     this.put(bytes);
   }
 
-  private put(bytes: Bytes): void {
-    this.trace.record(this.number, { kind: 'sent', bytes });
-    this.silence = undefined;
-    this.observer.said?.();
-    this.connection.write(bytes);
-  }
-
   /** A line of the decoded exchange for what raw sends do. */
   said(line: string): void {
     this.asked = undefined;
@@ -312,10 +214,6 @@ export class Link {
   opened(line: string, items: readonly TlvItem[]): void {
     this.inside(line, items);
     this.observer.readable?.(encodeTlv(items));
-  }
-
-  note(line: string): void {
-    this.trace.record(this.number, { kind: 'note', line });
   }
 
   /** What the accessory does next, waiting `wait` ms at most. */
@@ -341,17 +239,6 @@ export class Link {
     const event = this.events.shift();
     this.eventBytes -= event?.message.body.length ?? 0;
     return event;
-  }
-
-  private waited(what: Wait['what'], start: number, ended: Wait['ended']): void {
-    this.observer.waited?.({ what, milliseconds: this.connection.clock.now() - start, ended });
-  }
-
-  /** Bytes came: behind a silence they tell that it was not waited long enough. */
-  private came(): void {
-    if (this.silence === undefined) return;
-    this.observer.late?.(this.connection.clock.now() - this.silence.since, this.silence.waited);
-    this.silence = undefined;
   }
 
   /**
@@ -485,41 +372,6 @@ export class Link {
     return undefined;
   }
 
-  /** Plaintext of the frames completed by these bytes, or what is wrong with them. */
-  private unseal(bytes: Bytes): Bytes | string {
-    if (this.secure === undefined) {
-      this.observer.readable?.(bytes);
-      return bytes;
-    }
-    const plain = this.openFrames(this.secure, bytes);
-    if (this.granted) this.observer.secured?.(bytes, typeof plain === 'string' ? plain : undefined);
-    return plain;
-  }
-
-  private openFrames(secure: SecureSession, bytes: Bytes): Bytes | string {
-    const { decoder } = secure;
-    // A length field of "HT" or "EV" is far above 1024: the accessory fell back to plaintext.
-    if (decoder.pending.length === 0 && /^(HTTP\/1|EVENT\/|RTSP\/1)/.test(text(bytes.subarray(0, 6)))) {
-      this.observer.readable?.(bytes);
-      return 'plaintext';
-    }
-    const parts: Bytes[] = [];
-    for (const frame of secure.open(bytes)) {
-      this.observer.frame?.(frame);
-      if (this.lastFrames.length < limits.frames) this.lastFrames.push(frame);
-      if (frame.plaintext === undefined)
-        return `a frame of ${frame.length} bytes that does not open with counter ${frame.counter}`;
-      this.observer.readable?.(frame.plaintext);
-      parts.push(frame.plaintext);
-      this.trace.record(this.number, {
-        kind: 'opened',
-        bytes: frame.plaintext,
-        line: `frame ${frame.counter} received, ${frame.length} bytes`,
-      });
-    }
-    return join(parts);
-  }
-
   private reply(http: HttpMessage, sealed: boolean, elapsed: number): Outcome {
     const pairing = this.path?.startsWith('/pair');
     const tlv = isPairingBody(http, this.profile, pairing) ? decodeTlv(http.body) : undefined;
@@ -538,48 +390,6 @@ export class Link {
     return outcome;
   }
 
-  private heard(line: string, sealed: boolean, elapsed?: number, items?: readonly TlvItem[]): void {
-    const time = elapsed === undefined ? '' : `  (${Math.round(elapsed)} ms)`;
-    this.trace.record(this.number, { kind: 'heard', line: line + time, sealed, ...(items && { items }) });
-  }
-
-  private ended(kind: 'close' | 'reset'): void {
-    if (!this.over) this.trace.record(this.number, { kind });
-    this.over = true;
-  }
-
-  /** Waits up to `wait` ms for the accessory to end the connection, dropping what it still sends. True when it did. */
-  async closes(wait: number): Promise<boolean> {
-    const start = this.connection.clock.now();
-    for (;;) {
-      const event = await this.connection.next(start + wait);
-      if (event.kind !== 'data') this.waited('end', start, event.kind);
-      if (event.kind === 'silence') return false;
-      if (event.kind === 'data') {
-        this.trace.record(this.number, { kind: 'received', bytes: event.bytes });
-        this.unseal(event.bytes);
-        continue;
-      }
-      this.ended(event.kind);
-      return true;
-    }
-  }
-
-  /**
-   * True while the accessory has not ended the connection. What it sends meanwhile stays unread.
-   * A FIN travels behind the last answer, so it may take the `wait` to show.
-   */
-  async stillOpen(wait: number): Promise<boolean> {
-    const start = this.connection.clock.now();
-    const event = await this.connection.next(start + wait);
-    this.waited('end', start, event.kind === 'silence' ? 'over' : event.kind);
-    if (event.kind === 'data') {
-      this.came();
-      this.connection.unread(event.bytes);
-    } else if (event.kind !== 'silence') this.ended(event.kind);
-    return event.kind === 'data' || event.kind === 'silence';
-  }
-
   /** Bytes behind the last answer, waiting `wait` ms for them: nothing was asked that they could answer. */
   async excess(wait: number): Promise<Bytes> {
     const { pending } = this.reader;
@@ -595,19 +405,6 @@ export class Link {
     return event.bytes;
   }
 
-  /** Sends FIN; the accessory may still answer. */
-  finish(): void {
-    this.trace.record(this.number, { kind: 'we-finish' });
-    this.connection.finish();
-  }
-
-  /** Ends the connection with RST. */
-  reset(): void {
-    this.trace.record(this.number, { kind: 'we-reset' });
-    this.over = true;
-    this.connection.reset();
-  }
-
   /** Ends the connection in good order and gives the accessory time to notice: some stay Busy until they do. */
   async close(): Promise<void> {
     if (!this.over) {
@@ -621,22 +418,4 @@ export class Link {
     }
     this.connection.close();
   }
-}
-
-function requestItems(request: HttpRequest): TlvMessage | undefined {
-  const type = request.headers?.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? '';
-  return request.body === undefined || /json/.test(type) ? undefined : decodeTlv(request.body);
-}
-
-function describeBody(request: HttpRequest): string {
-  if (request.body === undefined) return '';
-  return requestItems(request)?.toString() ?? text(request.body.subarray(0, 120));
-}
-
-function describeResponse(http: HttpMessage, tlv: TlvMessage | undefined): string {
-  if (http.body.length === 0) return '(empty body)';
-  if (tlv === undefined)
-    return `${contentType(http) || 'no Content-Type'}, ${http.body.length} bytes: ${text(http.body.subarray(0, 60)).replace(/\s+/g, ' ')}`;
-  const bytes = http.body.length <= 24 ? `  [${hexDump(http.body)}]` : '';
-  return tlv.toString() + bytes;
 }

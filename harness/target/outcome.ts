@@ -6,6 +6,7 @@ import {
   TlvType,
   decodeTlv,
   hex,
+  text,
   tlvErrorName,
 } from '../protocol/index.js';
 import { type HttpMessage, contentType } from '../wire/index.js';
@@ -349,4 +350,13 @@ export function silence(): Matcher {
 export function hexDump(bytes: Bytes, maximum = 64): string {
   const shown = hex(bytes.subarray(0, maximum)).replace(/(..)(?!$)/g, '$1 ');
   return bytes.length > maximum ? `${shown} … (${bytes.length} bytes)` : shown;
+}
+
+/** A response in a line: its TLV8, or the beginning of its body. */
+export function describeResponse(http: HttpMessage, tlv: TlvMessage | undefined): string {
+  if (http.body.length === 0) return '(empty body)';
+  if (tlv === undefined)
+    return `${contentType(http) || 'no Content-Type'}, ${http.body.length} bytes: ${text(http.body.subarray(0, 60)).replace(/\s+/g, ' ')}`;
+  const bytes = http.body.length <= 24 ? `  [${hexDump(http.body)}]` : '';
+  return tlv.toString() + bytes;
 }

@@ -1,5 +1,7 @@
 import type { Json, VectorFile } from './format.js';
-import { type Schema, groupShapes, kinds } from './schemas.js';
+import type { Schema } from './schema.js';
+import { kinds } from './schemas.js';
+import { groupShapes } from './shapes.js';
 
 /** A field of a case by its path (`messages.M3`, `items[0].value`). */
 interface Leaf {

@@ -1,8 +1,16 @@
 import { memoiseArithmetic, seededRandom } from '../protocol/index.js';
+import { mfiM4 } from './flows/mfi.js';
+import { errors, pairings } from './flows/pairings.js';
+import { pairSetup } from './flows/setup.js';
+import { split, transient } from './flows/transient.js';
+import { pairVerify } from './flows/verify.js';
 import { type VectorFile, serialise } from './format.js';
-import { errors, mfiM4, pairSetup, pairVerify, pairings, split, transient } from './flows.js';
 import { type Generator, fileOf } from './make.js';
-import { aead, frames, hkdfKeys, plainSessions, setupCode, srp, tlv8 } from './primitives.js';
+import { frames } from './primitives/frames.js';
+import { aead, hkdfKeys } from './primitives/keys.js';
+import { setupCode } from './primitives/setup-code.js';
+import { plainSessions, srp } from './primitives/srp.js';
+import { tlv8 } from './primitives/tlv8.js';
 import { jsonSchema, kinds } from './schemas.js';
 
 const generators: Readonly<Record<string, Generator>> = {

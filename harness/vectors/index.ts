@@ -2,7 +2,7 @@
 export { cHeader } from './c-header.js';
 export { type VectorFile, serialise } from './format.js';
 export { generateAll, generateKind, generateSessions, generatedKinds } from './generate.js';
-export { groupShapes } from './schemas.js';
+export { groupShapes } from './shapes.js';
 export { MAX_RECORDING, fromRecording } from './recording.js';
 export { jsonSchema, kinds } from './schemas.js';
 export {

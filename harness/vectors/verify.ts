@@ -1,6 +1,8 @@
 import { type Fields, GENERATOR_VERSION, type Group, type Vector, type VectorFile } from './format.js';
-import { recompute, recomputeGroup } from './recompute.js';
-import { editDefect, envelope, groupSchema, kinds, schemaDefect, testSchema } from './schemas.js';
+import { recompute, recomputeGroup } from './recompute/index.js';
+import { schemaDefect } from './schema.js';
+import { envelope, groupSchema, kinds, testSchema } from './schemas.js';
+import { editDefect } from './shapes.js';
 
 /** One thing a file claims that does not hold. */
 export interface Mismatch {

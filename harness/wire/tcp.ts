@@ -9,8 +9,8 @@ import {
 } from 'node:net';
 import type { Bytes } from '../protocol/index.js';
 import { type Clock, realClock } from './clock.js';
-import { localAddresses } from './mdns.js';
 import { BufferedConnection, type Connection, type Dialer, Unreachable } from './connection.js';
+import { localAddresses } from './mdns.js';
 
 class TcpConnection extends BufferedConnection {
   constructor(

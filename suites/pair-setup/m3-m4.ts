@@ -1,5 +1,4 @@
 import {
-  WRONG_CODE,
   type Bytes,
   type CheckContext,
   type CheckSpec,
@@ -8,6 +7,7 @@ import {
   N,
   type PairSetup,
   TlvType,
+  WRONG_CODE,
   all,
   anyRefusal,
   badRequest,
@@ -17,6 +17,7 @@ import {
   fromInteger,
   g,
   insert,
+  misplacedError,
   reject,
   replace,
   silence,
@@ -24,7 +25,6 @@ import {
   tlv,
   tlvError,
   tlvTypeName,
-  misplacedError,
 } from '../../harness/suite.js';
 
 const accepted = success('setup-m4');

@@ -1,49 +1,29 @@
 import {
   type Bytes,
-  type Controller,
   type Identity,
-  Method,
-  type Link,
   type M5Options,
-  type Outcome,
   Permission,
-  type Random,
-  TlvType,
-  all,
-  answered,
   anyRefusal,
-  badRequest,
   chapter,
   concat,
   controllerIdentity,
   deriveKey,
-  describeOutcome,
   drop,
-  equal,
   flip,
   hex,
-  insert,
   lengthBytes,
   listPairings,
   reject,
-  reorder,
   replace,
   resize,
   sign,
   signedInfo,
   success,
   text,
-  tlv,
   tlvError,
   utf8,
 } from '../../harness/suite.js';
-
-/** A refusal of M5; an odd State or HTTP status is the lesser finding. */
-const refused = {
-  allow: [tlvError(6)],
-  tolerate: [badRequest(), anyRefusal()],
-  forbid: [success('setup-m6')],
-};
+import { refused } from './refused.js';
 
 const wrongKeys = {
   'random-key': () => undefined,
@@ -100,48 +80,6 @@ const wrongSignatures: Record<string, (parts: Parts) => Bytes> = {
   },
 };
 
-/** Identifiers beside the upper-case UUID of the ordinary flow, for 36 bytes or fewer, or more, or none. */
-const identifiers: Record<string, (uuid: string, random: Random) => Bytes> = {
-  'not-a-uuid': () => utf8('not-a-uuid'),
-  '1-byte': () => utf8('x'),
-  '35-bytes': (uuid) => utf8(uuid.slice(0, 35)),
-  '37-bytes': (uuid) => utf8(`${uuid}x`),
-  '64-bytes': (uuid) => utf8(uuid.repeat(2).slice(0, 64)),
-  '65-bytes': (uuid) => utf8(uuid.repeat(2).slice(0, 65)),
-  '255-bytes': (uuid) => utf8(uuid.repeat(8).slice(0, 255)),
-  empty: () => new Uint8Array(0),
-  '00-and-ff-inside': (uuid, random) =>
-    concat(utf8(uuid.slice(0, 17)), Uint8Array.of(0x00, 0xff), random.bytes(17)),
-};
-/** Those the accessory of this project takes: what its controller does afterwards is part of the price. */
-const usual = ['not-a-uuid', '1-byte', '35-bytes', '37-bytes', '64-bytes', '00-and-ff-inside'];
-
-/** The list knows the identifier byte for byte, as an admin's, and Pair Verify works with it. */
-async function isKnown(controller: Controller, as: Identity): Promise<boolean> {
-  const verify = await controller.pairVerify({ as });
-  if (!success('verify-m4').matches(await verify.sendM3())) return false;
-  const session = verify.secure();
-  // Where nobody is listed, that Pair Verify finds it under its own is all there is to see.
-  if (await session.lacks(Method.ListPairings)) return true;
-  const list = await session.sendPairings(listPairings());
-  if (!success('pairings-list').matches(list)) return false;
-  const { entries } = session.pairingsIn(list);
-  return entries.length === 1 && equal(entries[0]!.id, as.id);
-}
-
-/** M1 on a new connection after a setup that came to nothing. Busy may last for a while where a close goes unnoticed. */
-const freeAgain = {
-  allow: [success('setup-m2')],
-  tolerate: [tlvError(2, 'Busy')],
-  forbid: [tlvError(2, 'Unavailable')],
-};
-
-/** M1 on a connection of its own. */
-async function begin(controller: Controller): Promise<{ link: Link; m2: Outcome }> {
-  const setup = await controller.setup();
-  return { link: setup.link, m2: await setup.sendM1() };
-}
-
 const spec = {
   from: 'unpaired',
   needs: ['PS-M5-01'],
@@ -149,7 +87,7 @@ const spec = {
   costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
 } as const;
 
-export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
+export default chapter('pair-setup.m5-m6', ({ check }) => [
   check(
     'PS-M5-01',
     {
@@ -171,7 +109,6 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       expect(defect?.what, 'M6').to.equal(undefined);
     },
   ),
-
   check(
     'PS-M5-02',
     { from: 'paired', costs: { verifies: 1 }, allow: [success('pairings-list')] },
@@ -194,7 +131,6 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       expect(entries[0]!.permissions & 1, 'admin bit').to.equal(Permission.Admin);
     },
   ),
-
   ...Object.entries(wrongKeys).map(([name, key]) =>
     check(`PS-M5-05/${name}`, { ...spec, ...refused }, async ({ controller, expect, random }) => {
       const setup = await controller.pairSetup();
@@ -205,7 +141,6 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
     }),
   ),
-
   ...Object.entries(damage).map(([name, edit]) =>
     check(
       `PS-M5-06/${name}`,
@@ -218,7 +153,6 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       },
     ),
   ),
-
   ...Object.entries(wrongSignatures).map(([name, signature]) =>
     check(`PS-M5-13/${name}`, { ...spec, ...refused }, async ({ controller, expect, random }) => {
       const other = controllerIdentity(random);
@@ -228,7 +162,6 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
     }),
   ),
-
   ...[undefined, 0, 1, 8, 15, 16].map((length) =>
     check(
       `PS-M5-04/${length === undefined ? 'missing' : `${length}-bytes`}`,
@@ -246,7 +179,6 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       },
     ),
   ),
-
   ...Object.entries(wrongNonces).map(([name, options]) =>
     check(
       `PS-M5-07/${name}`,
@@ -259,14 +191,12 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       },
     ),
   ),
-
   check('PS-M5-08', { ...spec, ...refused }, async ({ controller, expect }) => {
     const setup = await controller.pairSetup();
     await setup.m3();
     expect(await setup.sendM5({ aad: (plaintext) => lengthBytes(plaintext.length) })).to.be.allowed();
     expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
   }),
-
   ...Object.entries(incomplete).map(([name, options]) =>
     check(`PS-M5-09/${name}`, { ...spec, ...reject('setup-m6') }, async ({ controller, expect }) => {
       const setup = await controller.pairSetup();
@@ -275,7 +205,6 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
     }),
   ),
-
   // A key of another size may be stored and never verify: only a reset would free the accessory again.
   ...[0, 31, 33].map((length) =>
     check(
@@ -293,7 +222,6 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       },
     ),
   ),
-
   ...[0, 63, 65].map((length) =>
     check(`PS-M5-12/${length}-bytes`, { ...spec, ...reject('setup-m6') }, async ({ controller, expect }) => {
       const setup = await controller.pairSetup();
@@ -302,228 +230,4 @@ export default chapter('pair-setup.m5-m6', ({ check, watch }) => [
       expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
     }),
   ),
-
-  check(
-    'PS-M5-03',
-    {
-      from: 'unpaired',
-      leaves: 'paired',
-      needs: ['PS-M5-01', 'PV-M3-01'],
-      risky: true,
-      costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
-      allow: [answered(200)],
-    },
-    async ({ controller, expect, warn, violate }) => {
-      const served = async (link?: Link): Promise<Outcome> => {
-        const verify = await controller.verify(link && { link });
-        const m2 = await verify.sendM1();
-        if (!success('verify-m2').matches(m2) || verify.m2?.items === undefined) return m2;
-        const m4 = await verify.sendM3();
-        return success('verify-m4').matches(m4) ? verify.secure().get('/accessories') : m4;
-      };
-      const { link } = await controller.pair();
-      const here = await served(link);
-      if (answered(200).matches(here)) return void expect(here).to.be.allowed();
-      warn(`on the connection of Pair Setup: ${describeOutcome(here)}`);
-      const elsewhere = await served();
-      if (!answered(200).matches(elsewhere))
-        violate(`Pair Verify works neither there nor on a new connection: ${describeOutcome(elsewhere)}`);
-    },
-  ),
-
-  // Upper case is what the ordinary flow pairs with: the run's own pairing tells.
-  check(
-    'PS-M5-10/uuid-upper',
-    {
-      from: 'paired',
-      needs: ['PV-M3-01', 'PAIRINGS-01'],
-      costs: { verifies: 1 },
-      allow: [success('pairings-list')],
-    },
-    async ({ controller, bench, expect, violate }) => {
-      const { id } = bench.admin!;
-      const session = await controller.session();
-      const list = await session.sendPairings(listPairings());
-      expect(list).to.be.allowed();
-      const { entries } = session.pairingsIn(list);
-      if (!entries.some((entry) => equal(entry.id, id)))
-        violate(`paired as ${text(id)}, listed as ${entries.map((entry) => text(entry.id)).join(', ')}`);
-    },
-  ),
-
-  check(
-    'PS-M5-10/uuid-lower',
-    {
-      from: 'unpaired',
-      leaves: 'paired',
-      needs: ['PS-M5-01', 'PV-M3-01', 'PAIRINGS-01'],
-      costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
-      allow: [success('setup-m6')],
-    },
-    async ({ controller, expect, violate }) => {
-      const id = utf8(text(controller.newIdentity().id).toLowerCase());
-      const setup = await controller.pairSetup({ identity: controller.newIdentity(id) });
-      await setup.m3();
-      const outcome = await setup.sendM5();
-      if (!setup.accepted(outcome))
-        violate(`an identifier of 36 lower-case characters: ${describeOutcome(outcome)}`);
-      expect(outcome).to.be.allowed();
-      if (!(await isKnown(controller, setup.identity)))
-        violate('the list does not return the identifier as it was sent');
-    },
-  ),
-
-  // An identifier that is cut or changed on the way in could not be verified with, and so not be removed.
-  ...Object.entries(identifiers).map(([name, identifier]) =>
-    check(
-      `PS-M5-10/${name}`,
-      {
-        from: 'unpaired',
-        ...(usual.includes(name) && { leaves: 'paired' as const }),
-        needs: ['PS-M5-01', 'PV-M3-01', 'PAIRINGS-01'],
-        risky: true,
-        ifAccepted: 'reset',
-        costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
-        allow: [success('setup-m6'), ...reject('setup-m6').allow],
-        tolerate: [anyRefusal()],
-      },
-      async ({ controller, expect, random, observe, violate }) => {
-        const id = identifier(text(controller.newIdentity().id), random);
-        const setup = await controller.pairSetup({ identity: controller.newIdentity(id) });
-        await setup.m3();
-        const outcome = await setup.sendM5();
-        expect(outcome).to.be.allowed();
-        const accepted = setup.accepted(outcome);
-        observe('such an identifier', accepted ? 'is accepted' : 'is refused');
-        const known = accepted ? await isKnown(controller, setup.identity) : undefined;
-        if (known === false)
-          violate('it is accepted, and afterwards unknown to the list or to Pair Verify, byte for byte');
-        if (!accepted && (await controller.isStored(setup.identity))) violate('it is refused and stored');
-      },
-    ),
-  ),
-
-  check(
-    'PS-M5-14',
-    {
-      grid: ['setup-m5', 'replayed'],
-      from: 'unpaired',
-      leaves: 'paired',
-      needs: ['PS-M5-01', 'PV-M3-01', 'PAIRINGS-01'],
-      costs: { m2: 1, m4: 1, m6: 3, verifies: 1 },
-      allow: [tlvError(6), tlvError(2, 'Unavailable'), tlvError(4, 'Unavailable'), badRequest()],
-      tolerate: [anyRefusal()],
-      forbid: [success('setup-m6')],
-    },
-    async ({ controller, expect }) => {
-      const setup = await controller.pair();
-      expect(await setup.repeatM5(), 'on the same connection').to.be.allowed();
-      const { link, ...again } = await begin(controller);
-      expect(again.m2, 'M1 on a new connection').to.be.allowed({
-        allow: [tlvError(2, 'Unavailable')],
-        tolerate: [anyRefusal()],
-        forbid: [success('setup-m2')],
-      });
-      if (await link.stillOpen(50)) expect(await setup.repeatM5(link), 'on a new connection').to.be.allowed();
-      const { entries } = await (await controller.session()).list();
-      expect(entries.length, 'pairings afterwards').to.equal(1);
-    },
-  ),
-
-  check(
-    'PS-M5-15',
-    {
-      from: 'unpaired',
-      leaves: 'paired',
-      needs: ['PS-M5-01'],
-      costs: { m2: 2, m4: 2, m6: 3 },
-      allow: [success('setup-m6'), ...reject('setup-m6').allow],
-      tolerate: [anyRefusal()],
-    },
-    async ({ controller, expect, observe, violate }) => {
-      const setup = await controller.pairSetup();
-      await setup.m3();
-      expect(await setup.sendM5({}, flip('EncryptedData', -3)), 'damaged').to.be.allowed(refused);
-      const open = await setup.link.stillOpen(50);
-      const right = open ? await setup.sendM5() : undefined;
-      if (right !== undefined) expect(right, 'the right M5 behind it').to.be.allowed();
-      const accepted = right !== undefined && setup.accepted(right);
-      observe(
-        'a right M5 behind a refused one',
-        accepted ? 'accepted' : open ? 'refused' : 'connection closed',
-      );
-      if (accepted) return;
-      const link = (await setup.link.stillOpen(50)) ? setup.link : undefined;
-      const next = await controller.setup(link && { link });
-      const outcome = await next.asGuest().sendAll();
-      if (!success('setup-m6').matches(outcome))
-        violate(`a new Pair Setup after the refused M5 is answered by ${describeOutcome(outcome)}`);
-    },
-  ),
-
-  check(
-    'PS-M5-16',
-    {
-      from: 'unpaired',
-      leaves: 'paired',
-      needs: ['PS-M5-01'],
-      risky: true,
-      costs: { m2: 1, m4: 1, m6: 1 },
-      allow: [success('setup-m6')],
-      tolerate: [anyRefusal()],
-    },
-    async ({ controller, expect, observe }) => {
-      const unknown = insert(tlv(0x7f, 'more'), -1);
-      const both = all(reorder('Signature', 'PublicKey', 'Identifier'), unknown);
-      const setup = await controller.pairSetup();
-      await setup.m3();
-      const outcome = await setup.sendM5({ sub: both });
-      expect(outcome, 'Signature, PublicKey, Identifier, and an unknown item').to.be.allowed();
-      if (setup.accepted(outcome)) return;
-      // Which of the two it was.
-      const again = await controller.pairSetup();
-      await again.m3();
-      const second = await again.sendM5({ sub: unknown });
-      observe('refused for', again.accepted(second) ? 'the order' : 'the unknown item');
-    },
-  ),
-
-  check(
-    'PS-M5-17/closed-after-m4',
-    { from: 'unpaired', needs: ['PS-M3-01'], costs: { m2: 2, m4: 1 }, ...freeAgain },
-    async ({ controller, expect }) => {
-      const setup = await controller.pairSetup();
-      await setup.m3();
-      await setup.link.close();
-      expect((await begin(controller)).m2, 'M1 on a new connection').to.be.allowed();
-    },
-  ),
-
-  check(
-    'PS-M5-17/after-refused-m5',
-    { from: 'unpaired', needs: ['PS-M5-01'], costs: { m2: 2, m4: 1, m6: 1, verifies: 1 }, ...freeAgain },
-    async ({ controller, expect }) => {
-      const setup = await controller.pairSetup();
-      await setup.m3();
-      expect(await setup.sendM5({ sub: flip('Signature', 7) }), 'M5').to.be.allowed(refused);
-      await setup.link.close();
-      expect((await begin(controller)).m2, 'M1 on a new connection').to.be.allowed();
-      expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
-    },
-  ),
-
-  // A Pair Verify is where a controller meets the id again: another spelling of it is another accessory.
-  watch('PS-M6-02', 'verify-m2', ({ m2: { items } }, { expect, bench }) => {
-    const id = items?.get(TlvType.Identifier);
-    if (id === undefined || bench.accessory === undefined) return;
-    expect(text(id), 'Identifier in Pair Verify M2, beside that of M6').to.equal(text(bench.accessory.id));
-    expect(hex(id), 'bytes of the Identifier').to.equal(hex(bench.accessory.id));
-  }),
-
-  watch('PS-M6-01', 'setup-m6', ({ m6: { items, accessory, findings } }, { expect, bench }) => {
-    if (items === undefined) return;
-    const defect = findings.find(({ requirement }) => requirement === 'PS-M6-01');
-    expect(defect?.what, 'the identity in M6').to.equal(undefined);
-    expect(text(accessory!.id), 'Identifier').to.match(bench.profile.identifier);
-  }),
 ]);

@@ -1,6 +1,6 @@
 import {
-  type Matcher,
   Length,
+  type Matcher,
   Method,
   TlvType,
   anyRefusal,

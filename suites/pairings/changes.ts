@@ -1,14 +1,12 @@
 import {
   type Bytes,
-  type Cell,
-  type CheckSpec,
   type Controller,
   type Identity,
   type Outcome,
-  type Session,
-  type TlvItem,
   Permission,
+  type Session,
   StepFailed,
+  type TlvItem,
   TlvType,
   addPairing,
   anyRefusal,
@@ -23,7 +21,6 @@ import {
   otherError,
   readPairings,
   reject,
-  removePairing,
   replace,
   resize,
   silence,
@@ -33,27 +30,13 @@ import {
   tlvError,
   utf8,
 } from '../../harness/suite.js';
+import { added, empty, line, lines, listed, paired, removed } from './shared.js';
 
-const added = success('pairings-add');
-const removed = success('pairings-remove');
-const listed = success('pairings-list');
 const denied = {
   allow: [tlvError(4, 'Authentication')],
   tolerate: [misplacedError(4, 'Authentication'), anyRefusal()],
   forbid: [success('verify-m4')],
 };
-
-const paired = { from: 'paired', needs: ['PV-M3-01', 'PAIRINGS-01'], costs: { verifies: 1 } } as const;
-
-/** The list as a set: one line for each entry. */
-async function lines(session: Session): Promise<string[]> {
-  const { entries } = await session.list();
-  return entries.map(({ id, ltpk, permissions }) => line({ id, ltpk }, permissions)).sort();
-}
-
-function line({ id, ltpk }: Pick<Identity, 'id' | 'ltpk'>, permissions: number): string {
-  return `${text(id)} ${hex(ltpk)} ${permissions}`;
-}
 
 /** A controller that was added, and its permissions. */
 type Added = Identity & { readonly permissions: number };
@@ -78,10 +61,6 @@ async function fill(
     users.push({ ...user, permissions });
   }
   return { users, refusal: undefined };
-}
-
-async function empty(session: Session, users: readonly Identity[]): Promise<void> {
-  for (const { id } of users) await session.sendRemove(id);
 }
 
 /** The smallest table the sources allow, the first controller included. */
@@ -137,27 +116,6 @@ const malformedAdds: Record<
   },
 };
 
-const oddRequests: Record<string, (items: readonly TlvItem[]) => readonly TlvItem[]> = {
-  'state-missing': drop('State'),
-  ...Object.fromEntries([0, 2, 3, 5].map((state) => [`state-${state}`, replace('State', state)])),
-  'method-missing': drop('Method'),
-  ...Object.fromEntries(
-    [0, 1, 2, 6, 9, 255].map((method) => [`method-${method}`, replace('Method', method)]),
-  ),
-  'method-0-bytes': resize('Method', 0),
-  'method-2-bytes': resize('Method', 2),
-};
-
-/** Those of them whose List may be carried out. */
-const lenient = /^state|^method-2-bytes$/;
-
-/** Cells of the grid these fill. */
-const oddCells: Record<string, Cell[1]> = {
-  'method-missing': 'item-missing',
-  'state-missing': 'state-missing',
-  'state-0': 'state-wrong',
-};
-
 export default chapter('pairings.changes', ({ check, watch }) => [
   watch('PAIRINGS-02', 'pairings', ({ reply }, { expect, warn }) => {
     if (!listed.matches(reply)) return;
@@ -195,7 +153,6 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       },
     ),
   ),
-
   ...Object.entries({
     'with-identifier': insert(tlv(TlvType.Identifier, 'nobody'), -1),
     'with-unknown': insert(tlv(0x7f, Uint8Array.of(1)), -1),
@@ -214,7 +171,6 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       },
     ),
   ),
-
   check(
     'PAIRINGS-04',
     { ...paired, costs: { verifies: 3 }, allow: [added] },
@@ -246,7 +202,6 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       await empty(session, [admin, user]);
     },
   ),
-
   check(
     'PAIRINGS-05',
     { ...paired, costs: { verifies: 2 }, allow: [added] },
@@ -284,7 +239,6 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       await empty(session, [user]);
     },
   ),
-
   ...Object.entries(otherKeys).map(([name, keys]) =>
     check(
       `PAIRINGS-06/${name}`,
@@ -323,7 +277,6 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       },
     ),
   ),
-
   check(
     'PAIRINGS-06/key-of-another-controller',
     {
@@ -372,7 +325,6 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       expect(await verify.sendM3(), 'Pair Verify with the other key').to.be.allowed(denied);
     },
   ),
-
   ...Object.entries(malformedAdds).map(([name, { edit, either }]) =>
     check(
       `PAIRINGS-07/${name}`,
@@ -411,7 +363,6 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       },
     ),
   ),
-
   ...[0x02, 0x03, 0x07, 0x80, 0xff].map((permissions) =>
     check(
       `PAIRINGS-08/${hex(Uint8Array.of(permissions))}`,
@@ -444,7 +395,6 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       },
     ),
   ),
-
   check(
     'PAIRINGS-09',
     { ...paired, allow: [tlvError(2, 'MaxPeers')], tolerate: [anyRefusal()], forbid: [silence()] },
@@ -462,7 +412,6 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       await empty(session, users);
     },
   ),
-
   check(
     'PAIRINGS-10',
     { ...paired, costs: { verifies: 2 }, allow: [added] },
@@ -493,104 +442,6 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       );
       await (await controller.pairVerify({ as: fresh })).m3();
       await empty(session, [first, fresh, ...rest]);
-    },
-  ),
-
-  ...(['unknown', 'twice'] as const).map((name) =>
-    check(
-      `PAIRINGS-14/${name}`,
-      {
-        ...paired,
-        needs: [...paired.needs, 'PAIRINGS-12'],
-        // The controller wants it gone, and gone it is (seed 002 §7.2 has no error): one that is told otherwise asks for ever.
-        allow: [removed],
-        forbid: [anyRefusal(), silence()],
-      },
-      async ({ controller, expect }) => {
-        const session = await controller.session();
-        const user = controller.newIdentity();
-        if (name === 'twice') {
-          await session.add(user, Permission.User);
-          await session.sendRemove(user.id);
-        }
-        const before = await lines(session);
-        expect(await session.sendRemove(user.id)).to.be.allowed();
-        expect(await lines(session), 'the list').to.deep.equal(before);
-      },
-    ),
-  ),
-  ...Object.entries({
-    'without-identifier': drop('Identifier'),
-    'identifier-0-bytes': resize('Identifier', 0),
-  }).map(([name, edit]) =>
-    check(
-      `PAIRINGS-14/${name}`,
-      {
-        ...paired,
-        ...(name === 'without-identifier' && { grid: ['remove', 'item-missing'] as const }),
-        // Nobody has an empty identifier: to say that he is gone is as right as to refuse.
-        allow: [tlvError(2), badRequest(), ...(name === 'identifier-0-bytes' ? [removed] : [])],
-        tolerate: [anyRefusal()],
-        forbid: [silence(), ...(name === 'identifier-0-bytes' ? [] : [removed])],
-      },
-      async ({ controller, expect }) => {
-        const session = await controller.session();
-        const before = await lines(session);
-        expect(await session.sendPairings(edit(removePairing(utf8('nobody'))))).to.be.allowed();
-        const after = (await session.link.stillOpen(50)) ? session : await controller.session();
-        expect(await lines(after), 'the list').to.deep.equal(before);
-      },
-    ),
-  ),
-
-  ...Object.entries(oddRequests).map(([name, edit]) => {
-    const spec: CheckSpec = {
-      ...paired,
-      ...(name in oddCells && { grid: ['list', oddCells[name]!] as const }),
-      allow: [tlvError(2), badRequest()],
-      // A State that nobody looks at does no harm here, nor a Method with a zero byte behind it (TLV-11).
-      tolerate: [anyRefusal(), ...(lenient.test(name) ? [listed] : [])],
-      forbid: [silence(), ...(lenient.test(name) ? [] : [listed])],
-    };
-    return check(`PAIRINGS-17/${name}`, spec, async ({ controller, expect }) => {
-      const session = await controller.session();
-      const before = await lines(session);
-      expect(await session.sendPairings(edit(listPairings()))).to.be.allowed();
-      if (await session.link.stillOpen(50)) expect(await lines(session), 'the list').to.deep.equal(before);
-    });
-  }),
-
-  check(
-    'PAIRINGS-23',
-    {
-      ...paired,
-      costs: { verifies: 3 },
-      allow: [added],
-      // Two identifiers that differ in case may count as one, as long as one does not take the other's place.
-      tolerate: [tlvError(2)],
-      forbid: [silence()],
-    },
-    async ({ controller, expect, warn, violate }) => {
-      const session = await controller.session();
-      const base = text(controller.newIdentity().id);
-      const ids = [base.toLowerCase(), base.toUpperCase()].map(utf8);
-      const taken: Identity[] = [];
-      for (const id of ids) {
-        const user = controller.newIdentity(id);
-        const outcome = await session.sendAdd(user, Permission.User);
-        expect(outcome, `Add of ${text(id)}`).to.be.allowed(
-          taken.length === 0 ? { allow: [added] } : undefined,
-        );
-        if (added.matches(outcome)) taken.push(user);
-      }
-      if (taken.length < ids.length) warn('identifiers that differ in case alone count as one');
-      const now = (await session.list()).entries.map(({ id, ltpk }) => line({ id, ltpk }, 0));
-      for (const user of taken) {
-        if (!now.includes(line(user, 0)))
-          violate(`${text(user.id)} was added and is not in the list byte for byte`);
-        await (await controller.pairVerify({ as: user })).m3();
-      }
-      await empty(session, taken);
     },
   ),
 ]);

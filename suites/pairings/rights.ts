@@ -1,8 +1,8 @@
 import {
   type Controller,
   type Identity,
-  type Session,
   Permission,
+  type Session,
   addPairing,
   anyRefusal,
   chapter,

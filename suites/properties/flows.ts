@@ -1,15 +1,7 @@
-import { type Trial, Permission, chapter, fc, property } from '../../harness/suite.js';
-import {
-  CONTROLLERS,
-  Flow,
-  type Model,
-  type Step,
-  administrationSteps,
-  insideSteps,
-  newModel,
-  sessionSteps,
-  setupSteps,
-} from './model.js';
+import { Permission, type Trial, chapter, fc, property } from '../../harness/suite.js';
+import { Flow } from './flow.js';
+import { CONTROLLERS, type Model, newModel } from './model.js';
+import { type Step, administrationSteps, insideSteps, sessionSteps, setupSteps } from './steps.js';
 
 /** Commands of a flow at most, and at least when it is looked for: shorter ones are what checks are for. */
 const MOST = 12;

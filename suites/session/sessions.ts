@@ -3,8 +3,8 @@ import {
   type CheckContext,
   type Controller,
   type Identity,
-  StepFailed,
   type Session,
+  StepFailed,
   answered,
   anyReply,
   chapter,
@@ -13,9 +13,9 @@ import {
   plaintextReply,
   served,
   silence,
+  success,
   text,
   utf8,
-  success,
 } from '../../harness/suite.js';
 
 const request = { method: 'GET', path: '/accessories' };

@@ -1,14 +1,14 @@
 import { existsSync, rmSync } from 'node:fs';
 import { expect } from 'chai';
-import type { ConformanceOptions } from '../../harness/conformance.js';
 import { TlvType, decodeTlv, memoiseArithmetic, text } from '../../harness/protocol/index.js';
 import type { CheckResult, RunReport } from '../../harness/runner/index.js';
 import { openState } from '../../harness/target/index.js';
+import type { ConformanceOptions } from '../../harness/wanted.js';
 import { endChildren, hapspec } from '../cli/process.js';
+import { slowness } from '../pace.js';
 import { isUndeclared, word } from '../runner/bench.js';
 import { Mortal } from './mortal.js';
 import { CODE, Folder, type Reports, inParallel, pairable, readReports, runHere, slow } from './tools.js';
-import { slowness } from '../pace.js';
 
 const folder = new Folder();
 /** Long enough for a busy machine, far below a hang. */

@@ -7,8 +7,8 @@ import { seededRandom } from '../../harness/protocol/index.js';
 import { openState } from '../../harness/target/index.js';
 import { suite } from '../../suites/index.js';
 import { endChildren, hapspec, startHapspec } from '../cli/process.js';
-import { CODE, Folder, inParallel, kept, pairable, readReports, reference, slow } from './tools.js';
 import { slowness } from '../pace.js';
+import { CODE, Folder, inParallel, kept, pairable, readReports, reference, slow } from './tools.js';
 
 const MOMENTS = slow ? 25 : 2;
 /** So that no run is over before its signal comes. */

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Accessory, type AccessoryOptions, startServer } from '../../harness/accessory/index.js';
+import { prepareRun } from '../../harness/conformance.js';
 import {
   type TlvMessage,
   decodeTlv,
@@ -10,9 +11,9 @@ import {
   seededRandom,
   setupM1,
 } from '../../harness/protocol/index.js';
-import { type ConformanceOptions, prepareRun } from '../../harness/conformance.js';
 import { json, junit } from '../../harness/report/index.js';
 import type { RunReport } from '../../harness/runner/index.js';
+import type { ConformanceOptions } from '../../harness/wanted.js';
 import { HttpReader, TcpDialer, Unreachable, encodeRequest } from '../../harness/wire/index.js';
 import { elements, parseStrictly } from '../report/xml.js';
 

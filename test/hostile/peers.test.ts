@@ -10,11 +10,11 @@ import type { RunReport } from '../../harness/runner/index.js';
 import { Unreachable } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { listen, start } from '../cli/process.js';
+import { slowness } from '../pace.js';
 import { parseStrictly } from '../report/xml.js';
 import { word } from '../runner/bench.js';
 import known from './ends.json' with { type: 'json' };
 import { CODE, type Row, heavy, rows } from './peers.js';
-import { slowness } from '../pace.js';
 
 /** The plain flow and every watch. */
 const sanity = ['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M1-01', 'PV-M3-01'];

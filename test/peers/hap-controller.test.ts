@@ -1,7 +1,7 @@
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { HttpClient } from 'hap-controller';
 import { type Child, endChildren, start } from '../cli/process.js';
-import { fileURLToPath } from 'node:url';
 
 /** Method of an ordinary Pair Setup. */
 const PLAIN = 0;

@@ -1,11 +1,11 @@
-import { expect } from 'chai';
-import fc from 'fast-check';
+import { randomInt } from 'node:crypto';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { randomInt } from 'node:crypto';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { findFault, healthy, twin, variants } from '../../harness/accessory/index.js';
 import { conformance, prepareRun } from '../../harness/conformance.js';
-import { healthy, twin, variants, findFault } from '../../harness/accessory/index.js';
 import { parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import {
   type Case,

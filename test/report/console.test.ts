@@ -1,5 +1,5 @@
-import { expect } from 'chai';
 import { Writable } from 'node:stream';
+import { expect } from 'chai';
 import { consoleReporter } from '../../harness/report/index.js';
 import type { CheckResult, RunReport } from '../../harness/runner/result.js';
 import { hostileTexts, report, reportFullOf, result } from './sample.js';

@@ -1,4 +1,3 @@
-import { expect } from 'chai';
 import {
   chmodSync,
   mkdirSync,
@@ -11,6 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'chai';
 import { InputError } from '../../harness/protocol/index.js';
 import { writeAtomically } from '../../harness/report/index.js';
 

@@ -1,6 +1,6 @@
+import type { Element } from '@xmldom/xmldom';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { Element } from '@xmldom/xmldom';
 import { failureText, junit } from '../../harness/report/index.js';
 import type { RunReport } from '../../harness/runner/result.js';
 import { hostileTexts, report, reportFullOf, result } from './sample.js';

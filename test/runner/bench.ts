@@ -2,8 +2,8 @@ import { Accessory, type Behaviour, deliver, memoryStore, serve } from '../../ha
 import { type Random, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import {
   type Case,
-  type CheckResult,
   type ChapterTools,
+  type CheckResult,
   type Draft,
   type Level,
   Run,

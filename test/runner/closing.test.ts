@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
-import { Run, loadCases, chapter } from '../../harness/runner/index.js';
+import { Run, chapter, loadCases } from '../../harness/runner/index.js';
 import { embeddedBench } from '../../harness/target/index.js';
 import { type MemoryNetworkHost, defaultPatience } from '../../harness/wire/index.js';
 import { catalogue, suite } from '../../suites/index.js';

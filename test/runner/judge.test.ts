@@ -1,21 +1,21 @@
 import { AssertionError, expect } from 'chai';
-import { TlvError, TlvType, type TlvItem, decodeTlv, encodeTlv, tlv } from '../../harness/protocol/index.js';
+import { TlvError, type TlvItem, TlvType, decodeTlv, encodeTlv, tlv } from '../../harness/protocol/index.js';
 import {
   type Alternatives,
   FOREIGN,
   Judge,
-  shellWord,
   NotAllowed,
   judge,
   reject,
+  shellWord,
   wordsOf,
 } from '../../harness/runner/index.js';
 import {
   type Matcher,
   type Outcome,
+  answered,
   anyRefusal,
   anyReply,
-  answered,
   badRequest,
   closed,
   describeOutcome,

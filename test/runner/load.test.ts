@@ -4,11 +4,11 @@ import { InputError } from '../../harness/protocol/index.js';
 import {
   type CheckSpec,
   chapter,
+  exchangesFor,
   loadCases,
   loadCatalogue,
-  requirementId,
-  exchangesFor,
   makePlan,
+  requirementId,
   secondsFor,
 } from '../../harness/runner/index.js';
 import { closed, silence, success, tlvError } from '../../harness/target/index.js';

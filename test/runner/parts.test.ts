@@ -1,9 +1,10 @@
 import { expect } from 'chai';
-import { type ConformanceOptions, conformance, prepareRun } from '../../harness/conformance.js';
+import { conformance, prepareRun } from '../../harness/conformance.js';
 import { memoiseArithmetic } from '../../harness/protocol/index.js';
 import { junit } from '../../harness/report/index.js';
-import { type Performer, type RunReport, PartedRun, partsOf } from '../../harness/runner/index.js';
+import { PartedRun, type Performer, type RunReport, partsOf } from '../../harness/runner/index.js';
 import { threads } from '../../harness/threads.js';
+import type { ConformanceOptions } from '../../harness/wanted.js';
 import { suite } from '../../suites/index.js';
 
 /** The error that `action` ends with. */

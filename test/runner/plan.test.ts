@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Halt, healthy } from '../../harness/accessory/index.js';
-import { memoiseArithmetic, seededRandom, type TlvMessage } from '../../harness/protocol/index.js';
+import { type TlvMessage, memoiseArithmetic, seededRandom } from '../../harness/protocol/index.js';
 import {
   type Capabilities,
   type Check,

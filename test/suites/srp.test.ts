@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { type Behaviour, healthy, twin, findFault } from '../../harness/accessory/index.js';
+import { type Behaviour, findFault, healthy, twin } from '../../harness/accessory/index.js';
 import {
   type SrpConvention,
   type SrpConventionName,

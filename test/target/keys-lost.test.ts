@@ -28,10 +28,10 @@ import {
   seededRandom,
   tlv,
 } from '../../harness/protocol/index.js';
-import { suite } from '../../suites/index.js';
-import { execute, newRun } from '../runner/bench.js';
 import { Bench, type Memory, airplayProfile, hapProfile } from '../../harness/target/index.js';
 import { type Clock, type TraceEvent, VirtualClock, defaultPatience } from '../../harness/wire/index.js';
+import { suite } from '../../suites/index.js';
+import { execute, newRun } from '../runner/bench.js';
 
 /** What a scripted accessory may look at beside its own behaviour. */
 interface Scene {

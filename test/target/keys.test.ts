@@ -21,7 +21,7 @@ import {
   parseSetupCode,
   seededRandom,
 } from '../../harness/protocol/index.js';
-import { Bench, type Hooks, HookFailed, type Memory, airplayProfile } from '../../harness/target/index.js';
+import { Bench, HookFailed, type Hooks, type Memory, airplayProfile } from '../../harness/target/index.js';
 import { VirtualClock, defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { execute, newRun } from '../runner/bench.js';

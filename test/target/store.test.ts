@@ -31,12 +31,9 @@ import {
   hex,
   seededRandom,
 } from '../../harness/protocol/index.js';
-import {
-  type AccessoryState,
-  type StoredIdentity,
-  openState,
-  replaceFile,
-} from '../../harness/target/store.js';
+import { replaceFile } from '../../harness/target/files.js';
+import type { StoredIdentity } from '../../harness/target/key-log.js';
+import { type AccessoryState, openState } from '../../harness/target/store.js';
 
 const slow = process.env['HAPSPEC_SLOW'] === '1';
 /** Each of these costs the start of a process, or of five. */

@@ -10,7 +10,7 @@ import {
   type RunReport,
   property,
 } from '../../harness/runner/index.js';
-import { Bench, Pace, type Wait, anyReply, answered, silence } from '../../harness/target/index.js';
+import { Bench, Pace, type Wait, answered, anyReply, silence } from '../../harness/target/index.js';
 import {
   type Clock,
   type Connection,

@@ -2,7 +2,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { endChildren, hapspecLine, hapspecLines } from '../cli/process.js';
 import { InputError } from '../../harness/protocol/index.js';
 import {
   NoVectors,
@@ -12,6 +11,7 @@ import {
   serialise,
   verifyFile,
 } from '../../harness/vectors/index.js';
+import { endChildren, hapspecLine, hapspecLines } from '../cli/process.js';
 import { vectors } from './folder.js';
 
 describe('hapspec vectors', function () {

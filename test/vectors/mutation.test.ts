@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Fields, Group, Json, Vector } from '../../harness/vectors/format.js';
 import {
   type VectorFile,
   fromRecording,
@@ -7,8 +8,8 @@ import {
   verifyCase,
   verifyFile,
 } from '../../harness/vectors/index.js';
-import type { Fields, Group, Json, Vector } from '../../harness/vectors/format.js';
-import { type Schema, groupSchema, testSchema } from '../../harness/vectors/schemas.js';
+import type { Schema } from '../../harness/vectors/schema.js';
+import { groupSchema, testSchema } from '../../harness/vectors/schemas.js';
 import { vectors } from './folder.js';
 
 /** Fields for people; what generating again confirms is in files.test.ts. */

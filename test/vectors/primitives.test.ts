@@ -1,6 +1,6 @@
+import { createHash } from 'node:crypto';
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha512 } from '@noble/hashes/sha2.js';
-import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import {
   type Bytes,

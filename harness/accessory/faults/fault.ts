@@ -1,5 +1,5 @@
 import { type Behaviour } from '../behaviour.js';
-import { type Dress, hapDress, healthyIn } from '../dress.js';
+import { type Dress, hapDress, healthyIn } from '../dress/dress.js';
 
 /** One mistake a programmer made, as a change of the healthy behaviour. */
 export interface Fault {

@@ -1,37 +1,27 @@
 import { InputError } from '../../protocol/index.js';
-import type { Fault } from './fault.js';
+import { announcementFaults } from '../announcement/faults.js';
+import { identityFaults } from '../device/faults.js';
+import { airplayFaults } from '../dress/faults/airplay.js';
+import { mfiFaults } from '../dress/faults/mfi.js';
+import { httpFaults } from '../http/faults/index.js';
+import { tlvFaults } from '../messages/faults.js';
+import { pairingsFaults } from '../pairings/faults/index.js';
+import { sessionFaults } from '../session/faults/index.js';
+import { setupFaults } from '../setup/faults/index.js';
+import { pairVerifyFaults } from '../verify/faults/index.js';
 import seen from './also-seen.json' with { type: 'json' };
-import { airplayFaults } from './airplay.js';
-import { announcementFaults } from './announcement.js';
-import { httpFaults } from './http.js';
-import { identityFaults } from './identity.js';
-import { mfiFaults } from './mfi.js';
-import { pairSetupFaults } from './pair-setup.js';
-import { pairVerifyFaults } from './pair-verify.js';
-import { pairingsFaults } from './pairings.js';
+import type { Fault } from './fault.js';
 import { securityFaults } from './security.js';
-import { sessionFaults } from './session.js';
-import { setupM1Faults } from './setup-m1.js';
-import { setupM3Faults } from './setup-m3.js';
-import { setupM5Faults } from './setup-m5.js';
-import { setupStateFaults } from './setup-states.js';
-import { tlvFaults } from './tlv.js';
-import { transientFaults } from './transient.js';
 import { variants } from './variants.js';
 
 export * from './fault.js';
 export * from './onlookers.js';
 export { variants };
 
-/** Every fault, by chapter. */
+/** Every fault, by chapter; those of one machine stand beside it, and are summed up there. */
 export const faults: readonly Fault[] = unique([
   ...tlvFaults,
-  ...setupM1Faults,
-  ...setupM3Faults,
-  ...setupM5Faults,
-  ...pairSetupFaults,
-  ...setupStateFaults,
-  ...transientFaults,
+  ...setupFaults,
   ...pairVerifyFaults,
   ...pairingsFaults,
   ...sessionFaults,

@@ -1,5 +1,5 @@
 import { type TlvItem, TlvType } from '../../protocol/index.js';
-import type { Reply } from '../behaviour.js';
+import type { Reply } from '../messages/reply.js';
 
 /** The items with the one of that type replaced; unchanged when there is none. */
 export function withItem(items: readonly TlvItem[], item: TlvItem): readonly TlvItem[] {
@@ -18,4 +18,9 @@ export function succeeds(reply: Reply): boolean {
 /** A reply of HTTP 200 with an Error item. */
 export function fails(reply: Reply): boolean {
   return reply.status === 200 && !succeeds(reply);
+}
+
+/** The Error of a reply, or undefined when it has none. */
+export function errorOf({ items }: Reply): number | undefined {
+  return items.find(({ type }) => type === TlvType.Error)?.value[0];
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Random } from '../../protocol/index.js';
 import type { Behaviour } from '../behaviour.js';
-import { type Dress, healthyIn } from '../dress.js';
+import { type Dress, healthyIn } from '../dress/dress.js';
 import type { Fault } from './fault.js';
 
 /** The healthy accessory, and the names of those that would have decided otherwise on the way. */

@@ -13,8 +13,10 @@ import {
   tlv,
   utf8,
 } from '../../protocol/index.js';
+import type { Behaviour } from '../behaviour.js';
 import { open } from '../crypto.js';
-import { type Behaviour, Halt, type Pairing, type Reply } from '../behaviour.js';
+import { Halt, type Pairing } from '../facts.js';
+import type { Reply } from '../messages/reply.js';
 import { type Fault, fault } from './fault.js';
 import { succeeds } from './items.js';
 

@@ -16,11 +16,14 @@ import {
   tlv,
   utf8,
 } from '../../protocol/index.js';
+import type { Behaviour } from '../behaviour.js';
 import { controlKeys } from '../crypto.js';
-import { type Behaviour, MAX_IDENTIFIER, type Pairing, type Reply, pieces } from '../behaviour.js';
-import { airplayDress, mfiDress } from '../dress.js';
-import { mfiChip } from '../mfi-chip.js';
-import { single } from '../reply.js';
+import { airplayDress, mfiDress } from '../dress/dress.js';
+import { mfiChip } from '../dress/mfi-chip.js';
+import { MAX_IDENTIFIER, type Pairing } from '../facts.js';
+import type { Reply } from '../messages/reply.js';
+import { single } from '../messages/request.js';
+import { pieces } from '../session/frames.js';
 import type { Fault } from './fault.js';
 import { fails } from './items.js';
 

@@ -1,0 +1,94 @@
+import { writeTxt } from '../../protocol/index.js';
+import { Mdns, type MdnsRecord, type MulticastInterface } from '../../wire/index.js';
+import type { Accessory } from '../core.js';
+
+const ALL_SERVICES = '_services._dns-sd._udp.local';
+/** Seconds others may keep a record that names the host, and one that does not (RFC 6762 §10). */
+const HOST_TTL = 120;
+const OTHER_TTL = 4500;
+/** Milliseconds between an announcement and its repetition (RFC 6762 §8.3). */
+const AGAIN = 1_000;
+
+/** Announces an accessory by mDNS: at the start, after every change, and to whoever asks. */
+export class Advertiser {
+  private readonly mdns: Mdns;
+  private readonly service: string;
+  private readonly instance: string;
+  private readonly host: string;
+  private readonly timers = new Set<NodeJS.Timeout>();
+
+  constructor(
+    private readonly accessory: Accessory,
+    private readonly place: { readonly addresses: readonly string[]; readonly port: number },
+    name: string,
+    interfaces: readonly MulticastInterface[],
+    kind: 'hap' | 'airplay' = 'hap',
+  ) {
+    this.service = `_${kind}._tcp.local`;
+    this.instance = `${name}.${this.service}`;
+    this.host = `${name.replaceAll(/[^A-Za-z0-9-]/g, '-')}.local`;
+    const own = new Set(
+      [this.service, ALL_SERVICES, this.instance, this.host].map((known) => known.toLowerCase()),
+    );
+    this.mdns = new Mdns(interfaces, {
+      query: (questions) => {
+        if (questions.some(({ name: asked }) => own.has(asked.toLowerCase()))) this.respond();
+      },
+    });
+    this.announce(0);
+    this.announce(AGAIN);
+  }
+
+  /** To be called when the accessory has changed. */
+  changed(): void {
+    const { announceDelay } = this.accessory;
+    this.announce(announceDelay);
+    this.announce(announceDelay + AGAIN);
+  }
+
+  private announce(delay: number): void {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      this.respond();
+    }, delay);
+    this.timers.add(timer);
+  }
+
+  private respond(gone = false): void {
+    const records = this.records(gone);
+    if (records.length > 0) this.mdns.respond(records);
+  }
+
+  private records(gone = false): MdnsRecord[] {
+    const announcement = this.accessory.announcement(this.place);
+    if (announcement === undefined) return [];
+    const { addresses, port, txt } = announcement;
+    const { instance, host, service } = this;
+    const ttl = gone ? 0 : HOST_TTL;
+    const about = gone ? 0 : OTHER_TTL;
+    const shared = { ttl: about, flush: false };
+    const own = { flush: true };
+    return [
+      { type: 'PTR', name: service, ...shared, data: instance },
+      { type: 'PTR', name: ALL_SERVICES, ...shared, data: service },
+      { type: 'SRV', name: instance, ttl, ...own, data: { target: host, port } },
+      { type: 'TXT', name: instance, ttl: about, ...own, data: writeTxt(txt) },
+      ...addresses.map((address) => ({
+        type: address.includes(':') ? ('AAAA' as const) : ('A' as const),
+        name: host,
+        ttl,
+        ...own,
+        data: address,
+      })),
+    ];
+  }
+
+  /** Says goodbye. */
+  async close(): Promise<void> {
+    for (const timer of this.timers) clearTimeout(timer);
+    this.respond(true);
+    // A packet handed to the socket is out a moment later; behind a close it would not be.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await this.mdns.close();
+  }
+}

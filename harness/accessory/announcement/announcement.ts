@@ -1,0 +1,101 @@
+import { type Bytes, FeatureFlag, text } from '../../protocol/index.js';
+import { setupHash } from '../crypto.js';
+import type { Device, DeviceDecisions } from '../device/device.js';
+import type { Pairing } from '../facts.js';
+
+/** Setup id and category (a lightbulb) of the reference accessory. */
+export const SETUP_ID = 'HSPC';
+
+export const CATEGORY = 5;
+
+/** What the accessory knows when it says who it is on the network. */
+export interface AnnouncedFacts {
+  /** The accessory's own identifier and LTPK (32 bytes). */
+  readonly id: string;
+  readonly ltpk: Bytes;
+  readonly pairings: readonly Pairing[];
+  readonly failedAttempts: number;
+  /** Since the accessory was started: changes of the pairings, and whether there was one at any time. */
+  readonly changes: number;
+  readonly everPaired: boolean;
+  /** 6 bytes drawn at the start. */
+  readonly boot: Bytes;
+  /** Where it listens. */
+  readonly addresses: readonly string[];
+  readonly port: number;
+}
+
+/** What is announced: addresses and port, and the TXT record in order. */
+export interface Announcement {
+  readonly addresses: readonly string[];
+  readonly port: number;
+  readonly txt: readonly (readonly [key: string, value: string])[];
+}
+
+/** What the accessory says about itself on the network. */
+export class Announcer {
+  /** Since the start: changes of the pairings, and whether there was one at any time. */
+  private changes = 0;
+  private everPaired: boolean;
+
+  /** `boot` is 6 bytes drawn at the start. */
+  constructor(
+    private readonly device: Device<AnnouncementDecisions & DeviceDecisions>,
+    private readonly boot: Bytes,
+  ) {
+    this.everPaired = device.pairings.length > 0;
+  }
+
+  /** To be called when pairings or identity have changed. */
+  changed(): void {
+    this.changes++;
+    this.everPaired ||= this.device.pairings.length > 0;
+  }
+
+  /** The announcement as of now, or undefined for none. */
+  announcement(place: Pick<AnnouncedFacts, 'addresses' | 'port'>): Announcement | undefined {
+    const { changes, everPaired, boot } = this;
+    const { behaviour, identity, pairings, failedAttempts } = this.device;
+    const id = text(identity.id);
+    const facts = {
+      ...place,
+      id,
+      ltpk: identity.ltpk,
+      pairings,
+      failedAttempts,
+      changes,
+      everPaired,
+      boot,
+    };
+    return behaviour.isAnnounced(facts) ? behaviour.announces(facts) : undefined;
+  }
+}
+
+export interface AnnouncementDecisions {
+  /** The announcement as it is due now: asked for with every question and after every change. */
+  announces(facts: AnnouncedFacts): Announcement;
+  /** False to say nothing on the network, asked or not. */
+  isAnnounced(facts: AnnouncedFacts): boolean;
+  /** Milliseconds from a change of the pairings to its announcement. */
+  readonly announceDelay: number;
+}
+
+export const healthyAnnouncement: AnnouncementDecisions = {
+  announces: ({ id, pairings, addresses, port }) => ({
+    addresses,
+    port,
+    txt: [
+      ['c#', '1'],
+      ['ff', String(FeatureFlag.Software)],
+      ['id', id],
+      ['md', 'hapspec reference'],
+      ['pv', '1.1'],
+      ['s#', '1'],
+      ['sf', pairings.length === 0 ? '1' : '0'],
+      ['ci', String(CATEGORY)],
+      ['sh', setupHash(SETUP_ID, id)],
+    ],
+  }),
+  isAnnounced: () => true,
+  announceDelay: 0,
+};

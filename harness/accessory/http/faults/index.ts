@@ -1,0 +1,14 @@
+import type { Fault } from '../../faults/fault.js';
+import { answers } from './answers.js';
+import { access, headers, paths } from './requests.js';
+import { segments, stalls } from './segments.js';
+
+/** Mistakes in HTTP. */
+export const httpFaults: readonly Fault[] = [
+  ...access,
+  ...answers,
+  ...headers,
+  ...paths,
+  ...segments,
+  ...stalls,
+];

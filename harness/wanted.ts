@@ -1,0 +1,228 @@
+import { randomInt } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { suite } from '../suites/index.js';
+import {
+  AIRPLAY_CODE,
+  InputError,
+  type SetupCode,
+  aint,
+  airplayCode,
+  parseSetupCode,
+} from './protocol/index.js';
+import { codeForms, whyUnreadable } from './report/index.js';
+import {
+  type Case,
+  type CheckResult,
+  type Level,
+  type Replay,
+  type RunHead,
+  loadExpectations,
+  readReplay,
+  select,
+  shellWord,
+  withRuns,
+} from './runner/index.js';
+import { type Address, EMBEDDED_CODE, type Feature, isReceiver, parseAddress } from './target/index.js';
+import { version } from './version.js';
+
+/** What a run is about; the same for the command, for mocha and for programs. */
+export interface ConformanceOptions {
+  /** Setup code: `XXX-XX-XXX`, 8 digits or an `X-HM://` payload; PIN or password of an AirPlay receiver. */
+  readonly code?: string;
+  /** Id globs; none means all. */
+  readonly only?: readonly string[];
+  readonly skip?: readonly string[];
+  readonly levels?: readonly Level[];
+  /** Milliseconds a required answer may take, 100 to 600,000; 10,000 unless given. */
+  readonly timeout?: number;
+  /** What everything random derives from; drawn when not given. */
+  readonly seed?: number;
+  /** Warnings are red. */
+  readonly strict?: boolean;
+  /** Folder of keys, ledger and lock, one set per accessory; `.hapspec` unless given. Not used for embedded targets. */
+  readonly state?: string;
+  /** Failed attempts the run may spend between resets; 30 unless given. */
+  readonly attempts?: number;
+  /** Allow checks that can lock the accessory; they need `reset` too. */
+  readonly destructive?: boolean;
+  /** Shell commands that start, factory-reset and power-cycle the accessory. */
+  readonly launch?: string;
+  readonly reset?: string;
+  readonly restart?: string;
+  /** Milliseconds an accessory that is being started may take until it answers, before first contact. */
+  readonly wait?: number;
+  /** File of known deviations. */
+  readonly expectations?: string;
+  /** Milliseconds between two connections. */
+  readonly pace?: number;
+  /** Start line of AirPlay requests; RTSP/1.0 unless given. */
+  readonly startLine?: 'HTTP/1.1' | 'RTSP/1.0';
+  /** What the accessory can do and does not announce. */
+  readonly declares?: readonly Feature[];
+  /** File of trust anchors for the certificate of an MFi accessory. */
+  readonly mfiRoot?: string;
+  /** Folder for the wire record of each check. */
+  readonly evidence?: string;
+  /** Runs of every property; as each says unless given. */
+  readonly runs?: number;
+  /** Milliseconds properties go on for, in rounds of their runs; they share it. */
+  readonly time?: number;
+  /** File of a counterexample: it alone is run. */
+  readonly replay?: string;
+  /** Threads a run against the embedded accessory is shared out to, at the most; 1 unless given. */
+  readonly jobs?: number;
+  /** Told what a replay does, line by line. */
+  readonly say?: (line: string) => void;
+  /** Told of violations that messages of the run show, as soon as one does. */
+  readonly violated?: (result: CheckResult) => void;
+  /** The command line for the report, without secrets. */
+  readonly command?: string;
+}
+
+/** What is run, of what it needs, under which seed: the same for every part of a run. */
+export interface Wanted {
+  readonly target: string;
+  readonly options: ConformanceOptions;
+  readonly address: Address;
+  /** The suite with its properties as they are wanted. */
+  readonly cases: readonly Case[];
+  readonly selected: readonly Case[];
+  readonly seed: string;
+  readonly code: SetupCode | undefined;
+  readonly replay: Replay | undefined;
+}
+
+/** Reads target and options. @throws InputError naming what is wrong with one of them. */
+export function wantedOf(target: string, options: ConformanceOptions): Wanted {
+  const address = parseAddress(target);
+  const { only = [], skip = [], levels = [] } = options;
+  const replay = options.replay === undefined ? undefined : replayOf(options.replay, options);
+  const cases = propertiesAsAsked(suite, address, options);
+  const selected =
+    replay === undefined
+      ? select(cases, { only, skip, levels })
+      : cases.filter((entry) => entry.id === replay.check);
+  const given = replay === undefined ? options.seed : Number(replay.runSeed);
+  const seed = String(aint(given ?? randomInt(1, 2 ** 32), 'seed', 0, Number.MAX_SAFE_INTEGER));
+  return {
+    target,
+    options,
+    address,
+    cases,
+    selected,
+    seed,
+    code: codeOf(options.code, selected, address),
+    replay,
+  };
+}
+
+/** The suite with its properties run as often as the user wants. */
+function propertiesAsAsked(
+  cases: readonly Case[],
+  address: Address,
+  { runs, time }: ConformanceOptions,
+): readonly Case[] {
+  const embedded = address.kind === 'embedded';
+  const asked = runs !== undefined || time !== undefined;
+  if (!asked) return cases;
+  const count = runs === undefined ? undefined : aint(runs, 'runs', 1, 1_000_000);
+  return withRuns(cases, count, { asked, bounded: !embedded });
+}
+
+/** Reads a replay file. @throws InputError also for options that choose checks, and for a check that is no property. */
+function replayOf(
+  path: string,
+  { only = [], skip = [], runs, time, seed, jobs }: ConformanceOptions,
+): Replay {
+  const other = { '--only': only.length > 0, '--skip': skip.length > 0 };
+  const more = {
+    '--runs': runs !== undefined,
+    '--time': time !== undefined,
+    '--seed': seed !== undefined,
+    '--jobs': jobs !== undefined,
+  };
+  for (const [option, given] of Object.entries({ ...other, ...more }))
+    if (given) throw new InputError(`--replay ${path}: the file says what is run: leave ${option} out`);
+  let content: string;
+  try {
+    content = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new InputError(`--replay: cannot read ${path}: ${whyUnreadable(error)}`, { cause: error });
+  }
+  const replay = readReplay(content, path);
+  const found = suite.find(({ id }) => id === replay.check);
+  if (found?.kind !== 'check' || found.spec.property === undefined)
+    throw new InputError(`--replay ${path}: ${replay.check} is no property of this suite`);
+  return replay;
+}
+
+/** Pair Setup beyond M2 needs the code, and so does everything that starts paired. */
+function needsCode(entry: Case): boolean {
+  if (entry.requirement.needs.includes('setup-code')) return true;
+  return entry.kind === 'check' && entry.spec.from === 'paired';
+}
+
+function codeOf(
+  given: string | undefined,
+  selected: readonly Case[],
+  address: Address,
+): SetupCode | undefined {
+  const receiver = isReceiver(address);
+  if (given !== undefined && given !== '') return receiver ? airplayCode(given) : parseSetupCode(given);
+  if (receiver) return airplayCode(AIRPLAY_CODE);
+  if (address.kind === 'embedded') return EMBEDDED_CODE;
+  const needing = selected.filter(needsCode);
+  if (needing.length === 0) return undefined;
+  throw new InputError(
+    `setup code: ${needing.length} of ${selected.length} selected checks need it (${needing[0]!.id}, …): give --code XXX-XX-XXX or set HAPSPEC_CODE, or narrow the selection with --only`,
+  );
+}
+
+/** The setup code as a shell has it, which says what to do where it does not. */
+const CODE_IN_SHELL = '"${HAPSPEC_CODE:?first: export HAPSPEC_CODE=XXX-XX-XXX}"';
+
+/** The options without which a check would be another one, or not run, as a shell takes them. */
+export function repeatOf({ options, address }: Wanted): readonly string[] {
+  const words: string[] = [];
+  if (options.code !== undefined && options.code !== '') words.push('--code', CODE_IN_SHELL);
+  const values = {
+    timeout: options.timeout,
+    // Nothing is kept of an embedded accessory.
+    state: address.kind === 'tcp' ? options.state : undefined,
+    pace: options.pace,
+    attempts: options.attempts,
+    'start-line': options.startLine && (options.startLine === 'HTTP/1.1' ? 'http' : 'rtsp'),
+    'mfi-root': options.mfiRoot,
+    launch: options.launch,
+    reset: options.reset,
+    restart: options.restart,
+  };
+  for (const [option, value] of Object.entries(values))
+    if (value !== undefined) words.push(`--${option}`, shellWord(String(value)));
+  for (const feature of options.declares ?? []) words.push('--declares', feature);
+  if (options.strict === true) words.push('--strict');
+  if (options.destructive === true) words.push('--destructive');
+  return words;
+}
+
+/** What a report says of the whole run. */
+export function headOf({ target, options, cases, seed }: Wanted): RunHead {
+  return {
+    target,
+    seed,
+    version,
+    command: options.command ?? `hapspec run ${target} --seed ${seed}`,
+    strict: options.strict ?? false,
+    suite: cases,
+    ...(options.expectations !== undefined && { expectations: loadExpectations(options.expectations) }),
+  };
+}
+
+/** Texts that must not be in a report. */
+export function codesOf({ code, options }: Wanted): readonly string[] {
+  return [
+    // The default code of receivers is no secret, and its four digits stand in many a number.
+    ...(code === undefined || code.dashed === AIRPLAY_CODE ? [] : codeForms(code.dashed)),
+    ...(options.code === undefined ? [] : [options.code]),
+  ];
+}

@@ -1,0 +1,143 @@
+import {
+  type Cell,
+  type CheckSpec,
+  type Identity,
+  Permission,
+  type TlvItem,
+  anyRefusal,
+  badRequest,
+  chapter,
+  drop,
+  listPairings,
+  removePairing,
+  replace,
+  resize,
+  silence,
+  text,
+  tlvError,
+  utf8,
+} from '../../harness/suite.js';
+import { added, empty, line, lines, listed, paired, removed } from './shared.js';
+
+const oddRequests: Record<string, (items: readonly TlvItem[]) => readonly TlvItem[]> = {
+  'state-missing': drop('State'),
+  ...Object.fromEntries([0, 2, 3, 5].map((state) => [`state-${state}`, replace('State', state)])),
+  'method-missing': drop('Method'),
+  ...Object.fromEntries(
+    [0, 1, 2, 6, 9, 255].map((method) => [`method-${method}`, replace('Method', method)]),
+  ),
+  'method-0-bytes': resize('Method', 0),
+  'method-2-bytes': resize('Method', 2),
+};
+
+/** Those of them whose List may be carried out. */
+const lenient = /^state|^method-2-bytes$/;
+
+/** Cells of the grid these fill. */
+const oddCells: Record<string, Cell[1]> = {
+  'method-missing': 'item-missing',
+  'state-missing': 'state-missing',
+  'state-0': 'state-wrong',
+};
+
+export default chapter(
+  'pairings.changes',
+  ({ check }) => [
+    ...(['unknown', 'twice'] as const).map((name) =>
+      check(
+        `PAIRINGS-14/${name}`,
+        {
+          ...paired,
+          needs: [...paired.needs, 'PAIRINGS-12'],
+          // The controller wants it gone, and gone it is (seed 002 §7.2 has no error): one that is told otherwise asks for ever.
+          allow: [removed],
+          forbid: [anyRefusal(), silence()],
+        },
+        async ({ controller, expect }) => {
+          const session = await controller.session();
+          const user = controller.newIdentity();
+          if (name === 'twice') {
+            await session.add(user, Permission.User);
+            await session.sendRemove(user.id);
+          }
+          const before = await lines(session);
+          expect(await session.sendRemove(user.id)).to.be.allowed();
+          expect(await lines(session), 'the list').to.deep.equal(before);
+        },
+      ),
+    ),
+    ...Object.entries({
+      'without-identifier': drop('Identifier'),
+      'identifier-0-bytes': resize('Identifier', 0),
+    }).map(([name, edit]) =>
+      check(
+        `PAIRINGS-14/${name}`,
+        {
+          ...paired,
+          ...(name === 'without-identifier' && { grid: ['remove', 'item-missing'] as const }),
+          // Nobody has an empty identifier: to say that he is gone is as right as to refuse.
+          allow: [tlvError(2), badRequest(), ...(name === 'identifier-0-bytes' ? [removed] : [])],
+          tolerate: [anyRefusal()],
+          forbid: [silence(), ...(name === 'identifier-0-bytes' ? [] : [removed])],
+        },
+        async ({ controller, expect }) => {
+          const session = await controller.session();
+          const before = await lines(session);
+          expect(await session.sendPairings(edit(removePairing(utf8('nobody'))))).to.be.allowed();
+          const after = (await session.link.stillOpen(50)) ? session : await controller.session();
+          expect(await lines(after), 'the list').to.deep.equal(before);
+        },
+      ),
+    ),
+    ...Object.entries(oddRequests).map(([name, edit]) => {
+      const spec: CheckSpec = {
+        ...paired,
+        ...(name in oddCells && { grid: ['list', oddCells[name]!] as const }),
+        allow: [tlvError(2), badRequest()],
+        // A State that nobody looks at does no harm here, nor a Method with a zero byte behind it (TLV-11).
+        tolerate: [anyRefusal(), ...(lenient.test(name) ? [listed] : [])],
+        forbid: [silence(), ...(lenient.test(name) ? [] : [listed])],
+      };
+      return check(`PAIRINGS-17/${name}`, spec, async ({ controller, expect }) => {
+        const session = await controller.session();
+        const before = await lines(session);
+        expect(await session.sendPairings(edit(listPairings()))).to.be.allowed();
+        if (await session.link.stillOpen(50)) expect(await lines(session), 'the list').to.deep.equal(before);
+      });
+    }),
+    check(
+      'PAIRINGS-23',
+      {
+        ...paired,
+        costs: { verifies: 3 },
+        allow: [added],
+        // Two identifiers that differ in case may count as one, as long as one does not take the other's place.
+        tolerate: [tlvError(2)],
+        forbid: [silence()],
+      },
+      async ({ controller, expect, warn, violate }) => {
+        const session = await controller.session();
+        const base = text(controller.newIdentity().id);
+        const ids = [base.toLowerCase(), base.toUpperCase()].map(utf8);
+        const taken: Identity[] = [];
+        for (const id of ids) {
+          const user = controller.newIdentity(id);
+          const outcome = await session.sendAdd(user, Permission.User);
+          expect(outcome, `Add of ${text(id)}`).to.be.allowed(
+            taken.length === 0 ? { allow: [added] } : undefined,
+          );
+          if (added.matches(outcome)) taken.push(user);
+        }
+        if (taken.length < ids.length) warn('identifiers that differ in case alone count as one');
+        const now = (await session.list()).entries.map(({ id, ltpk }) => line({ id, ltpk }, 0));
+        for (const user of taken) {
+          if (!now.includes(line(user, 0)))
+            violate(`${text(user.id)} was added and is not in the list byte for byte`);
+          await (await controller.pairVerify({ as: user })).m3();
+        }
+        await empty(session, taken);
+      },
+    ),
+  ],
+  'removals',
+);
