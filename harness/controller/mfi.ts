@@ -9,6 +9,7 @@ import {
   decodeTlv,
   deriveKey,
   hkdfSha512,
+  howSealed,
   labelNonce,
   mfiChallenge,
   mfiSignatureHolds,
@@ -47,8 +48,8 @@ export function readAuthentication(sealed: Bytes, K: Bytes): Authentication {
   const key = deriveKey('Pair-Setup-Encrypt', K);
   const plain = open(key, labelNonce('PS-Msg04'), sealed);
   if (plain === undefined) {
-    const other = ['PS-Msg05', 'PS-Msg06', 'PS-Msg02'].find((label) => open(key, labelNonce(label), sealed));
-    const why = other === undefined ? '' : `; it opens with ${other}`;
+    const how = howSealed(sealed, { label: 'Pair-Setup-Encrypt', nonce: 'PS-Msg04', secret: ['K', K] });
+    const why = how === undefined ? '' : `: it opens with ${how}`;
     fail(
       'MFI-01',
       `EncryptedData of M4 (${sealed.length} bytes) does not open with the Pair-Setup-Encrypt key and PS-Msg04${why}`,

@@ -15,9 +15,16 @@ import {
   decodeTlv,
   deriveKey,
   encodeTlv,
+  equal,
   forgedSession,
+  fromInteger,
   groundExponent,
   hasLeadingZero,
+  hex,
+  howProven,
+  howSealed,
+  howSigned,
+  identifierForms,
   identityItems,
   isAccessoryProof,
   isZero,
@@ -30,7 +37,9 @@ import {
   setupM3,
   sign,
   signedInfo,
+  stripLeadingZeros,
   toInteger,
+  utf8,
   verifySignature,
 } from '../protocol/index.js';
 import { type Edit, applyEdit } from './edits.js';
@@ -158,10 +167,68 @@ export class PairSetupController {
     const findings: Finding[] = [];
     if (proof === undefined) findings.push({ requirement: 'PS-M3-01', what: 'M4 has no Proof', fatal: true });
     else if (!isAccessoryProof(proof, this.session))
-      findings.push({ requirement: 'PS-M3-03', what: 'the Proof of M4 is not H(A | M1 | K)', fatal: true });
+      findings.push({ requirement: 'PS-M3-03', what: this.whyNoProof(proof), fatal: true });
     const sealed = m4.joined(TlvType.EncryptedData);
     const authentication = sealed && readAuthentication(sealed, this.session.K);
     return { proof, authentication, findings };
+  }
+
+  /** What the Proof of M4 is in the place of the one that is due, where that is a known mistake. */
+  private whyNoProof(proof: Bytes): string {
+    const { A, M1, K, S } = this.session;
+    const secret = fromInteger(S, Length.srpPublicKey);
+    const what = 'the Proof of M4 is not H(A | M1 | K)';
+    if (equal(proof, M1)) return `${what}: it is the proof of M3 sent back`;
+    if (equal(proof, stripLeadingZeros(K))) return `${what}: it is K`;
+    const how = howProven(proof, [
+      { name: 'A', value: A, others: [['A as hexadecimal text', utf8(hex(A))]] },
+      { name: 'M1', value: M1, others: [['M1 as hexadecimal text', utf8(hex(M1))]] },
+      {
+        name: 'K',
+        value: K,
+        others: [
+          ['S', secret],
+          ['S without leading zero bytes', stripLeadingZeros(secret)],
+          ['K as hexadecimal text', utf8(hex(K))],
+        ],
+      },
+    ]);
+    return how === undefined ? what : `${what}: it is H(${how})`;
+  }
+
+  /** How M6 was sealed, where it does not open: what departs from the rule, in words. */
+  private howM6Opens(sealed: Bytes): string {
+    const { K, S } = this.session;
+    const secret = fromInteger(S, Length.srpPublicKey);
+    const how = howSealed(sealed, {
+      label: 'Pair-Setup-Encrypt',
+      nonce: 'PS-Msg06',
+      secret: ['K', K],
+      others: [
+        ['S', secret],
+        ['S without leading zero bytes', stripLeadingZeros(secret)],
+      ],
+    });
+    return how === undefined ? '' : `: it opens with ${how}`;
+  }
+
+  /** Over what the Signature of M6 was made, where it does not hold: in words. */
+  private howM6Holds(ltpk: Bytes, signature: Bytes, id: Bytes): string {
+    const { K } = this.session;
+    const how = howSigned(ltpk, signature, [
+      {
+        name: 'AccessoryX',
+        value: deriveKey('Pair-Setup-Accessory-Sign', K),
+        others: [
+          ['ControllerX', deriveKey('Pair-Setup-Controller-Sign', K)],
+          ['the key Pair-Setup-Encrypt', deriveKey('Pair-Setup-Encrypt', K)],
+          ['K', K],
+        ],
+      },
+      { name: 'Identifier', value: id, others: identifierForms(id) },
+      { name: 'LTPK', value: ltpk },
+    ]);
+    return how === undefined ? '' : `: it holds over ${how}`;
   }
 
   /** M5, by the rule or with the departures asked for (seed 002 §2.7). */
@@ -193,7 +260,7 @@ export class PairSetupController {
       fail(
         sealed === undefined
           ? 'M6 has no EncryptedData'
-          : `EncryptedData of M6 (${sealed.length} bytes) does not open with the Pair-Setup-Encrypt key and PS-Msg06`,
+          : `EncryptedData of M6 (${sealed.length} bytes) does not open with the Pair-Setup-Encrypt key and PS-Msg06${this.howM6Opens(sealed)}`,
         'PS-M5-01',
       );
       return { items: undefined, accessory: undefined, findings };
@@ -217,7 +284,9 @@ export class PairSetupController {
       if (signature.length !== Length.signature)
         fail(`the Signature in M6 is ${signature.length} bytes, not 64`);
       else if (!verifySignature(ltpk, signedInfo(x, id, ltpk), signature))
-        fail('the Signature in M6 does not hold over AccessoryX | Identifier | LTPK');
+        fail(
+          `the Signature in M6 does not hold over AccessoryX | Identifier | LTPK${this.howM6Holds(ltpk, signature, id)}`,
+        );
     }
     return { items, accessory: { id, ltpk }, findings };
   }

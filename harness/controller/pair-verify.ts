@@ -17,6 +17,9 @@ import {
   equal,
   hex,
   hkdfSha512,
+  howSealed,
+  howSigned,
+  identifierForms,
   labelNonce,
   open,
   proofItems,
@@ -55,6 +58,26 @@ export interface VerifyM3Options {
     accessorySignature: Bytes | undefined;
   }) => Bytes;
   readonly sub?: Edit;
+}
+
+/** How M2 was sealed, where it does not open: what departs from the rule, in words. */
+function howM2Opens(sealed: Bytes, shared: Bytes): string {
+  const how = howSealed(sealed, {
+    label: 'Pair-Verify-Encrypt',
+    nonce: 'PV-Msg02',
+    secret: ['the shared secret', shared],
+  });
+  return how === undefined ? '' : `: it opens with ${how}`;
+}
+
+/** Over what the Signature of M2 was made, where it does not hold: in words. */
+function howM2Holds(accessory: Peer, signature: Bytes, theirs: Bytes, id: Bytes, own: Bytes): string {
+  const how = howSigned(accessory.ltpk, signature, [
+    { name: 'accessory’s key', value: theirs, others: [['accessory’s LTPK', accessory.ltpk]] },
+    { name: 'Identifier', value: id, others: identifierForms(id) },
+    { name: 'controller’s key', value: own },
+  ]);
+  return how === undefined ? '' : `: it holds over ${how}`;
 }
 
 /** The controller's side of one Pair Verify exchange (seed 002 §3): messages out, messages in, no socket. */
@@ -111,7 +134,7 @@ export class PairVerifyController {
     if (plain === undefined) {
       fail(
         'PV-M2-01',
-        `EncryptedData of M2 (${sealed.length} bytes) does not open with the Pair-Verify-Encrypt key and PV-Msg02`,
+        `EncryptedData of M2 (${sealed.length} bytes) does not open with the Pair-Verify-Encrypt key and PV-Msg02${howM2Opens(sealed, this.shared)}`,
       );
       return { publicKey, items: undefined, findings };
     }
@@ -139,9 +162,7 @@ export class PairVerifyController {
       if (!verifySignature(accessory.ltpk, signedInfo(publicKey, id, own), signature))
         fail(
           'PV-M2-01',
-          verifySignature(accessory.ltpk, signedInfo(own, id, publicKey), signature)
-            ? 'the Signature in M2 is over the keys in reverse order (controller’s first)'
-            : 'the Signature in M2 does not hold with the LTPK of M6 over accessory’s key | Identifier | controller’s key',
+          `the Signature in M2 does not hold with the LTPK of M6 over accessory’s key | Identifier | controller’s key${howM2Holds(accessory, signature, publicKey, id, own)}`,
         );
     }
     return { publicKey, items, findings };

@@ -7,6 +7,7 @@ export * from './constants.js';
 export * from './frames.js';
 export * from './identity.js';
 export * from './key-schedule.js';
+export * from './mistakes.js';
 export { memoiseArithmetic, memoising } from './memo.js';
 export * from './messages.js';
 export * from './mfi.js';

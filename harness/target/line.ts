@@ -83,7 +83,7 @@ export class Line {
       this.observer.frame?.(frame);
       if (this.lastFrames.length < limits.frames) this.lastFrames.push(frame);
       if (frame.plaintext === undefined)
-        return `a frame of ${frame.length} bytes that does not open with counter ${frame.counter}`;
+        return `a frame of ${frame.length} bytes that does not open with counter ${frame.counter}${secure.why(frame)}`;
       this.observer.readable?.(frame.plaintext);
       parts.push(frame.plaintext);
       this.trace.record(this.number, {

@@ -257,7 +257,7 @@ export class Link extends Line {
       if (event.kind !== 'data') return { kind: event.kind, elapsed };
       const frames = session.open(event.bytes);
       const bad = frames.find(({ plaintext }) => plaintext === undefined);
-      const what = bad && `a frame that does not open with counter ${bad.counter}`;
+      const what = bad && `a frame that does not open with counter ${bad.counter}${session.why(bad)}`;
       if (this.granted) this.observer.secured?.(event.bytes, what);
       if (what !== undefined) return { kind: 'garbage', what, elapsed };
       this.reader.feed(join(frames.map(({ plaintext }) => plaintext!)));

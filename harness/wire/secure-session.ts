@@ -5,6 +5,7 @@ import {
   type ReceivedFrame,
   type SessionKeys,
   frameOpener,
+  howFramed,
 } from '../protocol/index.js';
 
 /** The controller's half of a secured session: one key and one counter per direction (seed 001). */
@@ -40,6 +41,12 @@ export class SecureSession {
   /** The frames of a message, joined as one segment. */
   seal(message: Bytes): Bytes[] {
     return this.encoder.encode(message);
+  }
+
+  /** How a frame that does not open was sealed, in words that go on from what it does not open with; '' when nobody knows. */
+  why({ wire, counter }: ReceivedFrame): string {
+    const how = howFramed(wire, counter, this.keys);
+    return how === undefined ? '' : `: it opens with ${how}`;
   }
 
   /** Frames completed by these bytes; one that does not open has no plaintext. */
