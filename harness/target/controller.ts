@@ -49,8 +49,8 @@ import {
   utf8,
 } from '../protocol/index.js';
 import { type Dialer, type HttpRequest, Unreachable } from '../wire/index.js';
-import type { Bench } from './bench.js';
 import { Blocked, NotApplicable, StepFailed } from './errors.js';
+import type { Fixture } from './fixture.js';
 import type { Link } from './link.js';
 import { type Outcome, type Reply, describeOutcome, success } from './outcome.js';
 import type { KeyNames, Step } from './profile.js';
@@ -104,7 +104,7 @@ function asksTransient(flags: number | Bytes = 0): boolean {
  */
 export class Controller {
   constructor(
-    readonly bench: Bench,
+    readonly bench: Fixture,
     readonly random: Random,
     /** How long is waited for what is judged; follows from what the check allows. */
     readonly waits: Waits,
@@ -125,7 +125,7 @@ export class Controller {
     return this.bench.pace.eventWait;
   }
 
-  get profile(): Bench['profile'] {
+  get profile(): Fixture['profile'] {
     return this.bench.profile;
   }
 
@@ -133,7 +133,7 @@ export class Controller {
   newIdentity(id?: Bytes): Identity {
     const fresh = controllerIdentity(this.random);
     const identity = id === undefined ? fresh : { ...fresh, id };
-    this.bench.keys.push(identity.ltsk);
+    this.bench.keyring.keys.push(identity.ltsk);
     return identity;
   }
 
@@ -142,19 +142,19 @@ export class Controller {
    * already and that nothing is known of in this check.
    */
   newGuest(): Identity {
-    return this.bench.lodger() ?? this.newIdentity();
+    return this.bench.household.lodger() ?? this.newIdentity();
   }
 
   /** PairSetupWithAuth was met by silence, where nobody would have asked for it. */
   async passesOverAuth(outcome: Outcome): Promise<boolean> {
     const { bench, profile } = this;
     if (outcome.kind !== 'silence' || profile.authUnannounced !== 'any') return false;
-    return !(await bench.declares('mfi'));
+    return !(await bench.learned.declares('mfi'));
   }
 
   /** What a check stores has to go again. @throws Blocked where it would not; NotApplicable without administration */
   needsRemoval(): void {
-    const { full, unserved } = this.bench;
+    const { keepsAll: full, unserved } = this.bench.learned;
     const none = unserved.get(Method.RemovePairing);
     if (none !== undefined) throw new NotApplicable(`no administration here: ${none}`);
     if (full !== undefined) throw new Blocked(`what it stores would stay for good: ${full}`);
@@ -237,8 +237,8 @@ export class Controller {
    */
   async tryTransient(options: SetupOptions = {}): Promise<TransientSetup | { readonly why: string }> {
     const { bench, profile } = this;
-    if (bench.noTransient !== undefined) return { why: bench.noTransient };
-    const known = bench.transientNames;
+    if (bench.learned.noTransient !== undefined) return { why: bench.learned.noTransient };
+    const known = bench.learned.transientNames;
     let why = '';
     for (const names of known === undefined ? profile.transientKeys : [known]) {
       await bench.closeLinks();
@@ -251,14 +251,14 @@ export class Controller {
       const session = setup.secureTransient(names, known !== undefined);
       const hello = await session.request(profile.hello, this.stepWait);
       if (hello.kind === 'reply' && hello.sealed) {
-        bench.transientNames = names;
+        bench.learned.transientNames = names;
         setup.link.grant();
         return { setup, session, hello };
       }
       why ||= `a request in a frame under the keys named ${names.name} behind M4: ${describeOutcome(hello)}`;
     }
     // One that went wrong after others have worked says something about its options, not about the accessory.
-    if (known === undefined && options.flags === undefined) bench.noTransient = why;
+    if (known === undefined && options.flags === undefined) bench.learned.noTransient = why;
     return { why };
   }
 
@@ -271,7 +271,7 @@ export class Controller {
       return setup;
     }
     const why = `M1 with the flag Transient was answered by ${describeOutcome(outcome)}`;
-    if (await this.bench.declares('transient')) throw new StepFailed('TRANSIENT-02', why);
+    if (await this.bench.learned.declares('transient')) throw new StepFailed('TRANSIENT-02', why);
     throw new NotApplicable(`transient Pair Setup was never declared: ${why}`);
   }
 
@@ -279,16 +279,16 @@ export class Controller {
   async transient(options: SetupOptions = {}): Promise<TransientSetup> {
     const found = await this.tryTransient(options);
     if (!('why' in found)) return found;
-    if (this.bench.noTransient === undefined || (await this.bench.declares('transient')))
+    if (this.bench.learned.noTransient === undefined || (await this.bench.learned.declares('transient')))
       throw new StepFailed('TRANSIENT-02', found.why);
     throw new NotApplicable(`transient Pair Setup was never declared, and does not come about: ${found.why}`);
   }
 
   private async transientSession(): Promise<Session> {
-    this.bench.insteadOfVerified = true;
+    this.bench.learned.insteadOfVerified = true;
     const setup = await this.transientM2();
     this.must('setup-m4', 'TRANSIENT-02', await setup.sendM3(undefined, this.stepWait));
-    return setup.secureTransient(this.bench.transientNames ?? this.profile.transientKeys[0]!, true);
+    return setup.secureTransient(this.bench.learned.transientNames ?? this.profile.transientKeys[0]!, true);
   }
 
   /** A Pair Verify on a connection of its own, nothing sent yet. */
@@ -305,7 +305,7 @@ export class Controller {
   /** A Pair Verify brought to M2. */
   async pairVerify(options: VerifyOptions = {}): Promise<PairVerify> {
     const { as } = options;
-    if (as !== undefined && this.bench.isPlain(as) && !(await this.admitsPlain()))
+    if (as !== undefined && this.bench.household.isPlain(as) && !(await this.admitsPlain()))
       throw new NotApplicable('the receiver admits admins alone');
     const verify = await this.verify(options);
     await verify.m1();
@@ -314,13 +314,14 @@ export class Controller {
 
   /** What is asked of a verified controller is asked of nobody where none is kept. @throws NotApplicable */
   private needsVerified({ housekeeping = false }: VerifyOptions): void {
-    const { insteadOfVerified, keepsNobody } = this.bench;
+    const { insteadOfVerified, keepsNobody } = this.bench.learned;
     if (insteadOfVerified && !housekeeping) throw new NotApplicable(keepsNobody);
   }
 
   /** A verified, secured session; a transient one of a receiver that keeps no controller. */
   async session(options: VerifyOptions = {}): Promise<Session> {
-    if (this.bench.keepsNobody !== undefined && options.housekeeping !== true) return this.transientSession();
+    if (this.bench.learned.keepsNobody !== undefined && options.housekeeping !== true)
+      return this.transientSession();
     const verify = await this.pairVerify(options);
     return verify.m3();
   }
@@ -331,15 +332,15 @@ export class Controller {
    */
   async admitsPlain(): Promise<boolean> {
     const { bench, profile } = this;
-    if (!profile.optionalAdministration || bench.insteadOfVerified) return true;
-    if (bench.adminsOnly === undefined) {
+    if (!profile.optionalAdministration || bench.learned.insteadOfVerified) return true;
+    if (bench.learned.adminsOnly === undefined) {
       const verify = await this.pairVerify();
       const host = await verify.m3();
       const guest = await this.letIn(host, Permission.User);
-      if (bench.full === undefined) await host.sendRemove(guest.id);
+      if (bench.learned.keepsAll === undefined) await host.sendRemove(guest.id);
       await host.link.close();
     }
-    return bench.adminsOnly !== true;
+    return bench.learned.adminsOnly !== true;
   }
 
   /**
@@ -361,7 +362,7 @@ export class Controller {
    * What a check does not remove again is tidied up behind it.
    */
   async guestSession(host: Session, permissions: number = Permission.User): Promise<Session> {
-    if (this.bench.insteadOfVerified) return this.transientSession();
+    if (this.bench.learned.insteadOfVerified) return this.transientSession();
     return this.session({ as: await this.letIn(host, permissions) });
   }
 
@@ -380,12 +381,12 @@ export class Controller {
     if (await host.lacks(Method.AddPairing)) {
       await host.lacks(Method.RemovePairing);
       await this.besides(guest);
-    } else await host.add(guest, bench.adminsOnly === true ? Permission.Admin : permissions);
-    if (permissions === Permission.Admin || bench.adminsOnly !== undefined) return guest;
-    bench.adminsOnly = false;
-    if (bench.unserved.has(Method.AddPairing) || (await this.admits(guest))) return guest;
+    } else await host.add(guest, bench.learned.adminsOnly === true ? Permission.Admin : permissions);
+    if (permissions === Permission.Admin || bench.learned.adminsOnly !== undefined) return guest;
+    bench.learned.adminsOnly = false;
+    if (bench.learned.unserved.has(Method.AddPairing) || (await this.admits(guest))) return guest;
     await host.add(guest, Permission.Admin);
-    bench.adminsOnly = await this.admits(guest);
+    bench.learned.adminsOnly = await this.admits(guest);
     return guest;
   }
 
@@ -406,7 +407,7 @@ export class Controller {
     await setup.m3();
     await setup.m5();
     await setup.link.close();
-    bench.guests.add(hex(guest.id));
+    bench.household.guests.add(hex(guest.id));
     if (admin !== undefined) bench.paired(admin, bench.accessory);
   }
 
@@ -436,7 +437,7 @@ export class Controller {
         return false;
       }
       if (success('setup-m2').matches(outcome)) return true;
-      if (!(await this.bench.busy(outcome, since)))
+      if (!(await this.bench.gates.busy(outcome, since)))
         throw new StepFailed('PS-M1-01', `M1 was answered by ${describeOutcome(outcome)}`);
     }
   }
@@ -449,7 +450,7 @@ export class Controller {
     await this.bench.closeLinks();
     const verify = await this.verify({ as: identity, housekeeping: true });
     const m2 = await verify.sendM1(undefined, this.stepWait);
-    this.bench.answeredAfresh = m2.kind === 'reply';
+    this.bench.learned.answeredAfresh = m2.kind === 'reply';
     const m4 =
       success('verify-m2').matches(m2) && verify.m2?.items !== undefined ? await verify.sendM3() : undefined;
     await this.bench.closeLinks();
@@ -463,7 +464,7 @@ export class Controller {
       if (!letIn) return true;
       // Who is nobody's yet has to refuse everybody; that this one is not, its own check must still be able to say.
       const requirement = this.bench.state === 'ours' ? 'PV-M3-02' : 'PV-M1-04';
-      if (!this.bench.broken.has(requirement)) this.bench.metOnTheWay.add(requirement);
+      if (!this.bench.broken.has(requirement)) this.bench.learned.metOnTheWay.add(requirement);
       this.bench.broken.set(requirement, what);
       // A receiver that lets in everybody keeps nobody, as far as can be seen from outside.
       if (this.profile.servesPaired) return false;
@@ -512,6 +513,9 @@ export class Controller {
   }
 }
 
+/** Makes the controller of a label: the same label, the same randomness. */
+export type MakeController = (label: string) => Controller;
+
 /** One Pair Setup exchange on one connection. */
 export class PairSetup {
   readonly machine: PairSetupController;
@@ -548,7 +552,7 @@ export class PairSetup {
   /** Whoever M5 introduces is going to be let in (see `newGuest`), unless it was said who that is. */
   asGuest(): this {
     if (this.asked.identity === undefined)
-      this.machine.identity = this.controller.bench.lodger() ?? this.identity;
+      this.machine.identity = this.controller.bench.household.lodger() ?? this.identity;
     return this;
   }
 
@@ -571,7 +575,7 @@ export class PairSetup {
     const { state, gates } = bench;
     // What is as it should be, on a connection of its own, where nobody is paired and nothing is in progress.
     const asUsual = edit === undefined && method === undefined && flags === undefined;
-    const due = asUsual && !this.link.begun && !bench.hasBegunBeside(this.link);
+    const due = asUsual && !this.link.begun && !bench.links.hasBegunBeside(this.link);
     const free = state === 'unpaired' || state === 'unknown';
     const body = encodeTlv(applyEdit(this.machine.m1(method, flags), edit));
     const outcome = await this.sendM1Bytes(body, wait, waitOutBusy);
@@ -585,9 +589,9 @@ export class PairSetup {
     const since = bench.clock.now();
     for (;;) {
       const outcome = await this.link.postBytes(this.controller.profile.paths.setup, body, wait);
-      bench.countM2(outcome);
+      bench.tally.countM2(outcome);
       const tlv = outcome.kind === 'reply' ? outcome.tlv : undefined;
-      if (waitOutBusy && (await bench.busy(outcome, since, this.link))) continue;
+      if (waitOutBusy && (await bench.gates.busy(outcome, since, this.link))) continue;
       const { shut } = bench.gates.setup;
       if (waitOutBusy && tlv?.error === TlvError.Busy && shut !== undefined) throw shut;
       if (outcome.kind === 'reply' && tlv?.has(TlvType.PublicKey)) {
@@ -637,9 +641,9 @@ export class PairSetup {
   private answer(): void {
     const { bench } = this.controller;
     const { v, S, K } = this.machine.answer(this.m2!.salt!, this.m2!.B!);
-    bench.keepSecret('the SRP verifier', fromInteger(v));
-    bench.keepSecret('the SRP secret S', fromInteger(S));
-    bench.keepSecret('the key K of Pair Setup', K);
+    bench.keyring.keepSecret('the SRP verifier', fromInteger(v));
+    bench.keyring.keepSecret('the SRP secret S', fromInteger(S));
+    bench.keyring.keepSecret('the key K of Pair Setup', K);
   }
 
   /** M1 to M4 with the flags asked for. @returns what refused it, in words, or undefined. @throws Blocked */
@@ -661,7 +665,7 @@ export class PairSetup {
   secureTransient({ keys }: KeyNames, granted: boolean): Session {
     const own = keys(this.machine.session.K);
     for (const key of [own.toAccessory, own.toController])
-      this.controller.bench.keepSecret('a key of the transient session', key);
+      this.controller.bench.keyring.keepSecret('a key of the transient session', key);
     this.link.secureWith(own, granted);
     return new Session(this.controller, this.link, this.identity);
   }
@@ -693,7 +697,7 @@ export class PairSetup {
   /** Any bytes in the place of M3, judged. */
   async sendM3Bytes(body: Bytes, wait = this.controller.judgedWait): Promise<Outcome> {
     const outcome = await this.exchange(body, wait);
-    this.controller.bench.countM4(outcome, success('setup-m4').matches(outcome));
+    this.controller.bench.tally.countM4(outcome, success('setup-m4').matches(outcome));
     return outcome;
   }
 
@@ -877,7 +881,7 @@ export class PairVerify {
   secure(granted = true): Session {
     const keys = this.machine.sessionKeys();
     for (const key of [keys.toAccessory, keys.toController])
-      this.controller.bench.keepSecret('a key of the session', key);
+      this.controller.bench.keyring.keepSecret('a key of the session', key);
     this.link.secureWith(keys, granted);
     return new Session(this.controller, this.link, this.identity);
   }
@@ -911,12 +915,12 @@ export class Session {
    */
   async sendPairingsBytes(body: Bytes, wait = this.controller.judgedWait): Promise<Outcome> {
     const { bench, profile } = this.controller;
-    if (bench.insteadOfVerified) throw new NotApplicable(bench.keepsNobody);
+    if (bench.learned.insteadOfVerified) throw new NotApplicable(bench.learned.keepsNobody);
     if (!profile.optionalAdministration) return this.postBytes(body, wait);
     const asked = decodeTlv(body).get(TlvType.Method)?.[0] ?? Method.ListPairings;
     const none = (): NotApplicable =>
-      new NotApplicable(`no administration here: ${bench.unserved.get(asked)}`);
-    if (bench.unserved.has(asked)) throw none();
+      new NotApplicable(`no administration here: ${bench.learned.unserved.get(asked)}`);
+    if (bench.learned.unserved.has(asked)) throw none();
     const outcome = await this.postBytes(body, wait);
     if (isMissing(outcome) && (await this.lacks(asked))) throw none();
     return outcome;
@@ -927,7 +931,9 @@ export class Session {
     for (const kind of kinds) {
       const method = kindsOfAdministration[kind];
       if (!(await this.lacks(method))) continue;
-      throw new NotApplicable(`no administration here: ${this.controller.bench.unserved.get(method)}`);
+      throw new NotApplicable(
+        `no administration here: ${this.controller.bench.learned.unserved.get(method)}`,
+      );
     }
   }
 
@@ -937,9 +943,9 @@ export class Session {
    */
   async lacks(method: number): Promise<boolean> {
     const { bench, profile, stepWait, random } = this.controller;
-    if (bench.insteadOfVerified) throw new NotApplicable(bench.keepsNobody);
-    if (!profile.optionalAdministration || bench.served.has(method)) return false;
-    if (bench.unserved.has(method)) return true;
+    if (bench.learned.insteadOfVerified) throw new NotApplicable(bench.learned.keepsNobody);
+    if (!profile.optionalAdministration || bench.learned.served.has(method)) return false;
+    if (bench.learned.unserved.has(method)) return true;
     const { admin } = bench;
     const own = admin !== undefined && equal(admin.id, this.identity.id) ? admin : undefined;
     const plain: Readonly<Record<number, readonly TlvItem[] | undefined>> = {
@@ -951,9 +957,9 @@ export class Session {
     if (items === undefined || !(await this.link.stillOpen(0))) return false;
     const outcome = await this.link.post(profile.paths.pairings, items, stepWait);
     if (isMissing(outcome))
-      bench.lacks(method, `${methodNames[method]} is answered by ${describeOutcome(outcome)}`);
-    else if (outcome.kind === 'reply' && outcome.tlv !== undefined) bench.served.add(method);
-    return bench.unserved.has(method);
+      bench.learned.lacks(method, `${methodNames[method]} is answered by ${describeOutcome(outcome)}`);
+    else if (outcome.kind === 'reply' && outcome.tlv !== undefined) bench.learned.served.add(method);
+    return bench.learned.unserved.has(method);
   }
 
   /** A request to /pairings whose answer is for the caller alone. */
@@ -971,7 +977,8 @@ export class Session {
 
   /** Notes who has been added and removed, so that what a check leaves behind is taken away before the next. */
   private countGuests(items: readonly TlvItem[], outcome: Outcome): void {
-    const { guests, offered, admin } = this.controller.bench;
+    const { admin, household } = this.controller.bench;
+    const { guests, offered } = household;
     const value = (type: number): Bytes | undefined => items.find((item) => item.type === type)?.value;
     const method = value(TlvType.Method)?.[0];
     const id = value(TlvType.Identifier);
@@ -983,13 +990,13 @@ export class Session {
       const leaves =
         method === Method.RemovePairing ||
         (method === Method.AddPairing && value(TlvType.Permissions)?.[0] === Permission.User);
-      if (leaves && !refuses(outcome)) this.controller.bench.adminMayBeGone();
-      if (leaves && method === Method.AddPairing) this.controller.bench.added(id, Permission.User);
+      if (leaves && !refuses(outcome)) this.controller.bench.pairing.adminMayBeGone();
+      if (leaves && method === Method.AddPairing) this.controller.bench.household.added(id, Permission.User);
       return;
     }
     if (method === Method.AddPairing && success('pairings-add').matches(outcome)) {
       guests.add(hex(id));
-      this.controller.bench.added(id, value(TlvType.Permissions)?.[0]);
+      this.controller.bench.household.added(id, value(TlvType.Permissions)?.[0]);
     }
     if (method === Method.RemovePairing && success('pairings-remove').matches(outcome))
       guests.delete(hex(id));
@@ -1005,7 +1012,7 @@ export class Session {
   /** The list in an answer, without whom a receiver was paired with before; empty when there is none in it. */
   pairingsIn(outcome: Outcome): PairingsList {
     const list = readPairings(outcome.kind === 'reply' ? outcome.tlv : undefined);
-    return this.controller.bench.withoutResidents(list);
+    return this.controller.bench.household.withoutResidents(list);
   }
 
   /** Adds a controller, with another LTPK than its own when asked, judged; remembered before it leaves. */
