@@ -11,10 +11,11 @@ import {
   removePairing,
   text,
 } from '../protocol/index.js';
-import type { MakeController, Session } from './controller.js';
+import type { MakeController } from './controller.js';
 import { StepFailed } from './errors.js';
 import { ASK_AGAIN, type Fixture } from './fixture.js';
 import { type Outcome, describeOutcome, success } from './outcome.js';
+import type { Session } from './session.js';
 
 /** What Pair Verify says of a key: it opens the accessory, an accessory that proves itself refuses it, or neither. */
 export interface Standing {
