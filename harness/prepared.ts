@@ -109,7 +109,7 @@ export function prepareOne(
     throw new InputError(
       `--replay ${options.replay!}: it was found under the profile ${replay.profile}, and ${target} has ${bench.profile.name}`,
     );
-  const redact = redactor(codesOf(wanted), bench.keys);
+  const redact = redactor(codesOf(wanted), bench.keyring.keys);
   const redacted = reportRedactor(redact);
   const { violated } = options;
   const run: Run = new Run({

@@ -145,15 +145,15 @@ export async function unpairCommand(target: string, flags: PairingFlags): Promis
   const { bench } = opened;
   return locked(opened, async () => {
     await bench.survey();
-    const removed = bench.recovered.length;
+    const removed = bench.keyring.recovered.length;
     const done = `removed ${removed} ${removed === 1 ? 'pairing' : 'pairings'}`;
-    if (bench.held.size > 0)
+    if (bench.keyring.held.size > 0)
       throw new Blocked(
-        `${removed === 0 ? 'nothing removed' : done}: the accessory may still hold pairings of hapspec: ${bench.keptKeys()}. A factory reset of the accessory clears them`,
+        `${removed === 0 ? 'nothing removed' : done}: the accessory may still hold pairings of hapspec: ${bench.keyring.keptKeys()}. A factory reset of the accessory clears them`,
       );
     if (bench.state !== 'unpaired')
       throw new Blocked(
-        `the accessory stays paired, and no key kept here opens it: it is paired with another controller, or needs a factory reset (${bench.decision})`,
+        `the accessory stays paired, and no key kept here opens it: it is paired with another controller, or needs a factory reset (${bench.pairing.decision})`,
       );
     console.log(
       removed === 0 ? 'the accessory is unpaired: nothing to remove' : `${done}: the accessory is unpaired`,
@@ -169,9 +169,7 @@ export async function pairingsCommand(target: string, flags: PairingFlags): Prom
   return locked(opened, async () => {
     const [key] = kept.identities();
     if (key === undefined) throw new Blocked('no key for this accessory: "hapspec pair" makes one');
-    bench.state = 'ours';
-    bench.admin = key.identity;
-    bench.accessory = key.accessory;
+    bench.pairing.paired(key.identity, key.accessory);
     const session = await bench.controller('pairings').session();
     const outcome = await session.sendPairings(listPairings(), session.controller.stepWait);
     // All of them: whom a receiver was paired with before is what a run leaves out.

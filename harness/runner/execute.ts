@@ -105,27 +105,28 @@ export async function runCheck(
   const waits = waitsOf(check, bench);
   let transient = false;
   try {
-    if (bench.useless !== undefined) throw new StepFailed('HTTP-01', bench.useless);
+    if (bench.learned.useless !== undefined) throw new StepFailed('HTTP-01', bench.learned.useless);
     const shut = shutTo(check, bench);
     if (shut !== undefined) throw shut;
     for (const requirement of [...foundations[check.spec.from], ...allNeeds(check)]) {
-      const broken = bench.broken.get(requirement) ?? bench.violated.get(requirement);
+      const broken = bench.broken.get(requirement) ?? bench.learned.violated.get(requirement);
       if (broken === undefined || check.spec.sanity) continue;
-      if (requirement !== 'PV-M3-01' || bench.keepsNobody === undefined)
+      if (requirement !== 'PV-M3-01' || bench.learned.keepsNobody === undefined)
         throw new StepFailed(requirement, broken);
       transient = true;
     }
-    const { deadly } = bench;
+    const { deadly } = bench.learned;
     if (deadly !== undefined && !check.spec.sanity && [check.spec.from, check.spec.leaves].includes('paired'))
       throw new StepFailed(deadly, bench.broken.get(deadly) ?? 'the accessory stopped answering');
     // Before anything of ours is in the accessory, the first step of the plain flow is itself what tells its state.
-    const first = check.id === 'PS-M1-01' && bench.state === 'unknown' && bench.sentIdentities.length === 0;
+    const first =
+      check.id === 'PS-M1-01' && bench.state === 'unknown' && bench.keyring.sentIdentities.length === 0;
     if (!first) await bench.ensure(check.spec.from, check.spec.keyless);
-    bench.insteadOfVerified = transient;
-    bench.metMaxPeers = false;
-    bench.answeredAfresh = false;
-    bench.offered.clear();
-    if (check.spec.destructive) bench.tainted = true;
+    bench.learned.insteadOfVerified = transient;
+    bench.learned.metMaxPeers = false;
+    bench.learned.answeredAfresh = false;
+    bench.household.offered.clear();
+    if (check.spec.destructive) bench.learned.tainted = true;
     // The way to the starting state is not part of what the check did.
     mark = bench.trace.mark();
     const context: CheckContext = {
@@ -152,25 +153,25 @@ export async function runCheck(
     const error: unknown = found?.verdict ?? raised;
     thrown = kindOf(error, bench, check);
     // The message that a watch it needs objects to may be one of its own.
-    const objects = needsOf(check).find((id) => bench.violated.has(id));
+    const objects = needsOf(check).find((id) => bench.learned.violated.has(id));
     if (redden.has(thrown) && objects !== undefined) {
       thrown = 'dependency';
       failedStep = objects;
-      seen = `needs ${objects}: ${bench.violated.get(objects)!}`;
+      seen = `needs ${objects}: ${bench.learned.violated.get(objects)!}`;
     }
     if (error instanceof StepFailed) {
       failedStep ??= error.requirement;
-      if (failedStep === 'PAIRINGS-01') bench.listDoubtful = true;
+      if (failedStep === 'PAIRINGS-01') bench.learned.listDoubtful = true;
       // In the plain flow nothing else can be the cause: who is about that step will say so, others need not try.
       if (check.spec.sanity && thrown === 'assertion') {
-        if (!bench.broken.has(failedStep)) bench.metOnTheWay.add(failedStep);
+        if (!bench.broken.has(failedStep)) bench.learned.metOnTheWay.add(failedStep);
         bench.broken.set(failedStep, error.what);
       }
     }
     seen ||= error instanceof NotAllowed ? error.seen : messageOf(error);
-    if (bench.full !== undefined && bench.metMaxPeers && redden.has(thrown)) {
+    if (bench.learned.keepsAll !== undefined && bench.learned.metMaxPeers && redden.has(thrown)) {
       thrown = 'blocked';
-      seen = `the table is full of controllers that cannot be taken out again (${bench.full})`;
+      seen = `the table is full of controllers that cannot be taken out again (${bench.learned.keepsAll})`;
     }
     if (error instanceof NotAllowed) allowed = error.allowed;
     // What a plain assertion wants stands in the requirement, not among the outcomes.
@@ -182,7 +183,7 @@ export async function runCheck(
   await bench.closeLinks();
   waits.settle();
   const alive =
-    bench.useless !== undefined
+    bench.learned.useless !== undefined
       ? undefined
       : (check.spec.risky ?? false) || thrown === 'unreachable'
         ? await signOfLife(bench)
@@ -204,16 +205,17 @@ export async function runCheck(
   if (status === 'warn' && thrown === undefined) seen = [...new Set(keeper.tolerated)].join('; ');
   // What a forbidden stimulus left behind has to be found out before the next check relies on a state.
   if (reason === 'forbidden') {
-    bench.misbehaved = true;
+    bench.learned.misbehaved = true;
     if (bench.state !== 'foreign') bench.state = 'unknown';
   }
   // What it left under whatever identifier would fail the next ones, and its own next run, which draws the same.
-  if (status === 'fail' || status === 'error') for (const id of bench.offered) bench.guests.add(id);
+  if (status === 'fail' || status === 'error')
+    for (const id of bench.household.offered) bench.household.guests.add(id);
   if (status === 'fail' && check.id === 'PV-M3-01') await bench.learnKeeping();
   // What others build on is known to be broken from here; a variant says nothing about the plain step.
   if (status === 'fail') bench.broken.set(check.id, seen);
   if (status === 'fail' && check.spec.sanity && check.spec.from === 'paired' && alive === false)
-    bench.deadly = check.id;
+    bench.learned.deadly = check.id;
   return {
     ...header(check),
     status,
@@ -253,12 +255,13 @@ function kindOf(error: unknown, bench: Bench, check: Check): Thrown {
   if (error instanceof HookFailed) return 'setup';
   if (error instanceof StepFailed) {
     // A sanity check that cannot get to its point has found the accessory's fault, unless an earlier one has already.
-    if (error.requirement === 'PV-M3-01' && bench.keepsNobody !== undefined) return 'not-applicable';
+    if (error.requirement === 'PV-M3-01' && bench.learned.keepsNobody !== undefined) return 'not-applicable';
     const own = error.requirement === check.requirement.id;
-    const shut = Object.values(bench.gates).some((gate) => gate.shut?.requirement === error.requirement);
+    const shut = bench.gates.areShutBy(error.requirement);
     if (shut && (own || (error.requirement === 'PS-STATE-10' && isAboutRelease(check)))) return 'assertion';
-    const known = shut || bench.broken.has(error.requirement) || bench.violated.has(error.requirement);
-    if (known && !(own && bench.metOnTheWay.has(error.requirement))) return 'dependency';
+    const known =
+      shut || bench.broken.has(error.requirement) || bench.learned.violated.has(error.requirement);
+    if (known && !(own && bench.learned.metOnTheWay.has(error.requirement))) return 'dependency';
     // The very thing the check is about went wrong on the way to it.
     if (own) return 'assertion';
     return check.spec.sanity ? 'assertion' : 'setup';
@@ -300,7 +303,7 @@ export function messageOf(error: unknown): string {
  * it little; where that is known to be broken, a plain request has to do.
  */
 export async function signOfLife(bench: Bench): Promise<boolean> {
-  if (bench.answeredAfresh) return true;
+  if (bench.learned.answeredAfresh) return true;
   if (bench.broken.has('PV-M1-01')) return bench.ready(0);
   try {
     const controller = bench.controller('sign of life');

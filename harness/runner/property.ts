@@ -267,12 +267,12 @@ class Hunter<T> {
     };
     let start = mark;
     try {
-      if (this.restorable && bench.attemptsSpent >= GUESSES_IN_MEMORY) await this.anew();
+      if (this.restorable && bench.tally.attempts >= GUESSES_IN_MEMORY) await this.anew();
       if (this.virtual && spec.from === 'paired' && bench.state === 'unpaired') await fresh('pairing').pair();
       else await bench.ensure(spec.from, spec.keyless);
       await bench.closeLinks();
       start = bench.trace.mark();
-      bench.answeredAfresh = false;
+      bench.learned.answeredAfresh = false;
       const { hunted, context } = this;
       await this.predicate(
         {
@@ -308,7 +308,7 @@ class Hunter<T> {
   /** A counterexample may have left anything behind. */
   private async recover(): Promise<void> {
     const { bench } = this.context;
-    bench.misbehaved = true;
+    bench.learned.misbehaved = true;
     if (bench.state !== 'foreign') bench.state = 'unknown';
     if (this.restorable) await this.anew();
   }

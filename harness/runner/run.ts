@@ -104,7 +104,7 @@ export class Run implements Execution {
       quick: bench.clock.virtual && !(options.destructive ?? false),
     };
     const budget = {
-      attempts: this.limit - bench.attemptsSpent,
+      attempts: this.limit - bench.tally.attempts,
       exchanges: exchangesFor(given),
       // In virtual time a minute of silence is over at once.
       seconds: bench.clock.virtual ? Infinity : secondsFor(given),
@@ -128,7 +128,7 @@ export class Run implements Execution {
           // Like that of a check: what somebody has accepted hides nothing that stands on it.
           const known = this.book.get(state.watch.id);
           if (known?.status === 'fail' && this.excused(known).status !== 'fail')
-            bench.violated.delete(state.watch.id);
+            bench.learned.violated.delete(state.watch.id);
         }
     };
   }
@@ -169,8 +169,10 @@ export class Run implements Execution {
     await bench.survey();
     this.foundAs = bench.state;
     // No check shows how that was found out.
-    if (bench.state === 'foreign' || bench.held.size > 0) this.tell('state-found', mark);
-    this.keptIdentity = bench.recovered.find((identity) => kept().some(({ id }) => equal(id, identity.id)));
+    if (bench.state === 'foreign' || bench.keyring.held.size > 0) this.tell('state-found', mark);
+    this.keptIdentity = bench.keyring.recovered.find((identity) =>
+      kept().some(({ id }) => equal(id, identity.id)),
+    );
   }
 
   /** The wire record of what belongs to no check, where a decision about the state blocks checks or keeps keys. */
@@ -210,7 +212,7 @@ export class Run implements Execution {
   private leftOut({ entry, leftOut }: PlanEntry): PlanEntry['leftOut'] {
     // The plain flow comes first in either, and shows how long an M2 and an M4 take.
     if (entry.kind === 'check' && entry.spec.sanity) return leftOut;
-    this.quick ??= this.options.bench.isQuick(QUICK);
+    this.quick ??= this.options.bench.tally.isQuick(QUICK);
     const plan = this.quick ? this.quickPlan : this.usualPlan;
     const out = this.quick ? plan.entries.find((other) => other.entry === entry)?.leftOut : leftOut;
     const offer = plan.short.find(({ check }) => check === entry);
@@ -229,7 +231,7 @@ export class Run implements Execution {
     const kinds = ['m2', 'm4', 'verifies', 'seconds'] as const;
     const dear = (asked: Asked): (typeof kinds)[number] | undefined =>
       kinds.find((kind) => asked[kind] > 0 && asked[kind] + this.taken[kind] > left[kind]);
-    let attempts = this.limit - this.options.bench.attemptsSpent;
+    let attempts = this.limit - this.options.bench.tally.attempts;
     for (const { entry, leftOut } of entries)
       if (entry.kind === 'check' && leftOut === undefined && toCome(entry))
         attempts -= entry.spec.costs?.attempts ?? 0;
@@ -325,7 +327,7 @@ export class Run implements Execution {
     pace.knownSilence = false;
     const { costs, once } = check.spec;
     if (pace.lateAnswers === lateAnswers || (once && (costs?.attempts ?? 0) > 0)) return first;
-    if (bench.attemptsSpent + (costs?.attempts ?? 0) > this.limit || this.over) return first;
+    if (bench.tally.attempts + (costs?.attempts ?? 0) > this.limit || this.over) return first;
     bench.broken.delete(check.id);
     return runCheck(check, bench, this.environment);
   }
@@ -367,7 +369,7 @@ export class Run implements Execution {
     const cost = check.spec.costs?.attempts ?? 0;
     // In memory a property puts the accessory back by itself, as often as it takes.
     if (check.spec.property?.asked === true && bench.clock.virtual) return undefined;
-    if (cost === 0 || bench.attemptsSpent + cost <= this.limit) return undefined;
+    if (cost === 0 || bench.tally.attempts + cost <= this.limit) return undefined;
     try {
       await bench.factoryReset();
       return undefined;
@@ -404,7 +406,7 @@ export class Run implements Execution {
     const contradictions = (): number =>
       runs.filter((result) => result.status !== 'fail' && !undecided(result)).length;
     while (runs.length < 3 && fails() < 2 && contradictions() < 2 && !this.over) {
-      if (cost > 0 && bench.attemptsSpent + cost > this.limit) break;
+      if (cost > 0 && bench.tally.attempts + cost > this.limit) break;
       bench.broken.delete(check.id);
       // The whole time has gone by in silence once: whether it does again shows sooner.
       const { impatient } = bench.pace;
@@ -431,7 +433,7 @@ export class Run implements Execution {
     const { bench } = this.options;
     if (!(await this.revive())) {
       // Places that are lost one by one are gone at some check that has nothing to do with it.
-      const count = `connection ${bench.opened} of the run`;
+      const count = `connection ${bench.links.opened} of the run`;
       this.book.down = `it stopped answering after ${check.id}, at ${count}`;
       const message = `the accessory stopped answering after this, at ${count}, and does not come back: --restart CMD would tell whether this stimulus does it, or the number of connections (${first.message})`;
       return { ...first, status: 'error', reason: 'unreachable', message };
@@ -444,9 +446,9 @@ export class Run implements Execution {
       for (const id of [...bench.broken.keys()])
         if (!broken.has(id)) {
           bench.broken.delete(id);
-          bench.metOnTheWay.delete(id);
+          bench.learned.metOnTheWay.delete(id);
         }
-    if (bench.deadly === check.id) bench.deadly = undefined;
+    if (bench.learned.deadly === check.id) bench.learned.deadly = undefined;
     const again = await runCheck(check, bench, this.environment);
     if (again.died) {
       if (!(await this.revive())) this.book.down = `it stopped answering after ${check.id}`;
@@ -468,7 +470,7 @@ export class Run implements Execution {
       if (bench.options.hooks?.restart !== undefined) await bench.restart();
       const deadline = bench.clock.now() + bench.options.patience.answer;
       for (;;) {
-        bench.answeredAfresh = false;
+        bench.learned.answeredAfresh = false;
         if (await signOfLife(bench)) break;
         if (bench.clock.now() >= deadline || this.over) return false;
         await bench.clock.sleep(500);

@@ -56,7 +56,7 @@ export class WatchState {
     });
     if (result.status === 'pass') return;
     this.failed++;
-    if (result.status === 'fail') bench.violated.set(this.watch.id, message);
+    if (result.status === 'fail') bench.learned.violated.set(this.watch.id, message);
     const rank = ['pass', 'skip', 'warn', 'error', 'fail'];
     if (this.first === undefined || rank.indexOf(result.status) > rank.indexOf(this.first.result.status))
       this.first = {
@@ -87,7 +87,7 @@ export class WatchState {
         failure: undefined,
       };
     if (this.first === undefined) {
-      const absent = bench.absent.get(this.watch.topic);
+      const absent = bench.learned.absent.get(this.watch.topic);
       if (absent !== undefined)
         return { ...base, status: 'skip', reason: 'not-applicable', message: absent, failure: undefined };
       if (this.watch.topic === 'error-reply' && bench.profile.statusRefuses)

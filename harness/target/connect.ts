@@ -33,7 +33,7 @@ import {
   VirtualClock,
 } from '../wire/index.js';
 import type { Address } from './address.js';
-import { Bench, type Hooks, type Memory } from './bench.js';
+import { Bench } from './bench.js';
 import {
   type Announced,
   AnnouncementLog,
@@ -41,6 +41,8 @@ import {
   NetworkAnnouncements,
   isNowhere,
 } from './discovery.js';
+import type { Hooks } from './fixture.js';
+import type { Memory } from './memory.js';
 import { type Feature, type Profile, airplayProfile, hapProfile } from './profile.js';
 
 /** The setup code of the embedded accessory unless another is given. */

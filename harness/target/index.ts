@@ -1,6 +1,17 @@
 /** The accessory under test. */
 export * from './bench.js';
+export * from './fixture.js';
+export * from './heard.js';
+export type { Held } from './keyring.js';
+export type { Memory, RememberedIdentity } from './memory.js';
+export type { KnownState, PairingState } from './pairing.js';
+export type { Spent } from './tally.js';
+export type { Lockout } from './learned.js';
+export * from './accessories.js';
 export * from './controller.js';
+export * from './pair-setup.js';
+export * from './pair-verify.js';
+export * from './session.js';
 export * from './discovery.js';
 export * from './errors.js';
 export * from './gate.js';

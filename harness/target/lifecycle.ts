@@ -1,5 +1,6 @@
 import { Unreachable } from '../wire/index.js';
-import type { Bench, Hooks } from './bench.js';
+import type { Bench } from './bench.js';
+import type { Hooks } from './fixture.js';
 import { HookFailed, type Launched, launchHook, runHook } from './hooks.js';
 
 /** Shell commands of the user that act on the accessory. */

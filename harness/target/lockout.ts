@@ -1,18 +1,8 @@
 import { Length, TlvError, setupM1, setupM3 } from '../protocol/index.js';
 import type { Controller } from './controller.js';
 import { StepFailed } from './errors.js';
-import { type Outcome, success } from './outcome.js';
-
-/** What became of guesses that were to lock the accessory. */
-export interface Lockout {
-  /** Wrong proofs answered as such before the accessory locked, or all of them when it never did. */
-  readonly guesses: number;
-  readonly connections: number;
-  /** An answer said MaxTries. */
-  readonly locked: boolean;
-  /** What ended the guesses, when it was not their number. */
-  readonly outcome: Outcome | undefined;
-}
+import type { Lockout } from './learned.js';
+import { success } from './outcome.js';
 
 export interface GuessOptions {
   /** Guesses made at most. */
@@ -67,7 +57,7 @@ async function tryAll(controller: Controller, { most, each, progress }: GuessOpt
     // Below N, whatever was drawn.
     A[0]! &= 0x7f;
     bench.spent.m4++;
-    bench.spendAttempt();
+    bench.tally.spendAttempt();
     const m4 = await link.post(profile.paths.setup, setupM3(A, random.bytes(Length.proof)), stepWait);
     if (success('setup-m4').matches(m4))
       throw new StepFailed('PS-M3-04', 'a random proof was answered with success');

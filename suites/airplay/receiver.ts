@@ -139,7 +139,7 @@ export default chapter('airplay.receiver', ({ check }) => [
       const { hello } = await controller.transient();
       expect(hello, 'the first request in a frame').to.be.allowed();
       const [due] = controller.profile.transientKeys;
-      const names = bench.transientNames;
+      const names = bench.learned.transientNames;
       if (names !== due) violate(`the keys go by the names of ${names?.name}, not of ${due?.name}`);
     },
   ),
@@ -157,7 +157,7 @@ export default chapter('airplay.receiver', ({ check }) => [
       const setups = [first, second];
       for (const setup of setups)
         expect(await setup.sendM3(), 'M3').to.be.allowed({ allow: [success('setup-m4')] });
-      const names = bench.transientNames ?? controller.profile.transientKeys[0]!;
+      const names = bench.learned.transientNames ?? controller.profile.transientKeys[0]!;
       const sessions = setups.map((setup) => setup.secureTransient(names, false));
       for (const session of [...sessions, ...sessions]) {
         const outcome = await session.request(controller.profile.hello);
@@ -180,7 +180,7 @@ export default chapter('airplay.receiver', ({ check }) => [
     async ({ controller, bench, expect, violate, notApplicable }) => {
       const found = await controller.tryTransient();
       if ('why' in found) {
-        if (!(await bench.declares('transient'))) notApplicable(found.why);
+        if (!(await bench.learned.declares('transient'))) notApplicable(found.why);
         return violate(`beside a pairing ${found.why}`);
       }
       expect(found.hello, 'the first request in a frame').to.be.allowed();
@@ -238,7 +238,7 @@ export default chapter('airplay.receiver', ({ check }) => [
         const adds = path === '/pair-list';
         if (adds) {
           bench.remember(guest, 'add-pairing');
-          bench.guests.add(hex(guest.id));
+          bench.household.guests.add(hex(guest.id));
         }
         const items = adds ? addPairing(guest.id, guest.ltpk, Permission.User) : listPairings();
         const outcome = await controller.post(session.link, path, items);
@@ -246,7 +246,7 @@ export default chapter('airplay.receiver', ({ check }) => [
           outcome.kind === 'reply' && outcome.tlv !== undefined && !outcome.tlv.has(TlvType.Error);
         const ids = (await (await openOr(session, controller)).list()).entries.map(({ id }) => hex(id));
         expect(ids, 'pairings behind it').to.deep.equal([hex(session.identity.id)]);
-        if (adds) bench.guests.delete(hex(guest.id));
+        if (adds) bench.household.guests.delete(hex(guest.id));
         if (adds && accepted)
           expect(outcome, 'an Add at /pair-list').to.be.allowed({ allow: [success('pairings-list')] });
         else expect(outcome).to.be.allowed();
@@ -304,7 +304,7 @@ export default chapter('airplay.receiver', ({ check }) => [
       });
       if (!success('setup-m4').matches(m4)) return observe('Flags 0x10 with X-Apple-HKP 3', 'refused in M4');
       const session = setup.secureTransient(
-        bench.transientNames ?? controller.profile.transientKeys[0]!,
+        bench.learned.transientNames ?? controller.profile.transientKeys[0]!,
         false,
       );
       const hello = await session.request(controller.profile.hello);
@@ -333,7 +333,7 @@ export default chapter('airplay.receiver', ({ check }) => [
       const outcome = await setup.sendM5();
       const stored = setup.accepted(outcome);
       bench.paired(admin, bench.accessory);
-      bench.guests.add(hex(before.id));
+      bench.household.guests.add(hex(before.id));
       expect(outcome, 'M5 of an identifier that is paired, with another key').to.be.allowed();
       const opens = { before: await controller.isStored(before), after: await controller.isStored(after) };
       observe('pairing again with another key', stored ? 'replaces it' : 'is refused');

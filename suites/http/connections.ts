@@ -118,7 +118,7 @@ export default chapter(
           await bench.clock.sleep(1);
         }
         const outcome = await link.outcome(controller.judgedWait);
-        bench.countM2(outcome);
+        bench.tally.countM2(outcome);
         expect(outcome).to.be.allowed();
       },
     ),
@@ -143,7 +143,7 @@ export default chapter(
         setup.link.send(bytes.subarray(at));
         bench.spent.m4++;
         const outcome = await setup.link.outcome(controller.judgedWait);
-        if (!success('setup-m4').matches(outcome)) bench.spendAttempt();
+        if (!success('setup-m4').matches(outcome)) bench.tally.spendAttempt();
         expect(outcome).to.be.allowed();
       },
     ),

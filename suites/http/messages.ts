@@ -172,7 +172,7 @@ export default chapter('http.messages', ({ check, watch }) => [
             const link = await controller.open();
             const request = { method, path: `/${path}`, ...(sent && { headers, body: sent }) };
             const outcome = await controller.request(link, request);
-            bench.countM2(outcome);
+            bench.tally.countM2(outcome);
             // HEAD is answered without a body, so that a 200 says it was carried out and no more.
             const carriedOut = method === 'HEAD' ? { tolerate: [serverError(), served()] } : {};
             expect(outcome).to.be.allowed(carriedOut.tolerate && { ...unknown, ...carriedOut });
@@ -228,7 +228,7 @@ export default chapter('http.messages', ({ check, watch }) => [
       async ({ controller, bench, expect }) => {
         const setup = await controller.setup();
         const outcome = await setup.link.postBytes(path, m1Body, controller.judgedWait);
-        bench.countM2(outcome);
+        bench.tally.countM2(outcome);
         expect(outcome).to.be.allowed();
         const processed = m2.matches(outcome);
         if (!processed && (await setup.link.stillOpen(FIN_WAIT)))

@@ -60,7 +60,7 @@ export async function sendBytes(
   // Nothing may come of some of them.
   const mayBeSilent = spec.allow?.some(({ event }) => event === 'silence') ?? false;
   const outcome = await link.outcome(mayBeSilent ? controller.quietWait : controller.judgedWait);
-  bench.countM2(outcome);
+  bench.tally.countM2(outcome);
   return outcome;
 }
 

@@ -142,7 +142,7 @@ export default chapter('identity.persistence', ({ check }) => [
     async ({ controller, bench, expect, observe, violate }) => {
       const [former, before] = [bench.admin!, bench.accessory!];
       await bench.unpair();
-      const stays = bench.stays(former);
+      const stays = bench.keyring.stays(former);
       await controller.pair();
       const after = bench.accessory!;
       const [id, key] = [equal(before.id, after.id), equal(before.ltpk, after.ltpk)];

@@ -18,9 +18,9 @@ const method = Method.PairSetupWithAuth;
 
 /** Goes on only with an accessory that says it has a coprocessor. */
 async function declared({ bench, notApplicable }: CheckContext): Promise<void> {
-  if (await bench.declares('mfi')) return;
+  if (await bench.learned.declares('mfi')) return;
   const why = 'no authentication coprocessor was declared';
-  bench.absent.set('authentication', why);
+  bench.learned.absent.set('authentication', why);
   notApplicable(why);
 }
 

@@ -226,7 +226,7 @@ export default chapter('pair-setup.errors', ({ check, watch }) => [
     'PS-ERR-06',
     { ...locked, tolerate: [misplacedError(2, 'MaxTries')] },
     async ({ controller, bench, expect, violate }) => {
-      const { guesses, locked: done, outcome } = bench.lockout!;
+      const { guesses, locked: done, outcome } = bench.learned.lockout!;
       if (!done) violate(unlocked(guesses, outcome));
       expect(guesses, 'wrong proofs before MaxTries').to.be.within(99, 101);
       const setup = await controller.setup();
@@ -235,7 +235,7 @@ export default chapter('pair-setup.errors', ({ check, watch }) => [
   ),
 
   check('PS-ERR-10', locked, async ({ controller, bench, expect, violate }) => {
-    const { guesses, connections, locked: done, outcome } = bench.lockout!;
+    const { guesses, connections, locked: done, outcome } = bench.learned.lockout!;
     if (!done) violate(`over ${connections} connections: ${unlocked(guesses, outcome)}`);
     expect(await (await controller.setup()).sendM1(), 'M1 on one more connection').to.be.allowed();
   }),
@@ -263,7 +263,7 @@ export default chapter('pair-setup.errors', ({ check, watch }) => [
     { ...locked, needsHook: 'restart', allow: [maxTries, m2], forbid: [silence()] },
     async ({ controller, bench, expect, observe }) => {
       await bench.restart();
-      bench.lockout = undefined;
+      bench.learned.lockout = undefined;
       const outcome = await (await controller.setup()).sendM1();
       expect(outcome).to.be.allowed();
       observe('a restart', m2.matches(outcome) ? 'empties the counter' : 'leaves the accessory locked');

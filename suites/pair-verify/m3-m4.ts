@@ -210,7 +210,7 @@ export default chapter('pair-verify.m3-m4', ({ check, watch }) => [
           });
           expect(outcome).to.be.allowed();
         } finally {
-          if (bench.full === undefined && (await session.link.stillOpen(0)))
+          if (bench.learned.keepsAll === undefined && (await session.link.stillOpen(0)))
             await session.sendRemove(user.id);
         }
       },
@@ -412,7 +412,7 @@ export default chapter('pair-verify.m3-m4', ({ check, watch }) => [
       const users: Identity[] = [];
       try {
         // Where nobody is taken out again, a few have to do.
-        const most = adds && bench.full === undefined ? FULL_HOUSE - 1 : FEW;
+        const most = adds && bench.learned.keepsAll === undefined ? FULL_HOUSE - 1 : FEW;
         while (!adds && users.length < most) users.push(await controller.letIn(session));
         while (users.length < most) {
           const user = controller.newGuest();
@@ -451,7 +451,7 @@ export default chapter('pair-verify.m3-m4', ({ check, watch }) => [
         if (lists)
           expect(await listed(), 'List of the admin').to.be.allowed({ allow: [success('pairings-list')] });
       } finally {
-        for (const { id } of bench.full === undefined ? users : []) {
+        for (const { id } of bench.learned.keepsAll === undefined ? users : []) {
           if (!closed().matches(await session.sendRemove(id))) continue;
           session = await controller.session();
           await session.sendRemove(id);

@@ -305,7 +305,7 @@ export default chapter('pair-verify.states', ({ check }) => [
         for (const verify of [a, b])
           expect(await verify.secure().get('/accessories'), 'its session').to.be.allowed(ok);
       } finally {
-        if (bench.full === undefined) for (const { id } of users) await admin.sendRemove(id);
+        if (bench.learned.keepsAll === undefined) for (const { id } of users) await admin.sendRemove(id);
       }
     },
   ),

@@ -401,7 +401,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
     async ({ controller, bench, expect, observe, violate }) => {
       const session = await controller.session();
       const { users, refusal } = await fill(controller, session, MOST - 1);
-      const held = users.length + 1 + (bench.residents?.size ?? 0);
+      const held = users.length + 1 + (bench.household.residents?.size ?? 0);
       observe('pairings at most', refusal === undefined ? `more than ${MOST}` : String(held));
       if (held < LEAST) violate(`only ${held} pairings fit, ${LEAST} have to`);
       if (refusal !== undefined) expect(refusal, 'Add to a full table').to.be.allowed();

@@ -305,7 +305,7 @@ export default chapter('pairings.rights', ({ check }) => [
       if (success('setup-m2').matches(probe))
         return observe('the last admin demoted', 'unpairs the accessory');
       // Whatever it is now, only a reset makes sure that it is as before.
-      bench.tainted = true;
+      bench.learned.tainted = true;
       const again = await controller.session();
       if (listed.matches(await again.sendPairings(listPairings())))
         return observe('the last admin demoted', 'refused');

@@ -327,6 +327,6 @@ export class Flow extends Pairing {
       this.judge(await setup.sendM1(), m2, 'yes', 'PS-STATE-14', 'Pair Setup M1 at the end');
       await bench.closeLinks();
     }
-    for (const identity of this.identities) bench.forget(identity);
+    for (const identity of this.identities) bench.keyring.forget(identity);
   }
 }

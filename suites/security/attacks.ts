@@ -71,7 +71,7 @@ export default chapter('security.attacks', ({ check, watch }) => [
     const found =
       telling && (content.includes(code.dashed) || standsAlone(code.digits, content))
         ? 'the setup code'
-        : secretIn(content, bench.secrets)?.what;
+        : secretIn(content, bench.keyring.secrets)?.what;
     // In words only: the report must not be the next place it leaks to.
     expect(found, 'a secret in what the accessory sent').to.equal(undefined);
   }),

@@ -97,7 +97,7 @@ async function withThreeSessions(
   use: (first: Session, second: Session, other: Session) => Promise<readonly Session[]>,
 ): Promise<void> {
   let first = await controller.session();
-  const user = bench.insteadOfVerified ? undefined : await controller.letIn(first);
+  const user = bench.learned.insteadOfVerified ? undefined : await controller.letIn(first);
   let second = await controller.trySession();
   if (second !== undefined && !(await first.link.stillOpen(20))) {
     // Only the newest session of a controller lives: then two of different ones have to do.
@@ -113,7 +113,7 @@ async function withThreeSessions(
   const rest = await use(first, second, other);
   for (const session of rest)
     expect(await session.request(request, controller.stepWait), 'a session that goes on').to.be.allowed(ok);
-  if (user !== undefined && bench.full === undefined)
+  if (user !== undefined && bench.learned.keepsAll === undefined)
     await rest.find(({ identity }) => identity !== user)?.sendRemove(user.id);
 }
 

@@ -111,16 +111,17 @@ export default chapter('transient.setup', ({ check }) => [
     },
     async ({ controller, bench, expect, observe, violate, notApplicable }) => {
       // This is where it is found out: what an earlier look said is not an answer to this one.
-      bench.noTransient = undefined;
+      bench.learned.noTransient = undefined;
       const found = await controller.tryTransient();
       if ('why' in found) {
         observe('transient Pair Setup', 'not supported');
         // Seen on an accessory that never claimed it: Flags are passed over, and the connection waits for M5.
-        if (!(await bench.declares('transient'))) notApplicable(`it was never declared: ${found.why}`);
+        if (!(await bench.learned.declares('transient')))
+          notApplicable(`it was never declared: ${found.why}`);
         return violate(`transient Pair Setup is declared, and ${found.why}`);
       }
       const { session, hello } = found;
-      observe('keys behind a transient M4', bench.transientNames?.name ?? 'unknown');
+      observe('keys behind a transient M4', bench.learned.transientNames?.name ?? 'unknown');
       expect(hello, 'the first request in a frame').to.be.allowed();
       expect(await session.request(controller.profile.hello), 'the second one').to.be.allowed();
     },
@@ -137,7 +138,8 @@ export default chapter('transient.setup', ({ check }) => [
     async ({ controller, bench, expect, violate, notApplicable }) => {
       const found = await controller.tryTransient({ flags: fromHex('10000000') });
       if ('why' in found) {
-        if (!(await bench.declares('transient'))) notApplicable(`it was never declared: ${found.why}`);
+        if (!(await bench.learned.declares('transient')))
+          notApplicable(`it was never declared: ${found.why}`);
         return violate(`Flags of 4 bytes, little-endian, do not begin a transient setup: ${found.why}`);
       }
       expect(found.hello, 'a request in a frame').to.be.allowed();
@@ -211,11 +213,11 @@ export default chapter('transient.setup', ({ check }) => [
       const refusal = await setup.sendToM4();
       if (refusal !== undefined) context.notApplicable(refusal);
       // Where it is not known that frames follow, M6 may be due, and that takes its time.
-      const wait = bench.transientNames === undefined ? controller.stepWait : controller.judgedWait;
+      const wait = bench.learned.transientNames === undefined ? controller.stepWait : controller.judgedWait;
       const outcome = await setup.sendM5({}, undefined, wait);
       if (setup.accepted(outcome)) {
         // A regular setup after all; then no frame may be answered where M5 would be.
-        await controller.bench.unpair();
+        await bench.unpair();
         const found = await controller.tryTransient();
         if (!('why' in found))
           violate('behind a transient M4 frames are answered, and M5 in plaintext is as well');
@@ -223,8 +225,8 @@ export default chapter('transient.setup', ({ check }) => [
         expect(outcome.kind, 'what comes of M5').to.equal('reply');
         return;
       }
-      if (bench.noTransient !== undefined)
-        violate(`behind a transient M4 neither frames nor M5 are taken: ${bench.noTransient}`);
+      if (bench.learned.noTransient !== undefined)
+        violate(`behind a transient M4 neither frames nor M5 are taken: ${bench.learned.noTransient}`);
       observe('mode behind M4', 'transient');
       expect(outcome).to.be.allowed();
       expect(await controller.isStored(setup.identity), 'the controller of M5 is known').to.equal(false);
@@ -237,7 +239,7 @@ export default chapter('transient.setup', ({ check }) => [
       const setup = await controller.setup({ flags: transient });
       const refusal = await setup.sendToM4();
       if (refusal !== undefined) notApplicable(refusal);
-      if (bench.noTransient !== undefined) notApplicable(bench.noTransient);
+      if (bench.learned.noTransient !== undefined) notApplicable(bench.learned.noTransient);
       const request = { method: 'GET', path: controller.profile.resource };
       expect(await controller.request(setup.link, request)).to.be.allowed();
     },

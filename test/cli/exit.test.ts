@@ -480,7 +480,10 @@ async function secretsOf(target: string, seed: string, only: readonly string[]):
   const { bench } = run.options;
   const keys = new Set<string>();
   const look = (): void => {
-    for (const { ltsk } of [...bench.sentIdentities, ...(bench.admin === undefined ? [] : [bench.admin])])
+    for (const { ltsk } of [
+      ...bench.keyring.sentIdentities,
+      ...(bench.admin === undefined ? [] : [bench.admin]),
+    ])
       keys.add(hex(ltsk));
   };
   await run.survey();

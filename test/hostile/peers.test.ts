@@ -91,7 +91,7 @@ async function against(row: Row): Promise<Outcome> {
     texts: [junit(redacted(report)), json(redacted(report))],
     longest: Math.max(0, ...waits),
     ms: performance.now() - begun,
-    keys: bench!.keys,
+    keys: bench!.keyring.keys,
     said: events.flatMap((event) => (event.kind === 'said' ? [event.line] : [])),
   };
 }

@@ -67,7 +67,7 @@ describe('suites: receivers of AirPlay as they are', function () {
         // What stays is said, and every key of it is kept; a reset takes it out.
         const stays = name !== 'receiver-stores-nothing' && !hooks;
         expect(report.aftermath.clean, report.aftermath.message).to.equal(!stays);
-        expect(bench.held.size).to.be.at.most(stays ? MOST_LEFT : 0);
+        expect(bench.keyring.held.size).to.be.at.most(stays ? MOST_LEFT : 0);
         if (stays) expect(report.aftermath.message).to.include('NOT AS FOUND').and.to.include(' kept (');
       });
 });

@@ -25,7 +25,7 @@ async function expectNothingLeft(bench: Bench): Promise<void> {
   const controller = bench.controller('afterwards');
   expect(await controller.isStored(controller.newIdentity())).to.equal(false);
   expect(success('setup-m2').matches(await bench.probe())).to.equal(true);
-  expect(bench.sentIdentities).to.have.length(0);
+  expect(bench.keyring.sentIdentities).to.have.length(0);
 }
 
 describe('target: transient sessions', () => {
@@ -77,7 +77,7 @@ describe('target: transient sessions', () => {
       );
       const found = await bench.controller('names').tryTransient();
       expect('why' in found).to.equal(false);
-      expect(bench.transientNames?.name).to.equal(name);
+      expect(bench.learned.transientNames?.name).to.equal(name);
     }
   });
 });
