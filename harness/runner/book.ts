@@ -81,6 +81,21 @@ export class Book {
     };
   }
 
+  /** It does not run, for that reason; `leftOut` by the plan already. */
+  skipped(
+    entry: Case,
+    reason: 'blocked' | 'not-bought' | 'not-applicable' | 'dependency' | 'expected',
+    message: string,
+    leftOut: boolean,
+  ): CheckResult {
+    return { ...this.blank(entry), status: 'skip', reason, message, ...(leftOut && { leftOut }) };
+  }
+
+  /** It could not be brought to its point. */
+  failed(entry: Case, reason: 'setup', message: string): CheckResult {
+    return { ...this.blank(entry), status: 'error', reason, message };
+  }
+
   notRun(entry: Case): CheckResult {
     const message =
       this.harnessError !== undefined

@@ -1,5 +1,6 @@
 /** Catalogue, selection, plan, execution, status. */
 export type { RunFacts, RunHead } from './book.js';
+export { DEFAULT_ATTEMPTS } from './budget.js';
 export * from './cascade.js';
 export * from './catalogue.js';
 export * from './check.js';
