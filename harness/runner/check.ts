@@ -215,15 +215,23 @@ export interface Watch<T extends Topic = Topic> extends Entry {
 
 export type Case = Check | Watch;
 
-/** A case as a suite writes it, before the catalogue gives it title, level and source. */
-export type Draft =
-  | { readonly kind: 'check'; readonly id: string; readonly spec: CheckSpec; readonly body: CheckBody }
-  | { readonly kind: 'watch'; readonly id: string; readonly topic: Topic; readonly body: Watch['body'] };
+/** A case as a suite writes it, before the catalogue gives it level and source. */
+export type Draft = {
+  readonly id: string;
+  /** That of the requirement, word for word. */
+  readonly title: string;
+} & (
+  | { readonly kind: 'check'; readonly spec: CheckSpec; readonly body: CheckBody }
+  | { readonly kind: 'watch'; readonly topic: Topic; readonly body: Watch['body'] }
+);
 
 export interface ChapterTools {
-  /** `id` is a requirement id, plus `/variant` where one requirement has several checks. */
-  check(id: string, spec: CheckSpec, body: CheckBody): Draft;
-  watch<T extends Topic>(id: string, topic: T, body: Watch<T>['body']): Draft;
+  /**
+   * `id` is a requirement id, plus `/variant` where one requirement has several checks; `title` is the requirement's in
+   * the catalogue, so that a reader need not look it up.
+   */
+  check(id: string, title: string, spec: CheckSpec, body: CheckBody): Draft;
+  watch<T extends Topic>(id: string, title: string, topic: T, body: Watch<T>['body']): Draft;
 }
 
 export interface Chapter {
@@ -235,8 +243,8 @@ export interface Chapter {
 }
 
 const tools: ChapterTools = {
-  check: (id, spec, body) => ({ kind: 'check', id, spec, body }),
-  watch: (id, topic, body) => ({ kind: 'watch', id, topic, body: body as Watch['body'] }),
+  check: (id, title, spec, body) => ({ kind: 'check', id, title, spec, body }),
+  watch: (id, title, topic, body) => ({ kind: 'watch', id, title, topic, body: body as Watch['body'] }),
 };
 
 /** One chapter of the suite, one file; or a part of it in the file `part` of the same folder. */
@@ -285,8 +293,8 @@ function reasonsAgainst(id: string, applicability: Applicability): Readonly<Reco
  * Joins chapters and catalogue.
  * @param bases - what stands on what, beside what the checks say themselves
  * @param hazards - what accessories are known to go down of
- * @throws InputError on an id the catalogue does not know, one that stands twice, a check that can accept nothing,
- * or one whose alternatives contradict each other.
+ * @throws InputError on an id the catalogue does not know, one that stands twice, a title that is not the catalogue's,
+ * or alternatives that contradict each other.
  */
 export function loadCases(
   chapters: readonly Chapter[],
@@ -303,6 +311,10 @@ export function loadCases(
       if (requirement === undefined)
         throw new InputError(`suite ${name}: ${id} is no requirement of the catalogue`);
       if (cases.has(id)) throw new InputError(`suite ${name}: ${id} stands twice`);
+      if (draft.title !== requirement.title)
+        throw new InputError(
+          `suite ${name}: ${id} is called "${draft.title}", and in the catalogue "${requirement.title}"`,
+        );
       const variant = id.slice(requirement.id.length + 1);
       const entry: Entry = {
         id,
@@ -318,7 +330,7 @@ export function loadCases(
         const twice = words.find((text, i) => words.indexOf(text) !== i);
         if (twice !== undefined) throw new InputError(`suite ${name}: ${id} lists "${twice}" twice`);
       }
-      cases.set(id, { ...entry, ...draft });
+      cases.set(id, { ...draft, ...entry });
     }
   for (const { base, ids } of bases) {
     if (!cases.has(base)) throw new InputError(`suite: ${base} is said to be needed, and is no check`);

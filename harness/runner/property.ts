@@ -57,6 +57,8 @@ export type Generator<T> = (replayPath?: string) => fc.Arbitrary<T>;
  */
 export function property<T>(
   id: string,
+  /** That of the requirement. */
+  title: string,
   spec: PropertySpec,
   generator: Generator<T>,
   predicate: (trial: Trial, value: T) => Promise<void>,
@@ -67,6 +69,7 @@ export function property<T>(
   return {
     kind: 'check',
     id,
+    title,
     spec: { ...rest, once: true, costs: times(each, runs), property: { runs, each } },
     body: (context) => new Hunter(context, id, generator, predicate, words).hunt(),
   };

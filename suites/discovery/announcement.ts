@@ -1,21 +1,4 @@
-import {
-  type Announced,
-  type CheckContext,
-  FeatureFlag,
-  Method,
-  PairingFlag,
-  Permission,
-  StatusFlag,
-  TlvType,
-  anyRefusal,
-  anyReply,
-  chapter,
-  removePairing,
-  setupM1,
-  success,
-  text,
-  txtNumber,
-} from '../../harness/suite.js';
+import { type Announced, type CheckContext, chapter, hap, outcomes } from '../../harness/suite.js';
 
 /** How long a change may take to be announced (ms). */
 const TOLD_WITHIN = 10_000;
@@ -43,8 +26,8 @@ async function announced({ bench, notApplicable, violate }: CheckContext): Promi
 
 /** Bit 0 of sf: 1 is free to be paired. */
 function notPaired({ txt }: Announced): number | undefined {
-  const sf = txtNumber(txt.get('sf'));
-  return sf === undefined ? undefined : sf & StatusFlag.NotPaired;
+  const sf = hap.txtNumber(txt.get('sf'));
+  return sf === undefined ? undefined : sf & hap.StatusFlag.NotPaired;
 }
 
 /** Waits, without a question, until an announcement behind the `heard` ones says so; false when none did in time. */
@@ -64,7 +47,7 @@ async function bitsSince(context: CheckContext, heard: number): Promise<(number 
 
 /** True for a decimal number from `least` to `most`. */
 function within(value: string, least: number, most: number): boolean {
-  const number = txtNumber(value);
+  const number = hap.txtNumber(value);
   return number !== undefined && number >= least && number <= most;
 }
 
@@ -104,37 +87,47 @@ const values: Record<
 };
 
 export default chapter('discovery.announcement', ({ check }) => [
-  check('MDNS-01', { from: 'any' }, async (context) => {
+  check('MDNS-01', 'Service is announced with the required TXT keys', { from: 'any' }, async (context) => {
     const { txt } = await announced(context);
     const missing = ['c#', 'id', 'md', 's#', 'sf', 'ci'].filter((key) => !txt.has(key));
     context.expect(missing, 'keys the TXT record lacks').to.deep.equal([]);
   }),
 
-  check('MDNS-01/paired', { from: 'paired' }, async (context) => {
-    const { txt } = await announced(context);
-    context.expect([...txt.keys()], 'keys of the TXT record of a paired accessory').to.include('id');
-  }),
+  check(
+    'MDNS-01/paired',
+    'Service is announced with the required TXT keys',
+    { from: 'paired' },
+    async (context) => {
+      const { txt } = await announced(context);
+      context.expect([...txt.keys()], 'keys of the TXT record of a paired accessory').to.include('id');
+    },
+  ),
 
-  check('MDNS-01/port', { from: 'any', costs: { verifies: 1 }, allow: [anyReply()] }, async (context) => {
-    const { controller, bench, expect } = context;
-    const { port, addresses } = await announced(context);
-    const source = bench.options.announcements!;
-    // Which of the addresses are of any use is MDNS-07's question.
-    for (const address of addresses.slice(0, MOST_PLACES)) {
-      if (source.nowhere(address) !== undefined) continue;
-      const link = await controller.openAt(source.dialer(address, port));
-      if (link === undefined) continue;
-      const verify = await controller.verify({ as: controller.newIdentity(), link, housekeeping: true });
-      expect(await verify.sendM1(), 'Pair Verify M1 at the announced port').to.be.allowed();
-      return;
-    }
-    expect(`nobody at port ${port}`, 'who takes a connection at the announced port').to.equal(
-      'the accessory',
-    );
-  }),
+  check(
+    'MDNS-01/port',
+    'Service is announced with the required TXT keys',
+    { from: 'any', costs: { verifies: 1 }, allow: [outcomes.anyReply()] },
+    async (context) => {
+      const { controller, bench, expect } = context;
+      const { port, addresses } = await announced(context);
+      const source = bench.options.announcements!;
+      // Which of the addresses are of any use is MDNS-07's question.
+      for (const address of addresses.slice(0, MOST_PLACES)) {
+        if (source.nowhere(address) !== undefined) continue;
+        const link = await controller.openAt(source.dialer(address, port));
+        if (link === undefined) continue;
+        const verify = await controller.verify({ as: controller.newIdentity(), link, housekeeping: true });
+        expect(await verify.sendM1(), 'Pair Verify M1 at the announced port').to.be.allowed();
+        return;
+      }
+      expect(`nobody at port ${port}`, 'who takes a connection at the announced port').to.equal(
+        'the accessory',
+      );
+    },
+  ),
 
   ...Object.entries(values).map(([name, { key, right, holds, odd }]) =>
-    check(`MDNS-02/${name}`, { from: 'any' }, async (context) => {
+    check(`MDNS-02/${name}`, 'TXT values are valid', { from: 'any' }, async (context) => {
       const { expect, warn, notApplicable } = context;
       const value = (await announced(context)).txt.get(key) ?? notApplicable(`${key} is not announced`);
       expect(holds(value), `"${value}" as ${key}, which has to be ${right},`).to.equal(true);
@@ -142,40 +135,51 @@ export default chapter('discovery.announcement', ({ check }) => [
     }),
   ),
 
-  check('MDNS-03/paired', { ...pairing, costs: pairingCosts }, async (context) => {
-    const { controller, bench, expect } = context;
-    expect(notPaired(await announced(context)), 'bit 0 of sf before').to.equal(1);
-    const heard = bench.options.announcements!.count;
-    await controller.pair();
-    expect(
-      await told(context, heard, 0),
-      'told within 10 s of M6, without a question, that it is paired',
-    ).to.equal(true);
-    expect(notPaired(await announced(context)), 'bit 0 of sf after').to.equal(0);
-  }),
+  check(
+    'MDNS-03/paired',
+    'sf bit 0 follows the pairing state',
+    { ...pairing, costs: pairingCosts },
+    async (context) => {
+      const { controller, bench, expect } = context;
+      expect(notPaired(await announced(context)), 'bit 0 of sf before').to.equal(1);
+      const heard = bench.options.announcements!.count;
+      await controller.pair();
+      expect(
+        await told(context, heard, 0),
+        'told within 10 s of M6, without a question, that it is paired',
+      ).to.equal(true);
+      expect(notPaired(await announced(context)), 'bit 0 of sf after').to.equal(0);
+    },
+  ),
 
-  check('MDNS-03/users', { ...session, needs: ['PV-M3-01', 'PAIRINGS-04'] }, async (context) => {
-    const { controller, bench, expect } = context;
-    expect(notPaired(await announced(context)), 'bit 0 of sf before').to.equal(0);
-    const admin = await controller.session();
-    const user = controller.newIdentity();
-    let heard = bench.options.announcements!.count;
-    await admin.add(user, Permission.User);
-    expect(await bitsSince(context, heard), 'bit 0 of sf behind an Add').to.deep.equal([0]);
-    heard = bench.options.announcements!.count;
-    await admin.sendRemove(user.id);
-    expect(await bitsSince(context, heard), 'bit 0 of sf behind the removal of a user').to.deep.equal([0]);
-  }),
+  check(
+    'MDNS-03/users',
+    'sf bit 0 follows the pairing state',
+    { ...session, needs: ['PV-M3-01', 'PAIRINGS-04'] },
+    async (context) => {
+      const { controller, bench, expect } = context;
+      expect(notPaired(await announced(context)), 'bit 0 of sf before').to.equal(0);
+      const admin = await controller.session();
+      const user = controller.newIdentity();
+      let heard = bench.options.announcements!.count;
+      await admin.add(user, hap.Permission.User);
+      expect(await bitsSince(context, heard), 'bit 0 of sf behind an Add').to.deep.equal([0]);
+      heard = bench.options.announcements!.count;
+      await admin.sendRemove(user.id);
+      expect(await bitsSince(context, heard), 'bit 0 of sf behind the removal of a user').to.deep.equal([0]);
+    },
+  ),
 
   check(
     'MDNS-03/last-admin',
+    'sf bit 0 follows the pairing state',
     { ...session, costs: { m2: 1, verifies: 1 }, leaves: 'unpaired', needs: ['PV-M3-01', 'PAIRINGS-19'] },
     async (context) => {
       const { controller, bench, expect } = context;
       await announced(context);
       const admin = await controller.session();
       const heard = bench.options.announcements!.count;
-      await admin.sendPairings(removePairing(admin.identity.id));
+      await admin.sendPairings(hap.removePairing(admin.identity.id));
       bench.state = 'unknown';
       expect(await told(context, heard, 1), 'told within 10 s, without a question, that it is free').to.equal(
         true,
@@ -187,6 +191,7 @@ export default chapter('discovery.announcement', ({ check }) => [
 
   check(
     'MDNS-03/failed-setup',
+    'sf bit 0 follows the pairing state',
     { from: 'unpaired', needs: ['PS-M3-01'], costs: { m2: 1, m4: 1, attempts: 1 } },
     async (context) => {
       const { controller, bench, expect } = context;
@@ -194,74 +199,100 @@ export default chapter('discovery.announcement', ({ check }) => [
       const heard = bench.options.announcements!.count;
       const setup = await controller.pairSetup({ code: 'wrong' });
       expect(await setup.sendM3(), 'a wrong code').to.be.allowed({
-        allow: [anyRefusal()],
-        forbid: [success('setup-m4')],
+        allow: [outcomes.anyRefusal()],
+        forbid: [outcomes.success('setup-m4')],
       });
       expect(await bitsSince(context, heard), 'bit 0 of sf behind it').to.deep.equal([1]);
     },
   ),
 
-  check('MDNS-04/paired', { ...pairing, costs: pairingCosts }, async (context) => {
+  check('MDNS-04/paired', 'id in TXT is constant', { ...pairing, costs: pairingCosts }, async (context) => {
     const before = await announced(context);
     await context.controller.pair();
     await context.bench.clock.sleep(NOTHING_FOR);
     const after = await announced(context);
     context.expect(after.txt.get('id'), 'id behind a pairing').to.equal(before.txt.get('id'));
   }),
-  check('MDNS-04/users', { ...session, needs: ['PV-M3-01', 'PAIRINGS-04'] }, async (context) => {
-    const { controller, bench, expect } = context;
-    const before = await announced(context);
-    const admin = await controller.session();
-    const user = controller.newIdentity();
-    await admin.add(user, Permission.User);
-    await bench.clock.sleep(NOTHING_FOR);
-    expect((await announced(context)).txt.get('id'), 'id behind an Add').to.equal(before.txt.get('id'));
-    await admin.sendRemove(user.id);
-    await bench.clock.sleep(NOTHING_FOR);
-    expect((await announced(context)).txt.get('id'), 'id behind a Remove').to.equal(before.txt.get('id'));
-  }),
-  check('MDNS-04/restarted', { from: 'any', needsHook: 'restart' }, async (context) => {
-    const before = await announced(context);
-    await context.bench.restart();
-    const after = await announced(context);
-    context.expect(after.txt.get('id'), 'id behind a restart').to.equal(before.txt.get('id'));
-  }),
+  check(
+    'MDNS-04/users',
+    'id in TXT is constant',
+    { ...session, needs: ['PV-M3-01', 'PAIRINGS-04'] },
+    async (context) => {
+      const { controller, bench, expect } = context;
+      const before = await announced(context);
+      const admin = await controller.session();
+      const user = controller.newIdentity();
+      await admin.add(user, hap.Permission.User);
+      await bench.clock.sleep(NOTHING_FOR);
+      expect((await announced(context)).txt.get('id'), 'id behind an Add').to.equal(before.txt.get('id'));
+      await admin.sendRemove(user.id);
+      await bench.clock.sleep(NOTHING_FOR);
+      expect((await announced(context)).txt.get('id'), 'id behind a Remove').to.equal(before.txt.get('id'));
+    },
+  ),
+  check(
+    'MDNS-04/restarted',
+    'id in TXT is constant',
+    { from: 'any', needsHook: 'restart' },
+    async (context) => {
+      const before = await announced(context);
+      await context.bench.restart();
+      const after = await announced(context);
+      context.expect(after.txt.get('id'), 'id behind a restart').to.equal(before.txt.get('id'));
+    },
+  ),
 
-  check('MDNS-05/paired', { ...pairing, costs: { ...pairingCosts, verifies: 1 } }, async (context) => {
-    const { controller, bench, expect } = context;
-    const before = await announced(context);
-    await controller.pair();
-    await controller.session();
-    await bench.clock.sleep(NOTHING_FOR);
-    expect((await announced(context)).txt.get('c#'), 'c# behind a pairing').to.equal(before.txt.get('c#'));
-  }),
-  check('MDNS-05/restarted', { from: 'any', needsHook: 'restart' }, async (context) => {
-    const before = await announced(context);
-    await context.bench.restart();
-    const after = await announced(context);
-    context.expect(after.txt.get('c#'), 'c# behind a restart').to.equal(before.txt.get('c#'));
-  }),
+  check(
+    'MDNS-05/paired',
+    'c# does not change by pairing',
+    { ...pairing, costs: { ...pairingCosts, verifies: 1 } },
+    async (context) => {
+      const { controller, bench, expect } = context;
+      const before = await announced(context);
+      await controller.pair();
+      await controller.session();
+      await bench.clock.sleep(NOTHING_FOR);
+      expect((await announced(context)).txt.get('c#'), 'c# behind a pairing').to.equal(before.txt.get('c#'));
+    },
+  ),
+  check(
+    'MDNS-05/restarted',
+    'c# does not change by pairing',
+    { from: 'any', needsHook: 'restart' },
+    async (context) => {
+      const before = await announced(context);
+      await context.bench.restart();
+      const after = await announced(context);
+      context.expect(after.txt.get('c#'), 'c# behind a restart').to.equal(before.txt.get('c#'));
+    },
+  ),
 
   // What is announced is what controllers choose by: a claim that is not kept leaves them without any way in.
   check(
     'MDNS-06',
-    { from: 'unpaired', costs: { m2: 1 }, allow: [success('setup-m2')], forbid: [anyRefusal()] },
+    'ff reflects the authentication features',
+    {
+      from: 'unpaired',
+      costs: { m2: 1 },
+      allow: [outcomes.success('setup-m2')],
+      forbid: [outcomes.anyRefusal()],
+    },
     async (context) => {
       const { controller, expect, observe, violate } = context;
-      const ff = txtNumber((await announced(context)).txt.get('ff') ?? '0') ?? 0;
+      const ff = hap.txtNumber((await announced(context)).txt.get('ff') ?? '0') ?? 0;
       expect(ff, 'ff').to.be.a('number');
       observe('ff', String(ff));
-      if ((ff & FeatureFlag.Coprocessor) !== 0) {
+      if ((ff & hap.FeatureFlag.Coprocessor) !== 0) {
         const link = await controller.open();
-        const outcome = await controller.bench.sendM1(link, setupM1(Method.PairSetupWithAuth));
+        const outcome = await controller.bench.sendM1(link, hap.setupM1(hap.Method.PairSetupWithAuth));
         expect(outcome, 'Method 1, which bit 0 of ff promises').to.be.allowed();
         await link.close();
       }
-      if ((ff & FeatureFlag.Software) !== 0) {
+      if ((ff & hap.FeatureFlag.Software) !== 0) {
         const link = await controller.open();
-        const wanted = PairingFlag.Transient | PairingFlag.Split;
-        const outcome = await controller.bench.sendM1(link, setupM1(Method.PairSetup, wanted));
-        const echoed = outcome.kind === 'reply' && outcome.tlv?.has(TlvType.Flags) === true;
+        const wanted = hap.PairingFlag.Transient | hap.PairingFlag.Split;
+        const outcome = await controller.bench.sendM1(link, hap.setupM1(hap.Method.PairSetup, wanted));
+        const echoed = outcome.kind === 'reply' && outcome.tlv?.has(hap.TlvType.Flags) === true;
         if (!echoed)
           violate('bit 1 of ff promises a transient and split Pair Setup, and M2 does not grant it');
       }
@@ -270,12 +301,13 @@ export default chapter('discovery.announcement', ({ check }) => [
 
   check(
     'MDNS-07',
+    'Announced endpoint is the tested one',
     {
       from: 'paired',
       keyless: true,
       needs: ['PV-M1-01'],
       costs: { verifies: 1 },
-      allow: [success('verify-m2')],
+      allow: [outcomes.success('verify-m2')],
     },
     async (context) => {
       const { controller, bench, expect, warn, violate } = context;
@@ -297,7 +329,7 @@ export default chapter('discovery.announcement', ({ check }) => [
           housekeeping: true,
         });
         expect(await verify.sendM1(), `Pair Verify M1 at ${address}`).to.be.allowed();
-        const id = text(verify.m2?.items?.get(TlvType.Identifier) ?? new Uint8Array(0));
+        const id = hap.text(verify.m2?.items?.get(hap.TlvType.Identifier) ?? new Uint8Array(0));
         expect(id.toUpperCase(), `Identifier at ${address}, beside the announced one`).to.equal(
           txt.get('id')?.toUpperCase(),
         );
@@ -305,11 +337,16 @@ export default chapter('discovery.announcement', ({ check }) => [
     },
   ),
 
-  check('PS-M6-02/announced', { from: 'paired' }, async (context) => {
-    const { bench, expect, warn, notApplicable } = context;
-    const id = (await announced(context)).txt.get('id') ?? notApplicable('no id is announced');
-    const own = text(bench.accessory?.id ?? notApplicable('M6 told no Identifier'));
-    expect(id.toUpperCase(), 'announced id, beside the Identifier of M6').to.equal(own.toUpperCase());
-    if (id !== own) warn(`"${id}" is announced, and M6 says "${own}"`);
-  }),
+  check(
+    'PS-M6-02/announced',
+    'The M6 identifier is the advertised device id',
+    { from: 'paired' },
+    async (context) => {
+      const { bench, expect, warn, notApplicable } = context;
+      const id = (await announced(context)).txt.get('id') ?? notApplicable('no id is announced');
+      const own = hap.text(bench.accessory?.id ?? notApplicable('M6 told no Identifier'));
+      expect(id.toUpperCase(), 'announced id, beside the Identifier of M6').to.equal(own.toUpperCase());
+      if (id !== own) warn(`"${id}" is announced, and M6 says "${own}"`);
+    },
+  ),
 ]);

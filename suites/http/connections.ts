@@ -1,21 +1,4 @@
-import {
-  type Bytes,
-  type Matcher,
-  anyRefusal,
-  chapter,
-  clientError,
-  closed,
-  concat,
-  describeOutcome,
-  encodeTlv,
-  served,
-  serverError,
-  silence,
-  success,
-  tlvError,
-  unauthorised,
-  utf8,
-} from '../../harness/suite.js';
+import { chapter, hap, outcomes } from '../../harness/suite.js';
 import {
   FIN_WAIT,
   GAP,
@@ -30,24 +13,28 @@ import {
   typeHeader,
 } from './raw.js';
 
-const refused = { allow: [unauthorised()], tolerate: [serverError(), closed()], forbid: [served()] };
+const refused = {
+  allow: [outcomes.unauthorised()],
+  tolerate: [outcomes.serverError(), outcomes.closed()],
+  forbid: [outcomes.served()],
+};
 
 /** Milliseconds the stalled connections stay: the minute of the requirement is free in memory alone. */
 const HOLD = { virtual: 60_000, real: 20_000 };
 const ROUNDS = 3;
 
-const refusals = [tlvError(2), clientError(), closed()];
+const refusals = [outcomes.tlvError(2), outcomes.clientError(), outcomes.closed()];
 /** What else a length may come to: the accessory waits for bytes it was promised. */
-const waits = silence();
+const waits = outcomes.silence();
 
 interface Anomaly {
-  readonly bytes: Bytes;
-  readonly allow: readonly Matcher[];
-  readonly tolerate?: readonly Matcher[];
-  readonly forbid?: readonly Matcher[];
+  readonly bytes: hap.Bytes;
+  readonly allow: readonly outcomes.Matcher[];
+  readonly tolerate?: readonly outcomes.Matcher[];
+  readonly forbid?: readonly outcomes.Matcher[];
 }
 
-function lengths(...values: readonly string[]): Bytes {
+function lengths(...values: readonly string[]): hap.Bytes {
   return rawM1(hostHeader, typeHeader, ...values.map((value) => `Content-Length: ${value}`));
 }
 
@@ -68,7 +55,7 @@ const anomalies: Readonly<Record<string, Anomaly>> = {
     bytes: raw(
       'POST /pair-setup HTTP/1.1',
       [hostHeader, typeHeader, 'Transfer-Encoding: chunked'],
-      concat(utf8(`${size.toString(16)}\r\n`), m1Body, utf8('\r\n0\r\n\r\n')),
+      hap.concat(hap.utf8(`${size.toString(16)}\r\n`), m1Body, hap.utf8('\r\n0\r\n\r\n')),
     ),
     allow: [m2, ...refusals],
   },
@@ -96,7 +83,8 @@ export default chapter(
   ({ check }) => [
     check(
       'HTTP-07/headers-and-body',
-      { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [m2], forbid: [anyRefusal()] },
+      'Request bytes may arrive in any segmentation',
+      { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [m2], forbid: [outcomes.anyRefusal()] },
       async (context) => {
         const link = await context.controller.open();
         const bytes = link.dress(rawM1(hostHeader, typeHeader, lengthHeader));
@@ -109,7 +97,8 @@ export default chapter(
     ),
     check(
       'HTTP-07/every-byte-alone',
-      { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [m2], tolerate: [anyRefusal()] },
+      'Request bytes may arrive in any segmentation',
+      { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [m2], tolerate: [outcomes.anyRefusal()] },
       async ({ controller, bench, expect }) => {
         const link = await controller.open();
         link.said('M1, every byte in a segment of its own');
@@ -124,16 +113,17 @@ export default chapter(
     ),
     check(
       'HTTP-07/m3-inside-an-item',
+      'Request bytes may arrive in any segmentation',
       {
         from: 'unpaired',
         risky: true,
         needs: ['PS-M3-01'],
         costs: { m2: 1, m4: 1 },
-        allow: [success('setup-m4')],
+        allow: [outcomes.success('setup-m4')],
       },
       async ({ controller, bench, expect }) => {
         const setup = await controller.pairSetup();
-        const body = encodeTlv(setup.machine.m3());
+        const body = hap.encodeTlv(setup.machine.m3());
         const headers = [['Content-Type', controller.profile.mediaType]] as const;
         const bytes = setup.link.encode({ method: 'POST', path: '/pair-setup', headers, body });
         const at = bytes.length - 100;
@@ -143,25 +133,26 @@ export default chapter(
         setup.link.send(bytes.subarray(at));
         bench.spent.m4++;
         const outcome = await setup.link.outcome(controller.judgedWait);
-        if (!success('setup-m4').matches(outcome)) bench.tally.spendAttempt();
+        if (!outcomes.success('setup-m4').matches(outcome)) bench.tally.spendAttempt();
         expect(outcome).to.be.allowed();
       },
     ),
     check(
       'HTTP-07/cut-anywhere',
+      'Request bytes may arrive in any segmentation',
       {
         from: 'paired',
         keyless: true,
         risky: true,
         costs: { verifies: 6 },
-        allow: [success('verify-m2')],
+        allow: [outcomes.success('verify-m2')],
       },
       async ({ controller, bench, expect, random }) => {
         for (let i = 0; i < 6; i++) {
           const verify = await controller.verify();
           const { link } = verify;
           const headers = [['Content-Type', controller.profile.mediaType]] as const;
-          const body = encodeTlv(verify.machine.m1());
+          const body = hap.encodeTlv(verify.machine.m1());
           const bytes = link.encode({ method: 'POST', path: '/pair-verify', headers, body });
           // The first cut is inside the start line, the others are anywhere.
           const at = i === 0 ? 5 : 1 + random.below(bytes.length - 1);
@@ -174,28 +165,34 @@ export default chapter(
         }
       },
     ),
-    check('HTTP-08', { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [m2] }, async (context) => {
-      const { controller, expect } = context;
-      const link = await controller.open();
-      const second = raw('GET /nope HTTP/1.1', [hostHeader], new Uint8Array(0));
-      const bytes = concat(link.dress(rawM1(hostHeader, typeHeader, lengthHeader)), link.dress(second));
-      const first = await sendBytes(context, link, 'M1 and GET /nope in one segment', bytes);
-      expect(first).to.be.allowed();
-      const outcome = await link.outcome(controller.judgedWait);
-      expect(outcome, 'the second request').to.be.allowed({
-        allow: [clientError(), closed()],
-        tolerate: [serverError()],
-      });
-    }),
+    check(
+      'HTTP-08',
+      'Pipelined plaintext requests',
+      { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [m2] },
+      async (context) => {
+        const { controller, expect } = context;
+        const link = await controller.open();
+        const second = raw('GET /nope HTTP/1.1', [hostHeader], new Uint8Array(0));
+        const bytes = hap.concat(link.dress(rawM1(hostHeader, typeHeader, lengthHeader)), link.dress(second));
+        const first = await sendBytes(context, link, 'M1 and GET /nope in one segment', bytes);
+        expect(first).to.be.allowed();
+        const outcome = await link.outcome(controller.judgedWait);
+        expect(outcome, 'the second request').to.be.allowed({
+          allow: [outcomes.clientError(), outcomes.closed()],
+          tolerate: [outcomes.serverError()],
+        });
+      },
+    ),
     ...Object.entries(anomalies).map(([name, { bytes, ...alternatives }]) =>
       check(
         `HTTP-09/${name}`,
+        'Length anomalies',
         {
           from: 'unpaired',
           risky: true,
           costs: { m2: ['length-twice', 'chunked', 'expect-continue'].includes(name) ? 1 : 0 },
           ...alternatives,
-          tolerate: [...(alternatives.tolerate ?? []), serverError()],
+          tolerate: [...(alternatives.tolerate ?? []), outcomes.serverError()],
         },
         async (context) => {
           const { controller, expect } = context;
@@ -203,13 +200,14 @@ export default chapter(
           expect(await sendBytes(context, link, `M1 with ${name}`, link.dress(bytes))).to.be.allowed();
           const other = await controller.request(await controller.open(), requests['get-accessories']);
           if (other.kind !== 'reply')
-            context.violate(`another connection is not served meanwhile: ${describeOutcome(other)}`);
+            context.violate(`another connection is not served meanwhile: ${outcomes.describeOutcome(other)}`);
         },
       ),
     ),
     ...Object.entries(requests).map(([name, request]) =>
       check(
         `HTTP-05/${name}`,
+        'Protected endpoints without a verified session',
         { from: 'paired', keyless: true, costs: { verifies: 1 }, ...refused },
         async ({ controller, bench, expect }) => {
           const link = await controller.open();
@@ -221,6 +219,7 @@ export default chapter(
     ),
     check(
       'HTTP-05/get-accessories-when-unpaired',
+      'Protected endpoints without a verified session',
       { from: 'unpaired', ...refused },
       async ({ controller, expect }) => {
         expect(
@@ -231,6 +230,7 @@ export default chapter(
     ...(['after-verify-m2', 'after-a-failed-verify'] as const).map((moment) =>
       check(
         `HTTP-05/get-accessories-${moment}`,
+        'Protected endpoints without a verified session',
         { from: 'paired', keyless: true, costs: { verifies: 1 }, ...refused },
         async ({ controller, expect }) => {
           const verify = await controller.pairVerify({ as: controller.newIdentity() });
@@ -241,7 +241,13 @@ export default chapter(
     ),
     check(
       'HTTP-10',
-      { from: 'unpaired', leaves: 'paired', costs: { m2: 1, m4: 1, m6: 1 }, allow: [success('setup-m6')] },
+      'Connection persists over the pairing messages',
+      {
+        from: 'unpaired',
+        leaves: 'paired',
+        costs: { m2: 1, m4: 1, m6: 1 },
+        allow: [outcomes.success('setup-m6')],
+      },
       async ({ controller, expect, violate }) => {
         const setup = await controller.pairSetup();
         if (!(await setup.link.stillOpen(FIN_WAIT))) violate('the accessory closed the connection after M2');
@@ -260,6 +266,7 @@ export default chapter(
     ).map(([name, version, extra]) =>
       check(
         `HTTP-10/${name}`,
+        'Connection persists over the pairing messages',
         { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [m2] },
         async (context) => {
           const link = await context.controller.open();
@@ -272,17 +279,18 @@ export default chapter(
     // The four ways to keep a socket busy, each of which has locked a device of eight sockets.
     check(
       'SEC-10',
+      'Half-open and slow clients do not lock others out',
       {
         from: 'paired',
         keyless: true,
         risky: true,
         costs: { verifies: 5, seconds: 20 },
-        allow: [success('verify-m2')],
+        allow: [outcomes.success('verify-m2')],
       },
       async ({ controller, bench, expect }) => {
         const stalled = ['', 'POST /pair-ver', `POST /pair-verify HTTP/1.1\r\n${lengthHeader}\r\n\r\n`];
         for (const bytes of [
-          ...stalled.map(utf8),
+          ...stalled.map(hap.utf8),
           rawM1(hostHeader, typeHeader, lengthHeader).slice(0, -3),
         ]) {
           const link = await controller.open();

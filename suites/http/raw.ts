@@ -1,47 +1,41 @@
-import {
-  type Bytes,
-  type CheckContext,
-  type Link,
-  Method,
-  type Outcome,
-  concat,
-  encodeTlv,
-  setupM1,
-  success,
-  utf8,
-} from '../../harness/suite.js';
+import { type CheckContext, type Link, hap, outcomes } from '../../harness/suite.js';
 
 const json: readonly [string, string][] = [['Content-Type', 'application/hap+json']];
-const write = utf8('{"characteristics":[{"aid":1,"iid":9,"value":true}]}');
+const write = hap.utf8('{"characteristics":[{"aid":1,"iid":9,"value":true}]}');
 
 export const requests = {
   'get-accessories': { method: 'GET', path: '/accessories' },
   'get-characteristics': { method: 'GET', path: '/characteristics?id=1.1' },
   'put-characteristics': { method: 'PUT', path: '/characteristics', headers: json, body: write },
-  'put-prepare': { method: 'PUT', path: '/prepare', headers: json, body: utf8('{"ttl":1000,"pid":1}') },
+  'put-prepare': { method: 'PUT', path: '/prepare', headers: json, body: hap.utf8('{"ttl":1000,"pid":1}') },
   'post-resource': {
     method: 'POST',
     path: '/resource',
     headers: json,
-    body: utf8('{"resource-type":"image","image-width":64,"image-height":64}'),
+    body: hap.utf8('{"resource-type":"image","image-width":64,"image-height":64}'),
   },
 };
 
 /** A FIN travels right behind the answer; this is long enough to see it on any network. */
 export const FIN_WAIT = 100;
 
-export const m2 = success('setup-m2');
-export const m1Body = encodeTlv(setupM1(Method.PairSetup));
+export const m2 = outcomes.success('setup-m2');
+export const m1Body = hap.encodeTlv(hap.setupM1(hap.Method.PairSetup));
 export const typeHeader = 'Content-Type: application/pairing+tlv8';
 export const lengthHeader = `Content-Length: ${m1Body.length}`;
 export const hostHeader = 'Host: accessory.local';
 
 /** A start line and headers as they are, with the body behind them. */
-export function raw(startLine: string, headers: readonly string[], body: Bytes, lineEnd = '\r\n'): Bytes {
-  return concat(utf8([startLine, ...headers, '', ''].join(lineEnd)), body);
+export function raw(
+  startLine: string,
+  headers: readonly string[],
+  body: hap.Bytes,
+  lineEnd = '\r\n',
+): hap.Bytes {
+  return hap.concat(hap.utf8([startLine, ...headers, '', ''].join(lineEnd)), body);
 }
 
-export function rawM1(...headers: readonly string[]): Bytes {
+export function rawM1(...headers: readonly string[]): hap.Bytes {
   return raw('POST /pair-setup HTTP/1.1', headers, m1Body);
 }
 
@@ -50,8 +44,8 @@ export async function sendBytes(
   { controller, bench, spec }: CheckContext,
   link: Link,
   words: string,
-  ...segments: readonly Bytes[]
-): Promise<Outcome> {
+  ...segments: readonly hap.Bytes[]
+): Promise<outcomes.Outcome> {
   link.said(words);
   for (const [i, segment] of segments.entries()) {
     if (i > 0) await bench.clock.sleep(GAP);

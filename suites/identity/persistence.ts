@@ -1,71 +1,63 @@
-import {
-  type CheckContext,
-  type Controller,
-  type Identity,
-  anyRefusal,
-  chapter,
-  clientError,
-  closed,
-  equal,
-  hex,
-  silence,
-  success,
-  text,
-  tlvError,
-} from '../../harness/suite.js';
+import { type CheckContext, type Controller, chapter, hap, outcomes } from '../../harness/suite.js';
 
 /** Sessions by which an identity is seen to stay what it is. */
 const SESSIONS = 20;
-const verified = { allow: [success('verify-m4')] };
+const verified = { allow: [outcomes.success('verify-m4')] };
 /** Somebody the accessory must not know any more: refused in M2 or M4, in any words. */
 const stranger = {
-  allow: [tlvError(4), tlvError(2), clientError()],
-  tolerate: [anyRefusal()],
-  forbid: [success('verify-m4')],
+  allow: [outcomes.tlvError(4), outcomes.tlvError(2), outcomes.clientError()],
+  tolerate: [outcomes.anyRefusal()],
+  forbid: [outcomes.success('verify-m4')],
 };
 
 /** A Pair Verify with a record from before: M2 must prove the identity M6 gave, and M4 must let it in. */
-async function verifyAgain({ controller, expect, violate }: CheckContext, as: Identity, when: string) {
+async function verifyAgain({ controller, expect, violate }: CheckContext, as: hap.Identity, when: string) {
   const verify = await controller.verify({ as });
-  expect(await verify.sendM1(), `M2 ${when}`).to.be.allowed({ allow: [success('verify-m2')] });
+  expect(await verify.sendM1(), `M2 ${when}`).to.be.allowed({ allow: [outcomes.success('verify-m2')] });
   const wrong = verify.m2?.findings.find(({ fatal }) => fatal);
   if (wrong !== undefined) violate(`${when}: ${wrong.what}`);
   const m4 = await verify.sendM3();
   // A pairing that is gone has to be seen before anything else relies on it.
-  if (!success('verify-m4').matches(m4)) violate(`${when}: the controller that paired is refused`);
+  if (!outcomes.success('verify-m4').matches(m4)) violate(`${when}: the controller that paired is refused`);
   expect(m4, `M4 ${when}`).to.be.allowed(verified);
   return verify.secure();
 }
 
 /** What a controller that was paired once is answered now. */
-async function formerOutcome(controller: Controller, as: Identity) {
+async function formerOutcome(controller: Controller, as: hap.Identity) {
   const verify = await controller.verify({ as, housekeeping: true });
   const m2 = await verify.sendM1();
-  return success('verify-m2').matches(m2) ? verify.sendM3() : m2;
+  return outcomes.success('verify-m2').matches(m2) ? verify.sendM3() : m2;
 }
 
 export default chapter('identity.persistence', ({ check }) => [
-  check('IDENT-01', { from: 'paired', costs: { verifies: SESSIONS + 1 }, ...verified }, async (context) => {
-    const { controller, bench } = context;
-    const admin = await controller.session();
-    const user = await controller.letIn(admin);
-    const controllers = [bench.admin!, user];
-    for (let i = 1; i <= SESSIONS; i++) {
-      const { link } = await verifyAgain(context, controllers[i % 2]!, `in session ${i}`);
-      await link.close();
-    }
-  }),
+  check(
+    'IDENT-01',
+    'Accessory id and LTPK are stable',
+    { from: 'paired', costs: { verifies: SESSIONS + 1 }, ...verified },
+    async (context) => {
+      const { controller, bench } = context;
+      const admin = await controller.session();
+      const user = await controller.letIn(admin);
+      const controllers = [bench.admin!, user];
+      for (let i = 1; i <= SESSIONS; i++) {
+        const { link } = await verifyAgain(context, controllers[i % 2]!, `in session ${i}`);
+        await link.close();
+      }
+    },
+  ),
 
   ...(['at-once', 'after-5-seconds'] as const).map((moment) =>
     check(
       `IDENT-02/${moment}`,
+      'Identity and pairings survive a restart',
       {
         from: 'unpaired',
         leaves: 'paired',
         needsHook: 'restart',
         needs: ['PS-M5-01', 'PV-M3-01'],
         costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
-        allow: [success('verify-m4')],
+        allow: [outcomes.success('verify-m4')],
       },
       async (context) => {
         const { controller, bench, violate } = context;
@@ -76,7 +68,9 @@ export default chapter('identity.persistence', ({ check }) => [
           const { entries } = await session.list();
           const [own] = entries;
           const kept =
-            entries.length === 1 && equal(own!.id, identity.id) && equal(own!.ltpk ?? own!.id, identity.ltpk);
+            entries.length === 1 &&
+            hap.equal(own!.id, identity.id) &&
+            hap.equal(own!.ltpk ?? own!.id, identity.ltpk);
           if (!kept) violate(`the list after the restart is not what was paired: ${entries.length} entries`);
         });
       },
@@ -85,14 +79,15 @@ export default chapter('identity.persistence', ({ check }) => [
 
   check(
     'IDENT-03/setup',
+    'Nothing volatile is carried over a restart',
     {
       from: 'unpaired',
       needsHook: 'restart',
       needs: ['PS-M3-01'],
       costs: { m2: 2, m4: 1, m6: 1 },
-      allow: [tlvError(6), clientError()],
-      tolerate: [anyRefusal()],
-      forbid: [success('setup-m6')],
+      allow: [outcomes.tlvError(6), outcomes.clientError()],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.success('setup-m6')],
     },
     async ({ controller, bench, expect }) => {
       const setup = await controller.pairSetup();
@@ -106,12 +101,13 @@ export default chapter('identity.persistence', ({ check }) => [
   ),
   check(
     'IDENT-03/session',
+    'Nothing volatile is carried over a restart',
     {
       from: 'paired',
       needsHook: 'restart',
       costs: { verifies: 1 },
-      allow: [closed(), silence(), clientError()],
-      tolerate: [anyRefusal()],
+      allow: [outcomes.closed(), outcomes.silence(), outcomes.clientError()],
+      tolerate: [outcomes.anyRefusal()],
     },
     async ({ controller, bench, expect, violate }) => {
       const session = await controller.session();
@@ -132,6 +128,7 @@ export default chapter('identity.persistence', ({ check }) => [
 
   check(
     'IDENT-04',
+    'Identity after removal of the last admin',
     {
       from: 'paired',
       leaves: 'paired',
@@ -145,12 +142,12 @@ export default chapter('identity.persistence', ({ check }) => [
       const stays = bench.keyring.stays(former);
       await controller.pair();
       const after = bench.accessory!;
-      const [id, key] = [equal(before.id, after.id), equal(before.ltpk, after.ltpk)];
+      const [id, key] = [hap.equal(before.id, after.id), hap.equal(before.ltpk, after.ltpk)];
       if (id !== key)
         violate(
           id
-            ? `id ${text(before.id)} was kept and its LTPK was not: ${hex(before.ltpk)} is ${hex(after.ltpk)} now`
-            : `LTPK ${hex(before.ltpk)} was kept and the id was not: ${text(before.id)} is ${text(after.id)} now`,
+            ? `id ${hap.text(before.id)} was kept and its LTPK was not: ${hap.hex(before.ltpk)} is ${hap.hex(after.ltpk)} now`
+            : `LTPK ${hap.hex(before.ltpk)} was kept and the id was not: ${hap.text(before.id)} is ${hap.text(after.id)} now`,
         );
       expect(id, 'id and LTPK are kept or renewed together').to.equal(key);
       if (stays !== undefined) return observe('identity after the last removal', `none: ${stays}`);
@@ -161,6 +158,7 @@ export default chapter('identity.persistence', ({ check }) => [
 
   check(
     'IDENT-05',
+    'Factory reset renews the identity',
     {
       from: 'paired',
       leaves: 'paired',
@@ -175,7 +173,9 @@ export default chapter('identity.persistence', ({ check }) => [
       // The setup code is still the one in the manual.
       await controller.pair();
       expect(await formerOutcome(controller, former), 'a controller from before the reset').to.be.allowed();
-      expect(hex(bench.accessory!.ltpk), 'the LTPK behind a factory reset').to.not.equal(hex(before.ltpk));
+      expect(hap.hex(bench.accessory!.ltpk), 'the LTPK behind a factory reset').to.not.equal(
+        hap.hex(before.ltpk),
+      );
     },
   ),
 ]);

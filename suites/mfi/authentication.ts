@@ -1,20 +1,6 @@
-import {
-  type CheckContext,
-  Method,
-  type PairSetup,
-  PairingFlag,
-  anyReply,
-  chapter,
-  chipKindOf,
-  hex,
-  isIssuedBy,
-  mfiSignatureHolds,
-  plaintextReply,
-  silence,
-  success,
-} from '../../harness/suite.js';
+import { type CheckContext, type PairSetup, chapter, hap, outcomes } from '../../harness/suite.js';
 
-const method = Method.PairSetupWithAuth;
+const method = hap.Method.PairSetupWithAuth;
 
 /** Goes on only with an accessory that says it has a coprocessor. */
 async function declared({ bench, notApplicable }: CheckContext): Promise<void> {
@@ -35,12 +21,13 @@ async function authenticated(context: CheckContext): Promise<PairSetup> {
 export default chapter('mfi.authentication', ({ check, watch }) => [
   check(
     'PS-M1-11',
+    'PairSetupWithAuth on an accessory with MFi hardware',
     {
       from: 'unpaired',
       about: 'mfi',
       needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1 },
-      allow: [success('setup-m2'), success('setup-m4')],
+      allow: [outcomes.success('setup-m2'), outcomes.success('setup-m4')],
     },
     async (context) => {
       const { controller, expect } = context;
@@ -57,14 +44,19 @@ export default chapter('mfi.authentication', ({ check, watch }) => [
     },
   ),
 
-  ...(['MFI-01', 'MFI-02', 'MFI-03', 'MFI-04'] as const).map((id) =>
-    watch(id, 'authentication', ({ authentication }, { expect, observe }) => {
+  ...Object.entries({
+    'MFI-01': 'EncryptedData of M4 opens with PS-Msg04',
+    'MFI-02': 'M4 holds one signature and one certificate',
+    'MFI-03': 'Form of certificate and signature',
+    'MFI-04': 'The signature holds',
+  }).map(([id, title]) =>
+    watch(id, title, 'authentication', ({ authentication }, { expect, observe }) => {
       const { findings, items, certificate } = authentication;
       const earlier = findings.some(({ requirement }) => requirement < id);
       // What does not open cannot be read, and what cannot be read cannot be verified.
       if (earlier || (id !== 'MFI-01' && items === undefined)) return;
       if (id === 'MFI-03' && certificate !== undefined)
-        observe('coprocessor', chipKindOf(certificate.publicKey) === 'rsa' ? 'RSA-1024' : 'P-256');
+        observe('coprocessor', hap.chipKindOf(certificate.publicKey) === 'rsa' ? 'RSA-1024' : 'P-256');
       const finding = findings.find(({ requirement }) => requirement === id);
       expect(finding?.what, 'what is wrong with M4').to.equal(undefined);
     }),
@@ -72,6 +64,7 @@ export default chapter('mfi.authentication', ({ check, watch }) => [
 
   check(
     'MFI-05',
+    'The signature is bound to its session',
     { from: 'unpaired', about: 'mfi', needs: ['PS-M3-01'], costs: { m2: 2, m4: 2 } },
     async (context) => {
       const { expect, notApplicable } = context;
@@ -81,29 +74,37 @@ export default chapter('mfi.authentication', ({ check, watch }) => [
       const { signature, certificate } = second ?? notApplicable('M4 carries no EncryptedData');
       if (first?.signature === undefined || signature === undefined || certificate === undefined)
         return notApplicable('there are no two signatures to compare');
-      expect(hex(signature), 'the Signature of a second session').to.not.equal(hex(first.signature));
-      const replayed = mfiSignatureHolds(certificate.publicKey, first.challenge, signature);
+      expect(hap.hex(signature), 'the Signature of a second session').to.not.equal(hap.hex(first.signature));
+      const replayed = hap.mfiSignatureHolds(certificate.publicKey, first.challenge, signature);
       expect(replayed, 'the Signature of a second session holds over the challenge of the first').to.equal(
         false,
       );
     },
   ),
 
-  watch('MFI-07', 'authentication', ({ authentication }, { expect, observe, bench }) => {
-    const { certificate } = authentication;
-    const { mfiRoots } = bench.options;
-    if (certificate === undefined) return;
-    if (new Date(certificate.validTo) < new Date()) observe('validity', 'over, as is usual');
-    if (mfiRoots === undefined) {
-      observe('chain', 'not evaluated: --mfi-root FILE gives the trust anchors');
-      expect(certificate.subject, 'subject').to.be.a('string');
-      return;
-    }
-    expect(isIssuedBy(certificate, mfiRoots), 'the certificate is issued by a trust anchor').to.equal(true);
-  }),
+  watch(
+    'MFI-07',
+    'The certificate chains to the trust anchors',
+    'authentication',
+    ({ authentication }, { expect, observe, bench }) => {
+      const { certificate } = authentication;
+      const { mfiRoots } = bench.options;
+      if (certificate === undefined) return;
+      if (new Date(certificate.validTo) < new Date()) observe('validity', 'over, as is usual');
+      if (mfiRoots === undefined) {
+        observe('chain', 'not evaluated: --mfi-root FILE gives the trust anchors');
+        expect(certificate.subject, 'subject').to.be.a('string');
+        return;
+      }
+      expect(hap.isIssuedBy(certificate, mfiRoots), 'the certificate is issued by a trust anchor').to.equal(
+        true,
+      );
+    },
+  ),
 
   check(
     'MFI-06',
+    'Without PairSetupWithAuth no EncryptedData in M4',
     {
       from: 'unpaired',
       about: 'mfi',
@@ -120,13 +121,14 @@ export default chapter('mfi.authentication', ({ check, watch }) => [
 
   check(
     'MFI-08',
+    'Pair Setup goes on behind an authenticated M4',
     {
       from: 'unpaired',
       about: 'mfi',
       leaves: 'paired',
       needs: ['PS-M5-01', 'PV-M3-01'],
       costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
-      allow: [success('setup-m6')],
+      allow: [outcomes.success('setup-m6')],
     },
     async (context) => {
       const { controller, expect } = context;
@@ -140,18 +142,19 @@ export default chapter('mfi.authentication', ({ check, watch }) => [
 
   check(
     'MFI-09',
+    'PairSetupWithAuth together with Transient',
     {
       from: 'unpaired',
       about: 'mfi',
       needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1 },
-      allow: [anyReply()],
-      forbid: [plaintextReply(), silence()],
+      allow: [outcomes.anyReply()],
+      forbid: [outcomes.plaintextReply(), outcomes.silence()],
     },
     async (context) => {
       const { controller, expect, violate } = context;
       await declared(context);
-      const found = await controller.tryTransient({ method, flags: PairingFlag.Transient });
+      const found = await controller.tryTransient({ method, flags: hap.PairingFlag.Transient });
       if ('why' in found) return violate(`PairSetupWithAuth with the flag Transient: ${found.why}`);
       expect(found.hello, 'a request in a frame').to.be.allowed();
       expect(found.setup.m4?.authentication !== undefined, 'M4 carries EncryptedData').to.equal(true);

@@ -1,28 +1,16 @@
 import {
-  type Bytes,
   type Controller,
   type Link,
-  type Outcome,
   type PairSetup,
   StepFailed,
-  anyRefusal,
-  badRequest,
   chapter,
-  encodeTlv,
-  flip,
-  listPairings,
-  misplacedError,
-  reject,
-  setupM1,
-  setupM3,
-  silence,
-  success,
-  tlvError,
-  withoutCode,
+  edits,
+  hap,
+  outcomes,
 } from '../../harness/suite.js';
 import { afterM4, m2, m4, m6, nothing, sendsM5, takesM3, zeroKey, zeroSecret } from './shared.js';
 
-const busy = tlvError(2, 'Busy');
+const busy = outcomes.tlvError(2, 'Busy');
 
 /** Milliseconds an accessory may need to notice that a connection has gone (PS-STATE-10). */
 const FREE_AGAIN = 5_000;
@@ -36,14 +24,14 @@ async function polled(
   controller: Controller,
   patience: number,
   interval: number,
-): Promise<{ setup: PairSetup; outcome: Outcome; waited: number; refusals: number }> {
+): Promise<{ setup: PairSetup; outcome: outcomes.Outcome; waited: number; refusals: number }> {
   const { clock } = controller.bench;
   const start = clock.now();
   for (let refusals = 0; ; refusals++) {
     const setup = await controller.setup();
     const outcome = await setup.sendM1(undefined, controller.stepWait, false);
     const waited = clock.now() - start;
-    if (m2.matches(outcome) || !anyRefusal().matches(outcome) || waited >= patience)
+    if (m2.matches(outcome) || !outcomes.anyRefusal().matches(outcome) || waited >= patience)
       return { setup, outcome, waited, refusals };
     await setup.link.close();
     await clock.sleep(interval);
@@ -55,10 +43,10 @@ const moments: Record<string, (setup: PairSetup) => Promise<unknown>> = {
   m4: (setup) => setup.m3(),
   'a-refused-m5': async (setup) => {
     await setup.m3();
-    return setup.sendM5({}, flip('EncryptedData', -1));
+    return setup.sendM5({}, edits.flip('EncryptedData', -1));
   },
   m2: () => Promise.resolve(),
-  'a-refused-m3': (setup) => setup.sendM3(flip('Proof', 0)),
+  'a-refused-m3': (setup) => setup.sendM3(edits.flip('Proof', 0)),
 };
 /** Failed attempts, M4s and M6s that it takes to get there. */
 const price: Record<string, readonly [attempts: number, m4: number, m6: number]> = {
@@ -69,7 +57,7 @@ const price: Record<string, readonly [attempts: number, m4: number, m6: number]>
 };
 
 /** Ways a controller goes away. */
-const departures: Record<string, (link: Link, next: Bytes) => void> = {
+const departures: Record<string, (link: Link, next: hap.Bytes) => void> = {
   fin: (link) => link.connection.finish(),
   rst: (link) => link.connection.reset(),
   'half-a-request': (link, next) => {
@@ -84,6 +72,7 @@ export default chapter(
     ...(['after-m1', 'after-m4'] as const).map((moment) =>
       check(
         `PS-STATE-08/${moment}`,
+        'M1 on a second connection while a setup is in progress',
         {
           from: 'unpaired',
           leaves: 'paired',
@@ -93,8 +82,8 @@ export default chapter(
           allow: [busy, m2],
           // Seed 002 §2.4 tells the code; HTTP 429 is what the sibling document has for it (erratum E21), and an accessory
           // that serves one connection closes the second. A phone tries again behind each of these.
-          tolerate: [misplacedError(2, 'Busy'), withoutCode()],
-          forbid: [silence()],
+          tolerate: [outcomes.misplacedError(2, 'Busy'), outcomes.withoutCode()],
+          forbid: [outcomes.silence()],
         },
         async ({ controller, expect, observe, violate }) => {
           const first = await controller.pairSetup();
@@ -117,12 +106,13 @@ export default chapter(
     ),
     check(
       'PS-STATE-09',
+      'At most one of two concurrent setups succeeds',
       {
         from: 'unpaired',
         leaves: 'paired',
         needs: ['PS-M5-01'],
         costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
-        allow: [success('pairings-list')],
+        allow: [outcomes.success('pairings-list')],
       },
       async ({ controller, expect, observe, violate }) => {
         const setups = [await controller.pairSetup(), await controller.setup()];
@@ -144,7 +134,7 @@ export default chapter(
         const outcome = outcomes[ready.indexOf(winners[0]!)]!;
         if (outcome.kind === 'reply') winners[0]!.readM6(outcome);
         const session = await controller.session();
-        const list = await session.sendPairings(listPairings());
+        const list = await session.sendPairings(hap.listPairings());
         expect(list).to.be.allowed();
         const { entries } = session.pairingsIn(list);
         expect(entries.length, 'pairings').to.equal(1);
@@ -152,13 +142,14 @@ export default chapter(
     ),
     check(
       'PS-STATE-09/same-identifier',
+      'At most one of two concurrent setups succeeds',
       {
         from: 'unpaired',
         leaves: 'paired',
         needs: ['PS-M5-01'],
         costs: { m2: 2, m4: 2, m6: 2, verifies: 2 },
-        allow: [tlvError(6), tlvError(2), badRequest()],
-        tolerate: [anyRefusal()],
+        allow: [outcomes.tlvError(6), outcomes.tlvError(2), outcomes.badRequest()],
+        tolerate: [outcomes.anyRefusal()],
         forbid: [m6],
       },
       async ({ controller, bench, expect, notApplicable }) => {
@@ -179,19 +170,25 @@ export default chapter(
         expect(await controller.isStored(first.identity), 'the first key opens it').to.equal(true);
       },
     ),
-    watch('PS-STATE-10/any-moment', 'admission', ({ what, shut, busy }, { expect, violate }) => {
-      if (what !== 'Pair Setup') return;
-      if (shut?.requirement === 'PS-STATE-10') violate(shut.what);
-      if (shut === undefined)
-        expect(
-          busy,
-          'milliseconds of Busy behind the end of every connection that began a Pair Setup',
-        ).to.be.at.most(LATEST);
-    }),
+    watch(
+      'PS-STATE-10/any-moment',
+      'Busy ends when the other connection closes',
+      'admission',
+      ({ what, shut, busy }, { expect, violate }) => {
+        if (what !== 'Pair Setup') return;
+        if (shut?.requirement === 'PS-STATE-10') violate(shut.what);
+        if (shut === undefined)
+          expect(
+            busy,
+            'milliseconds of Busy behind the end of every connection that began a Pair Setup',
+          ).to.be.at.most(LATEST);
+      },
+    ),
     ...(['m2', 'm4'] as const).flatMap((moment) =>
       (['fin', 'rst'] as const).map((way) =>
         check(
           `PS-STATE-10/${way}-after-${moment}`,
+          'Busy ends when the other connection closes',
           {
             from: 'unpaired',
             needs: moment === 'm4' ? ['PS-M3-01'] : [],
@@ -211,13 +208,14 @@ export default chapter(
     ),
     check(
       'PS-STATE-11',
+      'Busy ends by timeout when the other connection goes silent',
       {
         from: 'unpaired',
         needs: ['PS-M3-01'],
         costs: { m2: 2, m4: 1, attempts: 1, seconds: 30 },
         allow: [m2],
         tolerate: [busy],
-        forbid: [silence()],
+        forbid: [outcomes.silence()],
       },
       async ({ controller, expect, observe }) => {
         const silent = await controller.pairSetup();
@@ -230,26 +228,27 @@ export default chapter(
         // An accessory that was never busy runs setups side by side, and the first may well go on.
         if (!m2.matches(outcome) || refusals === 0 || !(await silent.link.stillOpen(50))) return;
         expect(await silent.sendM3(), 'M3 of the setup that timed out').to.be.allowed({
-          ...reject('setup-m4'),
-          tolerate: [anyRefusal()],
+          ...outcomes.reject('setup-m4'),
+          tolerate: [outcomes.anyRefusal()],
         });
       },
     ),
     check(
       'PS-STATE-12/m3',
+      'SRP state is bound to its connection',
       {
         from: 'unpaired',
         grid: ['setup-m3', 'other-connection'],
         needs: ['PS-M3-01'],
         costs: { m2: 1, m4: 1, attempts: 1 },
-        allow: [tlvError(4), badRequest()],
-        tolerate: [anyRefusal(), m4],
+        allow: [outcomes.tlvError(4), outcomes.badRequest()],
+        tolerate: [outcomes.anyRefusal(), m4],
       },
       async ({ controller, expect, violate }) => {
         const owner = await controller.pairSetup();
         const other = await controller.open();
         const { A, M1 } = owner.machine.session;
-        const outcome = await (await controller.setup({ link: other })).sendItems(setupM3(A, M1));
+        const outcome = await (await controller.setup({ link: other })).sendItems(hap.setupM3(A, M1));
         expect(outcome).to.be.allowed();
         if (!m4.matches(outcome)) return;
         const stranger = await controller.setup();
@@ -259,13 +258,14 @@ export default chapter(
     ),
     check(
       'PS-STATE-12/m5',
+      'SRP state is bound to its connection',
       {
         ...afterM4,
         grid: ['setup-m5', 'other-connection'],
         costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
-        allow: [tlvError(6), badRequest()],
-        tolerate: [anyRefusal(), m6],
-        forbid: [silence()],
+        allow: [outcomes.tlvError(6), outcomes.badRequest()],
+        tolerate: [outcomes.anyRefusal(), m6],
+        forbid: [outcomes.silence()],
       },
       async ({ controller, expect }) => {
         const owner = await controller.pairSetup();
@@ -281,13 +281,14 @@ export default chapter(
     ),
     check(
       'PS-STATE-13',
+      'Replay of a recorded M3',
       {
         from: 'unpaired',
         needs: ['PS-M3-01'],
         costs: { m2: 2, m4: 2, attempts: 1 },
-        allow: [tlvError(4, 'Authentication')],
+        allow: [outcomes.tlvError(4, 'Authentication')],
         // By which code is PS-M3-04's question.
-        tolerate: [anyRefusal()],
+        tolerate: [outcomes.anyRefusal()],
         forbid: [m4],
       },
       async ({ controller, expect }) => {
@@ -297,13 +298,14 @@ export default chapter(
         const { A, M1 } = recorded.machine.session;
         const replay = await controller.setup();
         controller.must('setup-m2', 'PS-M1-01', await replay.sendM1(undefined, controller.stepWait));
-        expect(await replay.sendItems(setupM3(A, M1)), 'the recorded M3').to.be.allowed();
+        expect(await replay.sendItems(hap.setupM3(A, M1)), 'the recorded M3').to.be.allowed();
       },
     ),
     ...(['m1', 'm3', 'm5'] as const).flatMap((step) =>
       Object.entries(departures).map(([way, leave]) =>
         check(
           `PS-STATE-14/${way}-after-${step}`,
+          'Abort at every step leaves the accessory pairable',
           {
             from: 'unpaired',
             leaves: 'paired',
@@ -329,8 +331,8 @@ export default chapter(
               method: 'POST',
               path: controller.profile.paths.setup,
               headers: [['Content-Type', controller.profile.mediaType]],
-              body: encodeTlv(
-                step === 'm1' ? setup.machine.m3() : step === 'm3' ? setup.machine.m5() : setupM1(),
+              body: hap.encodeTlv(
+                step === 'm1' ? setup.machine.m3() : step === 'm3' ? setup.machine.m5() : hap.setupM1(),
               ),
             });
             leave(setup.link, next);
@@ -345,15 +347,16 @@ export default chapter(
     ),
     check(
       'PS-STATE-16',
+      'Pair Verify between Pair Setup messages',
       {
         from: 'unpaired',
         leaves: 'paired',
         needs: ['PS-M5-01'],
         risky: true,
         costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
-        allow: [success('verify-m2'), tlvError(2), badRequest()],
-        tolerate: [anyRefusal()],
-        forbid: [silence()],
+        allow: [outcomes.success('verify-m2'), outcomes.tlvError(2), outcomes.badRequest()],
+        tolerate: [outcomes.anyRefusal()],
+        forbid: [outcomes.silence()],
       },
       async ({ controller, bench, expect, observe, violate }) => {
         const setup = await controller.pairSetup();
@@ -364,9 +367,9 @@ export default chapter(
         });
         expect(await verify.sendM1(undefined, controller.judgedWait), 'Pair Verify M1').to.be.allowed();
         const goesOn = {
-          allow: [m4, m6, tlvError(4), tlvError(6), badRequest()],
-          tolerate: [anyRefusal()],
-          forbid: [silence()],
+          allow: [m4, m6, outcomes.tlvError(4), outcomes.tlvError(6), outcomes.badRequest()],
+          tolerate: [outcomes.anyRefusal()],
+          forbid: [outcomes.silence()],
         };
         if (await setup.link.stillOpen(50)) {
           const third = await setup.sendM3();
@@ -398,6 +401,7 @@ export default chapter(
           const [attempts, m4s, m6s] = price[moment]!;
           return check(
             `PS-STATE-17/${old}-of-${moment}${where}`,
+            'A new M1 ends the exchange before',
             {
               from: 'unpaired',
               needs: ['PS-M3-01', ...(old === 'm5' ? ['PS-M5-01'] : [])],
@@ -407,8 +411,8 @@ export default chapter(
                 ...(m6s + (old === 'm5' ? 1 : 0) > 0 && { m6: m6s + 1, verifies: 1 }),
                 attempts: attempts + (old === 'm3' ? 1 : 0),
               },
-              ...(old === 'm5' ? reject('setup-m6') : reject('setup-m4')),
-              forbid: [old === 'm5' ? m6 : m4, silence()],
+              ...(old === 'm5' ? outcomes.reject('setup-m6') : outcomes.reject('setup-m4')),
+              forbid: [old === 'm5' ? m6 : m4, outcomes.silence()],
             },
             async ({ controller, expect, notApplicable }) => {
               const first = await controller.pairSetup();

@@ -1,57 +1,31 @@
-import {
-  type Bytes,
-  Length,
-  Method,
-  type PairSetup,
-  PairingFlag,
-  TlvType,
-  answered,
-  anyRefusal,
-  badRequest,
-  chapter,
-  drop,
-  flip,
-  fromHex,
-  hex,
-  insert,
-  integerValue,
-  isZero,
-  misplacedError,
-  otherError,
-  plaintextReply,
-  reject,
-  replace,
-  serverError,
-  setupM1,
-  silence,
-  success,
-  tlv,
-  tlvError,
-  tlvTypeName,
-} from '../../harness/suite.js';
+import { type PairSetup, chapter, edits, hap, outcomes } from '../../harness/suite.js';
 
 const flags = {
   plain: undefined,
-  transient: Uint8Array.of(PairingFlag.Transient),
-  split: integerValue(PairingFlag.Split),
-  'transient-split': integerValue(PairingFlag.Transient + PairingFlag.Split),
+  transient: Uint8Array.of(hap.PairingFlag.Transient),
+  split: hap.integerValue(hap.PairingFlag.Split),
+  'transient-split': hap.integerValue(hap.PairingFlag.Transient + hap.PairingFlag.Split),
 };
 
 const risky = { from: 'unpaired', risky: true } as const;
-const m2 = success('setup-m2');
+const m2 = outcomes.success('setup-m2');
 
 /** An M1 that may be served or refused: what it must not do is leave the controller waiting. */
 const eitherWay = {
-  allow: [m2, tlvError(2), badRequest()],
-  tolerate: [anyRefusal()],
-  forbid: [silence(), success('setup-m4')],
+  allow: [m2, outcomes.tlvError(2), outcomes.badRequest()],
+  tolerate: [outcomes.anyRefusal()],
+  forbid: [outcomes.silence(), outcomes.success('setup-m4')],
 };
 
 /** An M1 that must be served as if what was added to it were not there; to refuse it is the lesser finding. */
-const ignored = { allow: [m2], tolerate: [anyRefusal()], forbid: [silence(), success('setup-m4')] };
+const ignored = {
+  allow: [m2],
+  tolerate: [outcomes.anyRefusal()],
+  forbid: [outcomes.silence(), outcomes.success('setup-m4')],
+};
 
 /** Little-endian, without leading zero bytes. */
-function bits(...set: readonly number[]): Bytes {
+function bits(...set: readonly number[]): hap.Bytes {
   const value = new Uint8Array(Math.floor(Math.max(...set) / 8) + 1);
   for (const bit of set) value[bit >> 3]! |= 1 << (bit & 7);
   return value;
@@ -60,22 +34,22 @@ function bits(...set: readonly number[]): Bytes {
 /** Each ends in a byte or at one, and none is Transient (4) or Split (24). */
 const reservedBits = [0, 3, 5, 7, 8, 16, 23, 25, 31];
 
-const wideFlags: Record<string, Bytes> = {
+const wideFlags: Record<string, hap.Bytes> = {
   '5-bytes-zero': new Uint8Array(5),
-  '6-bytes-transient': fromHex('100000000000'),
-  '7-bytes-bit-55': fromHex('00000000000080'),
+  '6-bytes-transient': hap.fromHex('100000000000'),
+  '7-bytes-bit-55': hap.fromHex('00000000000080'),
   '8-bytes-zero': new Uint8Array(8),
-  '8-bytes-transient': fromHex('1000000000000000'),
-  '8-bytes-bit-63': fromHex('0000000000000080'),
+  '8-bytes-transient': hap.fromHex('1000000000000000'),
+  '8-bytes-bit-63': hap.fromHex('0000000000000080'),
 };
 
 /** Items of later messages, none of which has a meaning in M1. */
 const foreignItems = {
-  identifier: tlv(TlvType.Identifier, '7F3C0A52-9B1E-4D6A-8C55-2E0B7A91D3F4'),
-  proof: tlv(TlvType.Proof, new Uint8Array(Length.proof).fill(0x5a)),
-  'encrypted-data': tlv(TlvType.EncryptedData, new Uint8Array(32).fill(0x5a)),
-  error: tlv(TlvType.Error, 2),
-  permissions: tlv(TlvType.Permissions, 1),
+  identifier: hap.tlv(hap.TlvType.Identifier, '7F3C0A52-9B1E-4D6A-8C55-2E0B7A91D3F4'),
+  proof: hap.tlv(hap.TlvType.Proof, new Uint8Array(hap.Length.proof).fill(0x5a)),
+  'encrypted-data': hap.tlv(hap.TlvType.EncryptedData, new Uint8Array(32).fill(0x5a)),
+  error: hap.tlv(hap.TlvType.Error, 2),
+  permissions: hap.tlv(hap.TlvType.Permissions, 1),
 };
 
 /** Computes the SRP session of the M2 that came. */
@@ -89,7 +63,7 @@ async function completes(setup: PairSetup): Promise<boolean> {
   takeM2(setup);
   await setup.m3();
   const outcome = await setup.asGuest().sendM5();
-  if (outcome.kind !== 'reply' || !success('setup-m6').matches(outcome)) return false;
+  if (outcome.kind !== 'reply' || !outcomes.success('setup-m6').matches(outcome)) return false;
   setup.readM6(outcome);
   return true;
 }
@@ -100,57 +74,83 @@ const SLOW = 5_000;
 export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
   check(
     'PS-M1-01',
-    { sanity: true, from: 'unpaired', costs: { m2: 1 }, allow: [success('setup-m2')] },
+    'Valid M1 gets a valid M2',
+    { sanity: true, from: 'unpaired', costs: { m2: 1 }, allow: [outcomes.success('setup-m2')] },
     async ({ controller, expect }) => {
       const setup = await controller.setup();
       expect(await setup.sendM1()).to.be.allowed();
     },
   ),
 
-  watch('PS-M1-02', 'setup-m2', ({ m2: { salt } }, { bench, expect, warn, observe, memory }) => {
-    if (salt === undefined) return;
-    const short = salt.length < Length.salt && salt.length >= bench.profile.leastSalt;
-    if (short) warn(`the Salt is of ${salt.length} bytes`);
-    else expect(salt.length, 'bytes of Salt').to.equal(Length.salt);
-    if (isZero(salt)) warn('the Salt is all zero');
-    const last = memory.get('salt');
-    if (last !== undefined)
-      observe('salt', last === hex(salt) ? 'the same in every M2' : 'fresh in every M2');
-    memory.set('salt', hex(salt));
-  }),
+  watch(
+    'PS-M1-02',
+    'Salt is exactly 16 bytes',
+    'setup-m2',
+    ({ m2: { salt } }, { bench, expect, warn, observe, memory }) => {
+      if (salt === undefined) return;
+      const short = salt.length < hap.Length.salt && salt.length >= bench.profile.leastSalt;
+      if (short) warn(`the Salt is of ${salt.length} bytes`);
+      else expect(salt.length, 'bytes of Salt').to.equal(hap.Length.salt);
+      if (hap.isZero(salt)) warn('the Salt is all zero');
+      const last = memory.get('salt');
+      if (last !== undefined)
+        observe('salt', last === hap.hex(salt) ? 'the same in every M2' : 'fresh in every M2');
+      memory.set('salt', hap.hex(salt));
+    },
+  ),
 
-  watch('PS-M1-03', 'setup-m2', ({ m2: { B, findings } }, { expect, observe }) => {
-    if (B === undefined) return;
-    const defect = findings.find(({ requirement }) => requirement === 'PS-M1-03');
-    expect(defect?.what, 'B as an SRP public value').to.equal(undefined);
-    if (B.length < Length.srpPublicKey) observe('B', 'sent without leading zero bytes');
-    else if (B[0] === 0) observe('B', 'sent with its leading zero bytes');
-  }),
+  watch(
+    'PS-M1-03',
+    'B is a usable SRP public value',
+    'setup-m2',
+    ({ m2: { B, findings } }, { expect, observe }) => {
+      if (B === undefined) return;
+      const defect = findings.find(({ requirement }) => requirement === 'PS-M1-03');
+      expect(defect?.what, 'B as an SRP public value').to.equal(undefined);
+      if (B.length < hap.Length.srpPublicKey) observe('B', 'sent without leading zero bytes');
+      else if (B[0] === 0) observe('B', 'sent with its leading zero bytes');
+    },
+  ),
 
-  watch('PS-M1-05', 'setup-m2', ({ reply }, { expect, violate, warn }) => {
-    const types = [...new Set(reply.tlv!.items.map(({ type }) => type))];
-    expect(types).to.include(TlvType.State);
-    const contradicting: number[] = [TlvType.Error, TlvType.Proof, TlvType.Identifier, TlvType.EncryptedData];
-    for (const type of types) {
-      const name = tlvTypeName(type);
-      if (contradicting.includes(type)) violate(`M2 carries ${name} beside its Salt and PublicKey`);
-      if (![TlvType.State, TlvType.PublicKey, TlvType.Salt, TlvType.Flags].includes(type as never))
-        warn(`M2 carries ${name} too`);
-    }
-  }),
+  watch(
+    'PS-M1-05',
+    'M2 carries only the defined items',
+    'setup-m2',
+    ({ reply }, { expect, violate, warn }) => {
+      const types = [...new Set(reply.tlv!.items.map(({ type }) => type))];
+      expect(types).to.include(hap.TlvType.State);
+      const contradicting: number[] = [
+        hap.TlvType.Error,
+        hap.TlvType.Proof,
+        hap.TlvType.Identifier,
+        hap.TlvType.EncryptedData,
+      ];
+      for (const type of types) {
+        const name = hap.tlvTypeName(type);
+        if (contradicting.includes(type)) violate(`M2 carries ${name} beside its Salt and PublicKey`);
+        if (
+          ![hap.TlvType.State, hap.TlvType.PublicKey, hap.TlvType.Salt, hap.TlvType.Flags].includes(
+            type as never,
+          )
+        )
+          warn(`M2 carries ${name} too`);
+      }
+    },
+  ),
 
   check(
     'PS-M1-06',
+    'Missing State',
     {
       from: 'unpaired',
       grid: ['setup-m1', 'state-missing'],
       risky: true,
       costs: { m2: 1 },
-      ...reject('setup-m2'),
+      ...outcomes.reject('setup-m2'),
     },
     async ({ controller, expect }) => {
       const setup = await controller.setup();
-      expect(await setup.sendM1(drop('State'))).to.be.allowed();
+      expect(await setup.sendM1(edits.drop('State'))).to.be.allowed();
       expect(await controller.isUnpaired(), 'a regular M1 works afterwards').to.equal(true);
     },
   ),
@@ -158,20 +158,21 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
   ...[0x00, 0x02, 0x04, 0x06, 0x07, 0x7f, 0xff].map((state) =>
     check(
       `PS-M1-12/state-${state}`,
+      'First message with a State other than 1',
       {
         from: 'unpaired',
         grid: ['setup-m1', 'state-wrong'],
         risky: true,
         costs: { m2: 1 },
-        allow: [anyRefusal()],
-        forbid: [success('setup-m2')],
+        allow: [outcomes.anyRefusal()],
+        forbid: [outcomes.success('setup-m2')],
       },
       async ({ controller, expect }) => {
         const setup = await controller.setup();
-        const outcome = await setup.sendM1(replace('State', state));
+        const outcome = await setup.sendM1(edits.replace('State', state));
         expect(outcome).to.be.allowed();
         if (outcome.kind !== 'reply' || !(await setup.link.stillOpen(50))) return;
-        expect(await setup.sendM1()).to.be.allowed({ allow: [success('setup-m2')] });
+        expect(await setup.sendM1()).to.be.allowed({ allow: [outcomes.success('setup-m2')] });
       },
     ),
   ),
@@ -179,18 +180,19 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
   ...Object.entries(flags).map(([name, value]) =>
     check(
       `PS-M1-13/${name}`,
+      'Paired accessory answers Unavailable to Pair Setup',
       {
         from: 'paired',
         keyless: true,
         costs: { verifies: 1 },
-        allow: [tlvError(2, 'Unavailable')],
+        allow: [outcomes.tlvError(2, 'Unavailable')],
         // Seed 002 §2.4 tells the code; with another HTTP status (erratum E21) it is still told.
-        tolerate: [misplacedError(2, 'Unavailable')],
-        forbid: [success('setup-m2')],
+        tolerate: [outcomes.misplacedError(2, 'Unavailable')],
+        forbid: [outcomes.success('setup-m2')],
       },
       async ({ controller, bench, expect }) => {
         const setup = await controller.setup();
-        const edit = value && insert(tlv(TlvType.Flags, value), -1);
+        const edit = value && edits.insert(hap.tlv(hap.TlvType.Flags, value), -1);
         expect(await setup.sendM1(edit)).to.be.allowed();
         if (bench.admin === undefined) return;
         // On the same connection when the accessory kept it: a refused setup must not be in the way of a session.
@@ -200,19 +202,20 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
     ),
   ),
 
-  watch('PS-M1-04', 'setup-m2', ({ m2: { B } }, { expect, memory }) => {
+  watch('PS-M1-04', 'B is fresh for every M1', 'setup-m2', ({ m2: { B } }, { expect, memory }) => {
     if (B === undefined) return;
-    expect(memory.get(hex(B)), 'B was sent before in this run, in M2 number').to.equal(undefined);
-    memory.set(hex(B), String(memory.size + 1));
+    expect(memory.get(hap.hex(B)), 'B was sent before in this run, in M2 number').to.equal(undefined);
+    memory.set(hap.hex(B), String(memory.size + 1));
   }),
   check(
     'PS-M1-04/one-connection',
+    'B is fresh for every M1',
     {
       from: 'unpaired',
       grid: ['setup-m1', 'replayed'],
       costs: { m2: 2 },
       allow: [m2],
-      tolerate: [anyRefusal()],
+      tolerate: [outcomes.anyRefusal()],
     },
     async ({ controller, expect, observe }) => {
       const setup = await controller.setup();
@@ -222,14 +225,15 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
       const served = m2.matches(outcome);
       observe('a second M1 on one connection', served ? 'starts anew' : 'refused');
       // Whether M1 may come twice is PS-STATE-07's question.
-      if (served) expect(hex(setup.m2!.B!), 'the second B').to.not.equal(hex(first!));
-      else expect(outcome).to.be.allowed({ allow: [anyRefusal()] });
+      if (served) expect(hap.hex(setup.m2!.B!), 'the second B').to.not.equal(hap.hex(first!));
+      else expect(outcome).to.be.allowed({ allow: [outcomes.anyRefusal()] });
     },
   ),
   // Whoever sees two proofs for one b has as many guesses as he likes at what they share.
   ...(['a-refused-m3', 'm4', 'a-refused-m5'] as const).map((moment) =>
     check(
       `PS-M1-04/behind-${moment}`,
+      'B is fresh for every M1',
       {
         from: 'unpaired',
         needs: moment === 'a-refused-m5' ? ['PS-M5-01'] : ['PS-M3-01'],
@@ -240,29 +244,30 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
           ...(moment === 'a-refused-m3' && { attempts: 1 }),
         },
         allow: [m2],
-        tolerate: [anyRefusal()],
+        tolerate: [outcomes.anyRefusal()],
       },
       async ({ controller, expect }) => {
         const setup = await controller.pairSetup();
         const first = setup.m2!.B!;
-        if (moment === 'a-refused-m3') await setup.sendM3(flip('Proof', 0));
+        if (moment === 'a-refused-m3') await setup.sendM3(edits.flip('Proof', 0));
         else await setup.m3();
-        if (moment === 'a-refused-m5') await setup.sendM5({}, flip('EncryptedData', -1));
+        if (moment === 'a-refused-m5') await setup.sendM5({}, edits.flip('EncryptedData', -1));
         const open = await setup.link.stillOpen(50);
         const next = await controller.setup(open ? { link: setup.link } : {});
         const outcome = await next.sendM1();
         expect(outcome, 'M1 again').to.be.allowed();
-        if (next.m2?.B !== undefined) expect(hex(next.m2.B), 'the second B').to.not.equal(hex(first));
+        if (next.m2?.B !== undefined) expect(hap.hex(next.m2.B), 'the second B').to.not.equal(hap.hex(first));
       },
     ),
   ),
 
   check(
     'PS-M1-07',
+    'Missing Method',
     { ...risky, grid: ['setup-m1', 'item-missing'], costs: { m2: 1 }, ...eitherWay },
     async ({ controller, expect, observe }) => {
       const setup = await controller.setup();
-      const outcome = await setup.sendM1(drop('Method'));
+      const outcome = await setup.sendM1(edits.drop('Method'));
       expect(outcome).to.be.allowed();
       observe('M1 without Method', m2.matches(outcome) ? 'served' : 'refused');
     },
@@ -271,17 +276,22 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
   ...[2, 3, 4, 5, 6, 7, 99, 255].map((method) =>
     check(
       `PS-M1-08/method-${method}`,
+      'Method value that is not a Pair Setup method',
       {
         ...risky,
 
-        allow: [tlvError(2), badRequest()],
-        tolerate: [m2, anyRefusal()],
-        forbid: [silence(), success('setup-m4')],
+        allow: [outcomes.tlvError(2), outcomes.badRequest()],
+        tolerate: [m2, outcomes.anyRefusal()],
+        forbid: [outcomes.silence(), outcomes.success('setup-m4')],
       },
       async ({ controller, expect, violate }) => {
         const setup = await controller.setup();
-        const outcome = await setup.sendM1(replace('Method', method));
-        if (outcome.kind === 'reply' && success('pairings-add').matches(outcome) && !m2.matches(outcome))
+        const outcome = await setup.sendM1(edits.replace('Method', method));
+        if (
+          outcome.kind === 'reply' &&
+          outcomes.success('pairings-add').matches(outcome) &&
+          !m2.matches(outcome)
+        )
           violate(`Method=${method} was served as an operation of /pairings`);
         expect(outcome).to.be.allowed();
       },
@@ -291,10 +301,11 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
   ...[0, 2, 4].map((length) =>
     check(
       `PS-M1-09/${length}-bytes`,
+      'Method TLV with wrong length',
       { ...risky, costs: { m2: 1 }, ...eitherWay },
       async ({ controller, expect, observe }) => {
         const setup = await controller.setup();
-        const outcome = await setup.sendM1(replace('Method', new Uint8Array(length)));
+        const outcome = await setup.sendM1(edits.replace('Method', new Uint8Array(length)));
         expect(outcome).to.be.allowed();
         observe(`Method of ${length} bytes`, m2.matches(outcome) ? 'served' : 'refused');
       },
@@ -303,16 +314,17 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
 
   check(
     'PS-M1-10',
+    'PairSetupWithAuth on an accessory without MFi hardware',
     {
       ...risky,
       costs: { m2: 1 },
-      allow: [m2, tlvError(2), badRequest(), otherError(2)],
-      tolerate: [anyRefusal()],
-      forbid: [silence()],
+      allow: [m2, outcomes.tlvError(2), outcomes.badRequest(), outcomes.otherError(2)],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.silence()],
     },
     async ({ controller, bench, expect, notApplicable, observe, warn }) => {
       const setup = await controller.setup();
-      const outcome = await setup.sendM1(replace('Method', Method.PairSetupWithAuth));
+      const outcome = await setup.sendM1(edits.replace('Method', hap.Method.PairSetupWithAuth));
       if (await controller.passesOverAuth(outcome)) {
         observe('PairSetupWithAuth', 'not answered');
         expect(await controller.isUnpaired(), 'a regular M1 works afterwards').to.equal(true);
@@ -327,14 +339,14 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
       if (bench.options.code === undefined) notApplicable('what M4 says needs the setup code');
       takeM2(setup);
       const m4 = await setup.sendM3();
-      if (m4.kind === 'reply' && m4.tlv?.has(TlvType.EncryptedData))
+      if (m4.kind === 'reply' && m4.tlv?.has(hap.TlvType.EncryptedData))
         notApplicable('M4 carries EncryptedData: the accessory has MFi hardware');
       expect(m4, 'M4').to.be.allowed({
-        allow: [tlvError(4), otherError(4), badRequest(), serverError()],
-        tolerate: [success('setup-m4'), anyRefusal()],
-        forbid: [silence()],
+        allow: [outcomes.tlvError(4), outcomes.otherError(4), outcomes.badRequest(), outcomes.serverError()],
+        tolerate: [outcomes.success('setup-m4'), outcomes.anyRefusal()],
+        forbid: [outcomes.silence()],
       });
-      observe('PairSetupWithAuth', success('setup-m4').matches(m4) ? 'downgraded' : 'refused in M4');
+      observe('PairSetupWithAuth', outcomes.success('setup-m4').matches(m4) ? 'downgraded' : 'refused in M4');
       expect(await controller.isUnpaired(), 'a regular M1 works afterwards').to.equal(true);
     },
   ),
@@ -342,18 +354,19 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
   ...[1, 2, 3, 4, 5, 6].map((method) =>
     check(
       `PS-M1-14/method-${method}`,
+      'Paired accessory answers Unavailable to PairSetupWithAuth too',
       {
         from: 'paired',
         keyless: true,
 
-        allow: [tlvError(2), badRequest()],
+        allow: [outcomes.tlvError(2), outcomes.badRequest()],
         // Erratum E01: one document exempts PairSetupWithAuth. It still opens a paired accessory to who has its code.
-        tolerate: [anyRefusal(), ...(method === 1 ? [m2] : [])],
-        forbid: [silence(), ...(method === 1 ? [] : [m2])],
+        tolerate: [outcomes.anyRefusal(), ...(method === 1 ? [m2] : [])],
+        forbid: [outcomes.silence(), ...(method === 1 ? [] : [m2])],
       },
       async ({ controller, expect, observe }) => {
         const setup = await controller.setup();
-        const outcome = await setup.sendM1(replace('Method', method));
+        const outcome = await setup.sendM1(edits.replace('Method', method));
         expect(outcome).to.be.allowed();
         if (m2.matches(outcome))
           observe('exemption E01', 'PairSetupWithAuth is served on a paired accessory');
@@ -363,20 +376,23 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
 
   check(
     'PS-M1-15',
+    'Pair Setup inside a verified session',
     {
       from: 'paired',
       costs: { verifies: 1 },
-      allow: [badRequest(), tlvError(2)],
-      tolerate: [anyRefusal()],
-      forbid: [plaintextReply(), m2, silence()],
+      allow: [outcomes.badRequest(), outcomes.tlvError(2)],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.plaintextReply(), m2, outcomes.silence()],
     },
     async ({ controller, expect }) => {
       const session = await controller.session();
-      expect(await controller.post(session.link, controller.profile.paths.setup, setupM1())).to.be.allowed();
+      expect(
+        await controller.post(session.link, controller.profile.paths.setup, hap.setupM1()),
+      ).to.be.allowed();
       // The session keeps working, unless the accessory closed it.
       if (await session.link.stillOpen(100))
         expect(await session.get('/accessories'), 'the session afterwards').to.be.allowed({
-          allow: [answered()],
+          allow: [outcomes.answered()],
         });
     },
   ),
@@ -384,12 +400,15 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
   ...[0, 1, 2, 3].map((length) =>
     check(
       `PS-M1-16/${length}-bytes`,
+      'Flags value 0 in 0 to 4 bytes equals no flags',
       { ...risky, costs: { m2: 1 }, ...ignored },
       async ({ controller, expect, warn }) => {
         const setup = await controller.setup();
-        const outcome = await setup.sendM1(insert(tlv(TlvType.Flags, new Uint8Array(length)), -1));
+        const outcome = await setup.sendM1(
+          edits.insert(hap.tlv(hap.TlvType.Flags, new Uint8Array(length)), -1),
+        );
         expect(outcome).to.be.allowed();
-        if (outcome.kind === 'reply' && outcome.tlv?.has(TlvType.Flags)) warn('M2 carries Flags');
+        if (outcome.kind === 'reply' && outcome.tlv?.has(hap.TlvType.Flags)) warn('M2 carries Flags');
       },
     ),
   ),
@@ -397,10 +416,11 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
   ...Object.entries(wideFlags).map(([name, value]) =>
     check(
       `PS-M1-17/${name}`,
+      'Flags longer than 4 bytes',
       { ...risky, costs: { m2: 1 }, ...eitherWay },
       async ({ controller, bench, expect, observe }) => {
         const setup = await controller.setup();
-        const outcome = await setup.sendM1(insert(tlv(TlvType.Flags, value), -1));
+        const outcome = await setup.sendM1(edits.insert(hap.tlv(hap.TlvType.Flags, value), -1));
         expect(outcome).to.be.allowed();
         observe('Flags longer than 4 bytes', m2.matches(outcome) ? 'served' : 'refused');
         if (!m2.matches(outcome) || bench.options.code === undefined) return;
@@ -412,42 +432,47 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
   ...reservedBits.map((bit) =>
     check(
       `PS-M1-18/bit-${bit}`,
+      'Reserved flag bits are ignored',
       { ...risky, costs: { m2: 1 }, ...ignored },
       async ({ controller, expect, warn }) => {
         const setup = await controller.setup();
-        const outcome = await setup.sendM1(insert(tlv(TlvType.Flags, bits(bit)), -1));
+        const outcome = await setup.sendM1(edits.insert(hap.tlv(hap.TlvType.Flags, bits(bit)), -1));
         expect(outcome).to.be.allowed();
-        if (outcome.kind === 'reply' && outcome.tlv?.has(TlvType.Flags)) warn('M2 carries Flags');
+        if (outcome.kind === 'reply' && outcome.tlv?.has(hap.TlvType.Flags)) warn('M2 carries Flags');
       },
     ),
   ),
 
   // One of the values without a flag, and one with all that means nothing, go the whole way.
-  ...Object.entries({ 'PS-M1-16/4-bytes': new Uint8Array(4), 'PS-M1-18/all': bits(...reservedBits) }).map(
-    ([id, value]) =>
-      check(
-        id,
-        { ...risky, leaves: 'paired', costs: { m2: 1, m4: 1, m6: 1 }, ...ignored },
-        async ({ controller, bench, expect, violate }) => {
-          const setup = await controller.setup();
-          const outcome = await setup.sendM1(insert(tlv(TlvType.Flags, value), -1));
-          expect(outcome).to.be.allowed();
-          if (m2.matches(outcome) && bench.options.code !== undefined && !(await completes(setup)))
-            violate('no flag of a mode was set, and the regular setup does not complete');
-        },
-      ),
+  ...Object.entries({
+    'PS-M1-16/4-bytes': ['Flags value 0 in 0 to 4 bytes equals no flags', new Uint8Array(4)],
+    'PS-M1-18/all': ['Reserved flag bits are ignored', bits(...reservedBits)],
+  } as const).map(([id, [title, value]]) =>
+    check(
+      id,
+      title,
+      { ...risky, leaves: 'paired', costs: { m2: 1, m4: 1, m6: 1 }, ...ignored },
+      async ({ controller, bench, expect, violate }) => {
+        const setup = await controller.setup();
+        const outcome = await setup.sendM1(edits.insert(hap.tlv(hap.TlvType.Flags, value), -1));
+        expect(outcome).to.be.allowed();
+        if (m2.matches(outcome) && bench.options.code !== undefined && !(await completes(setup)))
+          violate('no flag of a mode was set, and the regular setup does not complete');
+      },
+    ),
   ),
 
   ...Object.entries(foreignItems).map(([name, item]) =>
     check(
       `PS-M1-19/${name}`,
+      'Irrelevant known items in M1 are ignored',
       { ...risky, costs: { m2: 1 }, ...ignored },
       async ({ controller, expect, violate }) => {
         const setup = await controller.setup();
-        const outcome = await setup.sendM1(insert(item, -1));
+        const outcome = await setup.sendM1(edits.insert(item, -1));
         const reply = outcome.kind === 'reply' ? outcome.tlv : undefined;
-        if (reply?.has(TlvType.PublicKey) && reply.has(item.type))
-          violate(`M2 brings back the ${tlvTypeName(item.type)} of M1`);
+        if (reply?.has(hap.TlvType.PublicKey) && reply.has(item.type))
+          violate(`M2 brings back the ${hap.tlvTypeName(item.type)} of M1`);
         expect(outcome).to.be.allowed();
       },
     ),
@@ -455,23 +480,27 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
 
   check(
     'PS-M1-20',
+    'M2 arrives in time',
     {
       from: 'unpaired',
       costs: { m2: 1, m4: 1 },
-      allow: [m2, success('setup-m4')],
-      forbid: [silence()],
+      allow: [m2, outcomes.success('setup-m4')],
+      forbid: [outcomes.silence()],
     },
     async ({ controller, bench, expect, observe, warn }) => {
       const setup = await controller.setup();
       const first = await setup.sendM1();
-      expect(first, 'M2').to.be.allowed({ allow: [m2], forbid: [silence()] });
+      expect(first, 'M2').to.be.allowed({ allow: [m2], forbid: [outcomes.silence()] });
       observe('milliseconds until M2', String(Math.round(first.elapsed)));
       // M4 of a wrong code says nothing about time and costs a failed attempt.
       const wrongCode = bench.broken.get('PS-M3-01')?.startsWith('wrong setup code') ?? false;
       if (bench.options.code === undefined || wrongCode) return;
       takeM2(setup);
       const second = await setup.sendM3();
-      expect(second, 'M4').to.be.allowed({ allow: [success('setup-m4')], forbid: [silence()] });
+      expect(second, 'M4').to.be.allowed({
+        allow: [outcomes.success('setup-m4')],
+        forbid: [outcomes.silence()],
+      });
       observe('milliseconds until M4', String(Math.round(second.elapsed)));
       for (const [name, { elapsed }] of Object.entries({ M2: first, M4: second }))
         if (elapsed > SLOW) warn(`${name} took ${Math.round(elapsed)} ms; a phone gives up after 10 s`);

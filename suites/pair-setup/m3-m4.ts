@@ -1,34 +1,17 @@
 import {
-  type Bytes,
   type CheckContext,
   type CheckSpec,
   type Controller,
-  Length,
-  N,
   type PairSetup,
-  TlvType,
   WRONG_CODE,
-  all,
-  anyRefusal,
-  badRequest,
   chapter,
-  concat,
-  drop,
-  fromInteger,
-  g,
-  insert,
-  misplacedError,
-  reject,
-  replace,
-  silence,
-  success,
-  tlv,
-  tlvError,
-  tlvTypeName,
+  edits,
+  hap,
+  outcomes,
 } from '../../harness/suite.js';
 
-const accepted = success('setup-m4');
-const refused = tlvError(4, 'Authentication');
+const accepted = outcomes.success('setup-m4');
+const refused = outcomes.tlvError(4, 'Authentication');
 const LITERAL = 'the proof is accepted only with k and u over unpadded values';
 
 /**
@@ -40,7 +23,7 @@ async function whyRefused(controller: Controller): Promise<string> {
     // Some keep Pair Setup for the connection whose proof they have refused, as long as it is open.
     await controller.bench.closeLinks();
     const setup = await controller.pairSetup(options);
-    return success('setup-m4').matches(await setup.sendM3());
+    return outcomes.success('setup-m4').matches(await setup.sendM3());
   };
   if (await accepts({ code: 'undashed' }))
     return 'the proof is accepted only for the setup code without its dashes';
@@ -49,14 +32,19 @@ async function whyRefused(controller: Controller): Promise<string> {
 }
 
 /** An M3 that lacks something. */
-const malformed: CheckSpec = { from: 'unpaired', needs: ['PS-M3-01'], risky: true, ...reject('setup-m4') };
+const malformed: CheckSpec = {
+  from: 'unpaired',
+  needs: ['PS-M3-01'],
+  risky: true,
+  ...outcomes.reject('setup-m4'),
+};
 
 /** One M1 and one M3 that must be refused. */
 const oneGuess: CheckSpec = {
   from: 'unpaired',
   needs: ['PS-M3-01'],
   costs: { m2: 1, m4: 1, attempts: 1 },
-  ...reject('setup-m4'),
+  ...outcomes.reject('setup-m4'),
 };
 
 /** A right code that must do in one form of a value; the second form is tried only when the first is refused. */
@@ -67,7 +55,7 @@ const leadingZero: CheckSpec = {
   costs: { m2: 1, m4: 1, attempts: 1 },
   worth: 'everyday',
   allow: [accepted],
-  forbid: [anyRefusal(), silence()],
+  forbid: [outcomes.anyRefusal(), outcomes.silence()],
 };
 
 /**
@@ -99,40 +87,48 @@ async function eitherForm(
 const MOST_M1S = 2_000;
 
 /** Departures from the right proof that a careless comparison overlooks. */
-const nearProofs: Record<string, (proof: Bytes) => Bytes> = {
+const nearProofs: Record<string, (proof: hap.Bytes) => hap.Bytes> = {
   '1-byte': (proof) => proof.subarray(0, 1),
   '16-bytes': (proof) => proof.subarray(0, 16),
   '32-bytes': (proof) => proof.subarray(0, 32),
   '63-bytes': (proof) => proof.subarray(0, 63),
-  '65-bytes': (proof) => concat(proof, Uint8Array.of(0)),
-  'last-byte-flipped': (proof) => concat(proof.subarray(0, 63), Uint8Array.of(~proof[63]!)),
-  'all-zero': () => new Uint8Array(Length.proof),
+  '65-bytes': (proof) => hap.concat(proof, Uint8Array.of(0)),
+  'last-byte-flipped': (proof) => hap.concat(proof.subarray(0, 63), Uint8Array.of(~proof[63]!)),
+  'all-zero': () => new Uint8Array(hap.Length.proof),
 };
 
 /** Elements of order 1 or 2, and the generator: S takes one value or two, or is the accessory's own v^(ub) g^b. */
-const trivialKeys = { one: 1n, generator: g, 'n-minus-1': N - 1n };
+const trivialKeys = { one: 1n, generator: hap.g, 'n-minus-1': hap.N - 1n };
 
 export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
   check(
     'PS-M3-01',
-    { sanity: true, once: true, from: 'unpaired', costs: { m2: 1, m4: 1 }, allow: [success('setup-m4')] },
+    'Valid M3 gets a valid M4',
+    {
+      sanity: true,
+      once: true,
+      from: 'unpaired',
+      costs: { m2: 1, m4: 1 },
+      allow: [outcomes.success('setup-m4')],
+    },
     async ({ controller, expect, violate }) => {
       const setup = await controller.pairSetup();
       const outcome = await setup.sendM3();
       if (refused.matches(outcome)) violate(await whyRefused(controller));
       expect(outcome).to.be.allowed();
       if (outcome.kind === 'reply')
-        expect(setup.readM4(outcome).proof?.length, 'bytes of Proof').to.equal(Length.proof);
+        expect(setup.readM4(outcome).proof?.length, 'bytes of Proof').to.equal(hap.Length.proof);
     },
   ),
 
   check(
     'PS-M3-02',
+    'k and u use values padded to the length of N',
     {
       from: 'unpaired',
       costs: { m2: 2, m4: 2, attempts: 1 },
       allow: [refused],
-      tolerate: [anyRefusal()],
+      tolerate: [outcomes.anyRefusal()],
       forbid: [accepted],
     },
     async ({ controller, bench, expect, violate }) => {
@@ -153,22 +149,28 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
     },
   ),
 
-  watch('PS-M3-03', 'setup-m4', ({ m4: { proof, findings } }, { expect }) => {
-    if (proof === undefined) return;
-    const defect = findings.find(({ requirement }) => requirement === 'PS-M3-03');
-    expect(defect?.what, 'the proof in M4').to.equal(undefined);
-  }),
+  watch(
+    'PS-M3-03',
+    'The server proof in M4 is correct',
+    'setup-m4',
+    ({ m4: { proof, findings } }, { expect }) => {
+      if (proof === undefined) return;
+      const defect = findings.find(({ requirement }) => requirement === 'PS-M3-03');
+      expect(defect?.what, 'the proof in M4').to.equal(undefined);
+    },
+  ),
 
   check(
     'PS-M3-04',
+    'Wrong setup code',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1, attempts: 1 },
-      allow: [tlvError(4, 'Authentication')],
+      allow: [outcomes.tlvError(4, 'Authentication')],
       // Seed 002 §2.6 tells the code; with another HTTP status (erratum E21) it is still told.
-      tolerate: [misplacedError(4, 'Authentication')],
-      forbid: [success('setup-m4')],
+      tolerate: [outcomes.misplacedError(4, 'Authentication')],
+      forbid: [outcomes.success('setup-m4')],
     },
     async ({ controller, expect }) => {
       const setup = await controller.pairSetup({ code: 'wrong' });
@@ -178,13 +180,14 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
 
   check(
     'PS-M3-05',
+    'The code is used with its dashes',
     {
       from: 'unpaired',
       costs: { m2: 1, m4: 1, attempts: 1 },
-      allow: [tlvError(4, 'Authentication')],
+      allow: [outcomes.tlvError(4, 'Authentication')],
       // By which code is PS-M3-04's question.
-      tolerate: [anyRefusal()],
-      forbid: [success('setup-m4')],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.success('setup-m4')],
     },
     async ({ controller, bench, expect, notApplicable }) => {
       // The probes behind a refused right code have tried this form already, and each try is a failed attempt.
@@ -200,40 +203,51 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
 
   check(
     'PS-M3-08',
+    'M3 without Proof',
     { ...malformed, grid: ['setup-m3', 'item-missing'], costs: { m2: 2, m4: 1, attempts: 1 } },
     async ({ controller, expect }) => {
       const setup = await controller.pairSetup();
-      expect(await setup.sendM3(drop('Proof'))).to.be.allowed();
+      expect(await setup.sendM3(edits.drop('Proof'))).to.be.allowed();
       expect(await controller.isUnpaired(), 'a new M1 works').to.equal(true);
     },
   ),
 
   check(
     'PS-M3-09',
+    'M3 without PublicKey',
     { ...malformed, costs: { m2: 1, m4: 1, attempts: 1 } },
     async ({ controller, expect, random }) => {
       const setup = await controller.pairSetup();
-      expect(await setup.sendM3(all(drop('PublicKey'), replace('Proof', random.bytes(64))))).to.be.allowed();
+      expect(
+        await setup.sendM3(edits.all(edits.drop('PublicKey'), edits.replace('Proof', random.bytes(64)))),
+      ).to.be.allowed();
     },
   ),
 
   ...Object.entries(nearProofs).map(([name, near]) =>
     check(
       `PS-M3-07/${name}`,
+      'A prefix or an extension of the right proof is refused',
       { ...oneGuess, ...(name.includes('flipped') && { grid: ['setup-m3', 'bad-tag'] as const }) },
       async ({ controller, expect }) => {
         const setup = await controller.pairSetup();
-        expect(await setup.sendM3(replace('Proof', near))).to.be.allowed();
+        expect(await setup.sendM3(edits.replace('Proof', near))).to.be.allowed();
       },
     ),
   ),
 
   check(
     'PS-M3-10/385-bytes-leading-zero',
-    { ...oneGuess, risky: true, allow: [accepted, tlvError(4), badRequest()], forbid: [silence()] },
+    'A longer than 384 bytes',
+    {
+      ...oneGuess,
+      risky: true,
+      allow: [accepted, outcomes.tlvError(4), outcomes.badRequest()],
+      forbid: [outcomes.silence()],
+    },
     async ({ controller, expect }) => {
       const setup = await controller.pairSetup();
-      const A = replace('PublicKey', (right) => concat(Uint8Array.of(0), right));
+      const A = edits.replace('PublicKey', (right) => hap.concat(Uint8Array.of(0), right));
       expect(await setup.sendM3(A)).to.be.allowed();
     },
   ),
@@ -241,26 +255,38 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
   ...[385, 512, 1024, 2000].map((length) =>
     check(
       `PS-M3-10/${length}-bytes`,
+      'A longer than 384 bytes',
       { ...oneGuess, risky: true },
       async ({ controller, expect, random }) => {
         const setup = await controller.pairSetup({ code: 'wrong' });
-        const A = concat(Uint8Array.of(1), random.bytes(length - 1));
-        const guess = all(replace('PublicKey', A), replace('Proof', random.bytes(Length.proof)));
+        const A = hap.concat(Uint8Array.of(1), random.bytes(length - 1));
+        const guess = edits.all(
+          edits.replace('PublicKey', A),
+          edits.replace('Proof', random.bytes(hap.Length.proof)),
+        );
         expect(await setup.sendM3(guess)).to.be.allowed();
       },
     ),
   ),
 
   ...Object.entries(trivialKeys).map(([name, A]) =>
-    check(`PS-M3-11/${name}`, { ...oneGuess, risky: true }, async ({ controller, expect, random }) => {
-      const setup = await controller.pairSetup({ code: 'wrong' });
-      const key = fromInteger(A, Length.srpPublicKey);
-      const guess = all(replace('PublicKey', key), replace('Proof', random.bytes(Length.proof)));
-      expect(await setup.sendM3(guess)).to.be.allowed();
-    }),
+    check(
+      `PS-M3-11/${name}`,
+      'A valid but 1 <= A < 2^k for small k',
+      { ...oneGuess, risky: true },
+      async ({ controller, expect, random }) => {
+        const setup = await controller.pairSetup({ code: 'wrong' });
+        const key = hap.fromInteger(A, hap.Length.srpPublicKey);
+        const guess = edits.all(
+          edits.replace('PublicKey', key),
+          edits.replace('Proof', random.bytes(hap.Length.proof)),
+        );
+        expect(await setup.sendM3(guess)).to.be.allowed();
+      },
+    ),
   ),
 
-  check('PS-M3-12', leadingZero, async (context) => {
+  check('PS-M3-12', 'A with a leading zero byte', leadingZero, async (context) => {
     await eitherForm(context, 'A', (proofA) =>
       context.controller.pairSetup({ leadingZero: 'A', convention: { proofA } }),
     );
@@ -268,14 +294,15 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
 
   check(
     'PS-M3-13',
+    'A sent without its leading zero byte',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
       risky: true,
       costs: { m2: 1, m4: 1 },
       allow: [accepted],
-      tolerate: [anyRefusal()],
-      forbid: [silence()],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.silence()],
     },
     async ({ controller, expect }) => {
       const setup = await controller.pairSetup({ leadingZero: 'A', convention: { wireA: 'stripped' } });
@@ -285,14 +312,19 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
     },
   ),
 
-  check('PS-M3-14', { ...leadingZero, costs: { m2: 256, m4: 1, attempts: 1 } }, async (context) => {
-    await eitherForm(context, 'B', async (proofB) => {
-      const setup = await context.controller.pairSetupWithShortB(MOST_M1S, { convention: { proofB } });
-      return setup ?? context.notApplicable(`none of ${MOST_M1S} M2s held a B with a leading zero byte`);
-    });
-  }),
+  check(
+    'PS-M3-14',
+    'B with a leading zero byte',
+    { ...leadingZero, costs: { m2: 256, m4: 1, attempts: 1 } },
+    async (context) => {
+      await eitherForm(context, 'B', async (proofB) => {
+        const setup = await context.controller.pairSetupWithShortB(MOST_M1S, { convention: { proofB } });
+        return setup ?? context.notApplicable(`none of ${MOST_M1S} M2s held a B with a leading zero byte`);
+      });
+    },
+  ),
 
-  check('PS-M3-15', leadingZero, async (context) => {
+  check('PS-M3-15', 'S with a leading zero byte', leadingZero, async (context) => {
     await eitherForm(context, 'S', (session) =>
       context.controller.pairSetup({ leadingZero: 'S', convention: { session } }),
     );
@@ -300,6 +332,7 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
 
   check(
     'PS-M3-16',
+    'K with a leading zero byte',
     {
       from: 'unpaired',
       leaves: 'paired',
@@ -313,7 +346,7 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
       expect(m4).to.be.allowed();
       if (m4.kind === 'reply') expect(setup.readM4(m4).findings, 'the proof in M4').to.deep.equal([]);
       const m6 = await setup.asGuest().sendM5();
-      expect(m6, 'M5 behind it').to.be.allowed({ allow: [success('setup-m6')] });
+      expect(m6, 'M5 behind it').to.be.allowed({ allow: [outcomes.success('setup-m6')] });
       if (m6.kind === 'reply') expect(setup.readM6(m6).findings, 'M6').to.deep.equal([]);
     },
   ),
@@ -321,19 +354,20 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
   ...[0, 1, 5].map((method) =>
     check(
       `PS-M3-17/method-${method}`,
+      'Method repeated or changed in M3',
       {
         from: 'unpaired',
         needs: ['PS-M3-01'],
         costs: { m2: 1, m4: 1 },
-        allow: [accepted, tlvError(4), badRequest()],
-        tolerate: [anyRefusal()],
-        forbid: [silence()],
+        allow: [accepted, outcomes.tlvError(4), outcomes.badRequest()],
+        tolerate: [outcomes.anyRefusal()],
+        forbid: [outcomes.silence()],
       },
       async ({ controller, expect, violate }) => {
         const setup = await controller.pairSetup();
-        const outcome = await setup.sendM3(insert(tlv(TlvType.Method, method), -1));
+        const outcome = await setup.sendM3(edits.insert(hap.tlv(hap.TlvType.Method, method), -1));
         const reply = outcome.kind === 'reply' ? outcome.tlv : undefined;
-        if (reply?.has(TlvType.EncryptedData)) violate('M4 holds the EncryptedData of PairSetupWithAuth');
+        if (reply?.has(hap.TlvType.EncryptedData)) violate('M4 holds the EncryptedData of PairSetupWithAuth');
         if (reply !== undefined && reply.error === undefined && reply.state !== 4)
           violate('the answer is a success of another procedure');
         expect(outcome).to.be.allowed();
@@ -341,31 +375,38 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
     ),
   ),
 
-  watch('PS-M3-18', 'setup-m4', ({ reply }, { expect, violate, warn }) => {
-    const types = new Set(reply.tlv!.items.map(({ type }) => type));
-    expect([...types]).to.include(TlvType.Proof);
-    for (const type of types) {
-      const name = tlvTypeName(type);
-      if (([TlvType.PublicKey, TlvType.Salt, TlvType.Error] as number[]).includes(type))
-        violate(`M4 carries ${name} beside its Proof`);
-      // EncryptedData belongs to PairSetupWithAuth, which no flow of this run asks for.
-      if (!([TlvType.State, TlvType.Proof] as number[]).includes(type)) warn(`M4 carries ${name} too`);
-    }
-  }),
+  watch(
+    'PS-M3-18',
+    'M4 carries only the defined items',
+    'setup-m4',
+    ({ reply }, { expect, violate, warn }) => {
+      const types = new Set(reply.tlv!.items.map(({ type }) => type));
+      expect([...types]).to.include(hap.TlvType.Proof);
+      for (const type of types) {
+        const name = hap.tlvTypeName(type);
+        if (([hap.TlvType.PublicKey, hap.TlvType.Salt, hap.TlvType.Error] as number[]).includes(type))
+          violate(`M4 carries ${name} beside its Proof`);
+        // EncryptedData belongs to PairSetupWithAuth, which no flow of this run asks for.
+        if (!([hap.TlvType.State, hap.TlvType.Proof] as number[]).includes(type))
+          warn(`M4 carries ${name} too`);
+      }
+    },
+  ),
 
   ...[0, 1, 32, 63, 65, 128].map((length) =>
     check(
       `PS-M3-06/${length}-bytes`,
+      'Proof of wrong length',
       {
         from: 'unpaired',
         needs: ['PS-M3-01'],
         risky: true,
         costs: { m2: 1, m4: 1, attempts: 1 },
-        ...reject('setup-m4'),
+        ...outcomes.reject('setup-m4'),
       },
       async ({ controller, expect, random }) => {
         const setup = await controller.pairSetup();
-        expect(await setup.sendM3(replace('Proof', random.bytes(length)))).to.be.allowed();
+        expect(await setup.sendM3(edits.replace('Proof', random.bytes(length)))).to.be.allowed();
       },
     ),
   ),

@@ -1,8 +1,8 @@
-import { anyRefusal, badRequest, success, tlvError } from '../../harness/suite.js';
+import { outcomes } from '../../harness/suite.js';
 
 /** A refusal of M5; an odd State or HTTP status is the lesser finding. */
 export const refused = {
-  allow: [tlvError(6)],
-  tolerate: [badRequest(), anyRefusal()],
-  forbid: [success('setup-m6')],
+  allow: [outcomes.tlvError(6)],
+  tolerate: [outcomes.badRequest(), outcomes.anyRefusal()],
+  forbid: [outcomes.success('setup-m6')],
 };

@@ -1,24 +1,10 @@
-import {
-  type Bytes,
-  anyRefusal,
-  badRequest,
-  chapter,
-  equal,
-  flip,
-  hex,
-  reject,
-  setupM3,
-  sha512,
-  silence,
-  success,
-  tlvError,
-} from '../../harness/suite.js';
+import { chapter, edits, hap, outcomes } from '../../harness/suite.js';
 import { afterM4, m2, m4, m6, nothing, sendsM5, takesM3, zeroKey, zeroSecret } from './shared.js';
 
-const hashOfNothing = sha512(nothing);
+const hashOfNothing = hap.sha512(nothing);
 
 /** What an accessory that skipped M3 may hold in the place of K, and in the place of the derived cipher key. */
-const assumptions: Record<string, { secret: Bytes; key?: Bytes }> = {
+const assumptions: Record<string, { secret: hap.Bytes; key?: hap.Bytes }> = {
   'empty-secret': { secret: nothing },
   'zero-secret': { secret: zeroSecret },
   'hash-of-nothing': { secret: hashOfNothing },
@@ -31,21 +17,22 @@ const assumptions: Record<string, { secret: Bytes; key?: Bytes }> = {
 export default chapter('pair-setup.states', ({ check }) => [
   check(
     'PS-STATE-01',
+    'M3 as first message',
     {
       from: 'unpaired',
       grid: ['setup-m3', 'out-of-order'],
       needs: ['PS-M3-01'],
       risky: true,
       costs: { m2: 1, m4: 2, attempts: 1 },
-      allow: [tlvError(4), tlvError(3), tlvError(2), badRequest()],
-      tolerate: [anyRefusal()],
-      forbid: [success('setup-m4')],
+      allow: [outcomes.tlvError(4), outcomes.tlvError(3), outcomes.tlvError(2), outcomes.badRequest()],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.success('setup-m4')],
     },
     async ({ controller, expect, random }) => {
       const setup = await controller.setup();
       const A = random.bytes(384);
       A[0]! &= 0x7f;
-      const outcome = await setup.sendItems(setupM3(A, random.bytes(64)));
+      const outcome = await setup.sendItems(hap.setupM3(A, random.bytes(64)));
       expect(outcome).to.be.allowed();
       const open = outcome.kind === 'reply' && (await setup.link.stillOpen(50));
       const next = await controller.setup(open ? { link: setup.link } : {});
@@ -57,13 +44,14 @@ export default chapter('pair-setup.states', ({ check }) => [
   ...Object.entries({ ...assumptions, 'random-key': undefined }).map(([name, assumption]) =>
     check(
       `PS-STATE-02/${name}`,
+      'M5 as first message',
       {
         from: 'unpaired',
         grid: ['setup-m5', 'out-of-order'],
         needs: ['PS-M5-01'],
         risky: true,
         costs: { m6: 1, verifies: 1 },
-        ...reject('setup-m6'),
+        ...outcomes.reject('setup-m6'),
       },
       async ({ controller, expect, random }) => {
         const setup = await controller.setup();
@@ -77,11 +65,12 @@ export default chapter('pair-setup.states', ({ check }) => [
   ...['key-of-the-wrong-code', 'zero-key'].map((name) =>
     check(
       `PS-STATE-05/${name}`,
+      'M5 after a failed M3',
       {
         from: 'unpaired',
         needs: ['PS-M3-01', 'PS-M5-01'],
         costs: { m2: 1, m4: 1, m6: 1, verifies: 1, attempts: 1 },
-        ...reject('setup-m6'),
+        ...outcomes.reject('setup-m6'),
       },
       async ({ controller, expect }) => {
         const setup = await controller.pairSetup({ code: 'wrong' });
@@ -96,12 +85,13 @@ export default chapter('pair-setup.states', ({ check }) => [
   ...Object.entries({ ...assumptions, 'random-key': undefined }).map(([name, assumption]) =>
     check(
       `PS-STATE-03/${name}`,
+      'M5 straight after M1 (M3 skipped)',
       {
         from: 'unpaired',
         needs: ['PS-M5-01'],
         risky: true,
         costs: { m2: 1, m6: 1, verifies: 1 },
-        ...reject('setup-m6'),
+        ...outcomes.reject('setup-m6'),
       },
       async ({ controller, expect, random }) => {
         const setup = await controller.pairSetup();
@@ -114,17 +104,18 @@ export default chapter('pair-setup.states', ({ check }) => [
   ),
   check(
     'PS-STATE-04',
+    'M3 after a failed M3 on the same exchange',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 2, attempts: 2 },
-      allow: [m4, tlvError(4), badRequest()],
-      tolerate: [anyRefusal()],
-      forbid: [silence()],
+      allow: [m4, outcomes.tlvError(4), outcomes.badRequest()],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.silence()],
     },
     async ({ controller, expect, observe }) => {
       const setup = await controller.pairSetup();
-      await setup.sendM3(flip('Proof', 0));
+      await setup.sendM3(edits.flip('Proof', 0));
       const outcome = await setup.sendM3();
       expect(outcome).to.be.allowed();
       observe('the right proof behind a wrong one', m4.matches(outcome) ? 'accepted' : 'refused');
@@ -132,13 +123,14 @@ export default chapter('pair-setup.states', ({ check }) => [
   ),
   check(
     'PS-STATE-06',
+    'M3 again after M4',
     {
       ...afterM4,
       grid: ['setup-m3', 'replayed'],
       risky: true,
       costs: { m2: 1, m4: 2, m6: 1, verifies: 1, attempts: 1 },
-      allow: [m4, tlvError(4), badRequest()],
-      tolerate: [anyRefusal()],
+      allow: [m4, outcomes.tlvError(4), outcomes.badRequest()],
+      tolerate: [outcomes.anyRefusal()],
     },
     async ({ controller, expect, observe, violate }) => {
       const setup = await controller.pairSetup();
@@ -148,33 +140,34 @@ export default chapter('pair-setup.states', ({ check }) => [
       observe('M3 again behind M4', m4.matches(outcome) ? 'answered' : 'refused');
       if (outcome.kind === 'reply' && m4.matches(outcome)) {
         const { proof } = setup.machine.readM4(outcome.tlv!);
-        if (proof === undefined || !equal(proof, first.proof!))
-          violate(`the same M3 was answered by another Proof (${hex(proof ?? nothing).slice(0, 16)}…)`);
+        if (proof === undefined || !hap.equal(proof, first.proof!))
+          violate(`the same M3 was answered by another Proof (${hap.hex(proof ?? nothing).slice(0, 16)}…)`);
       }
       if (!(await setup.link.stillOpen(50))) return;
       const last = await sendsM5(setup);
       expect(last, 'M5 afterwards').to.be.allowed({
-        allow: [m6, tlvError(6), badRequest()],
-        tolerate: [anyRefusal()],
+        allow: [m6, outcomes.tlvError(6), outcomes.badRequest()],
+        tolerate: [outcomes.anyRefusal()],
       });
       if (!m6.matches(last)) expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
     },
   ),
   check(
     'PS-STATE-07/second-b',
+    'Second M1 on the same connection',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
       costs: { m2: 2, m4: 1 },
       allow: [m4],
-      tolerate: [anyRefusal()],
-      forbid: [silence()],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.silence()],
     },
     async ({ controller, expect, violate }) => {
       const setup = await controller.pairSetup();
       const again = await setup.sendM1(undefined, controller.stepWait, false);
       if (m2.matches(again)) {
-        expect(await takesM3(setup)).to.be.allowed({ allow: [m4], forbid: [silence()] });
+        expect(await takesM3(setup)).to.be.allowed({ allow: [m4], forbid: [outcomes.silence()] });
         return;
       }
       expect(again, 'a second M1').to.be.allowed();
@@ -185,13 +178,14 @@ export default chapter('pair-setup.states', ({ check }) => [
   ),
   check(
     'PS-STATE-07/first-b',
+    'Second M1 on the same connection',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
       costs: { m2: 2, m4: 1, attempts: 1 },
-      allow: [tlvError(4), badRequest()],
-      tolerate: [anyRefusal()],
-      forbid: [m4, silence()],
+      allow: [outcomes.tlvError(4), outcomes.badRequest()],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [m4, outcomes.silence()],
     },
     async ({ controller, expect, notApplicable }) => {
       const setup = await controller.pairSetup();
@@ -203,14 +197,15 @@ export default chapter('pair-setup.states', ({ check }) => [
   ),
   check(
     'PS-STATE-07/after-m4',
+    'Second M1 on the same connection',
     {
       from: 'unpaired',
       grid: ['setup-m1', 'out-of-order'],
       needs: ['PS-M3-01'],
       costs: { m2: 2, m4: 2 },
       allow: [m4],
-      tolerate: [anyRefusal()],
-      forbid: [silence()],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.silence()],
     },
     async ({ controller, expect }) => {
       const setup = await controller.pairSetup();

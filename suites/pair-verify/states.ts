@@ -1,64 +1,45 @@
 import {
-  type Bytes,
   type CheckContext,
   type Controller,
   type Link,
-  type Outcome,
   type PairVerify,
   type Session,
-  TlvType,
-  answered,
-  anyRefusal,
-  anyReply,
-  badRequest,
   chapter,
-  closed,
-  concat,
-  deriveKey,
-  encodeTlv,
-  flip,
-  labelNonce,
-  plaintextReply,
-  reject,
-  seal,
-  sealedMessage,
-  serverError,
-  sign,
-  signedInfo,
-  silence,
-  success,
-  tlv,
-  tlvError,
-  unauthorised,
+  edits,
+  hap,
+  outcomes,
 } from '../../harness/suite.js';
 
 const request = { method: 'GET', path: '/accessories' };
-const m2 = success('verify-m2');
-const m4 = success('verify-m4');
-const ok = { allow: [answered(200)] };
+const m2 = outcomes.success('verify-m2');
+const m4 = outcomes.success('verify-m4');
+const ok = { allow: [outcomes.answered(200)] };
 const needs = ['PV-M3-01'];
 /** What must not be served: the connection ends, or at least nothing comes back. */
-const unserved = { allow: [closed(), silence()], forbid: [anyReply()] };
+const unserved = { allow: [outcomes.closed(), outcomes.silence()], forbid: [outcomes.anyReply()] };
 
 const zeros = new Uint8Array(32);
 /** What an accessory may seal with that has no exchange: nothing it drew, memory never filled, or what comes of it. */
-const guessedKeys: Record<string, Bytes | undefined> = {
+const guessedKeys: Record<string, hap.Bytes | undefined> = {
   'random-key': undefined,
   'zero-key': zeros,
-  'key-of-a-zero-secret': deriveKey('Pair-Verify-Encrypt', zeros),
-  'key-of-an-empty-secret': deriveKey('Pair-Verify-Encrypt', new Uint8Array(0)),
+  'key-of-a-zero-secret': hap.deriveKey('Pair-Verify-Encrypt', zeros),
+  'key-of-an-empty-secret': hap.deriveKey('Pair-Verify-Encrypt', new Uint8Array(0)),
 };
 
 /** The connection while the accessory keeps it, else another one. */
-async function stillOn(link: Link, last: Outcome, controller: Controller): Promise<Link> {
+async function stillOn(link: Link, last: outcomes.Outcome, controller: Controller): Promise<Link> {
   return last.kind === 'reply' && (await link.stillOpen(50)) ? link : controller.open();
 }
 
 /** M3 with one bit of the signature flipped, refused. */
-async function failedM3({ controller, expect, random }: CheckContext, verify: PairVerify): Promise<Outcome> {
-  const sub = flip('Signature', random.below(500));
+async function failedM3(
+  { controller, expect, random }: CheckContext,
+  verify: PairVerify,
+): Promise<outcomes.Outcome> {
+  const sub = edits.flip('Signature', random.below(500));
   const outcome = await verify.sendM3({ sub }, undefined, controller.stepWait);
-  expect(outcome, 'M3 with a wrong signature').to.be.allowed(reject('verify-m4'));
+  expect(outcome, 'M3 with a wrong signature').to.be.allowed(outcomes.reject('verify-m4'));
   return outcome;
 }
 
@@ -70,18 +51,18 @@ async function verifyInside(
   const verify = await controller.verify({ link: session.link });
   const asked = await verify.sendM1(undefined, controller.stepWait);
   expect(asked, 'M1 inside the session').to.be.allowed({
-    allow: [m2, tlvError(2), badRequest(), closed()],
-    tolerate: [anyRefusal()],
-    forbid: [plaintextReply()],
+    allow: [m2, outcomes.tlvError(2), outcomes.badRequest(), outcomes.closed()],
+    tolerate: [outcomes.anyRefusal()],
+    forbid: [outcomes.plaintextReply()],
   });
   if (asked.kind !== 'reply') return 'closed';
   if (!m2.matches(asked)) return 'goes on';
   controller.accept(verify.m2!);
   const answer = await verify.sendM3({}, undefined, controller.stepWait);
   expect(answer, 'M3 inside the session').to.be.allowed({
-    allow: [m4, tlvError(4), badRequest(), closed()],
-    tolerate: [anyRefusal()],
-    forbid: [plaintextReply()],
+    allow: [m4, outcomes.tlvError(4), outcomes.badRequest(), outcomes.closed()],
+    tolerate: [outcomes.anyRefusal()],
+    forbid: [outcomes.plaintextReply()],
   });
   if (answer.kind !== 'reply') return 'closed';
   return m4.matches(answer) ? verify : 'goes on';
@@ -92,37 +73,42 @@ export default chapter('pair-verify.states', ({ check }) => [
   ...Object.entries(guessedKeys).map(([name, key]) =>
     check(
       `PV-STATE-01/${name}`,
+      'M3 without M1',
       {
         from: 'paired',
         needs,
         risky: true,
         ...(key === undefined && { grid: ['verify-m3', 'out-of-order'] as const }),
-        ...reject('verify-m4'),
+        ...outcomes.reject('verify-m4'),
       },
       async ({ controller, bench, expect, random }) => {
         const { id, ltsk } = bench.admin!;
-        const signature = sign(ltsk, signedInfo(zeros, id, zeros));
-        const sub = encodeTlv([tlv(TlvType.Identifier, id), tlv(TlvType.Signature, signature)]);
-        const sealed = seal(key ?? random.bytes(32), labelNonce('PV-Msg03'), sub);
+        const signature = hap.sign(ltsk, hap.signedInfo(zeros, id, zeros));
+        const sub = hap.encodeTlv([
+          hap.tlv(hap.TlvType.Identifier, id),
+          hap.tlv(hap.TlvType.Signature, signature),
+        ]);
+        const sealed = hap.seal(key ?? random.bytes(32), hap.labelNonce('PV-Msg03'), sub);
         const link = await controller.open();
         const { verify } = controller.profile.paths;
-        expect(await controller.post(link, verify, sealedMessage(3, sealed))).to.be.allowed();
+        expect(await controller.post(link, verify, hap.sealedMessage(3, sealed))).to.be.allowed();
       },
     ),
   ),
   check(
     'PV-STATE-01/m1-on-another-connection',
+    'M3 without M1',
     {
       from: 'paired',
       needs,
       risky: true,
       grid: ['verify-m3', 'other-connection'],
       costs: { verifies: 1 },
-      ...reject('verify-m4'),
+      ...outcomes.reject('verify-m4'),
     },
     async ({ controller, expect }) => {
       const verify = await controller.pairVerify();
-      const body = encodeTlv(verify.machine.m3());
+      const body = hap.encodeTlv(verify.machine.m3());
       const link = await controller.open();
       expect(await verify.sendM3Bytes(body, controller.judgedWait, link)).to.be.allowed();
     },
@@ -131,12 +117,13 @@ export default chapter('pair-verify.states', ({ check }) => [
   ...(['own-m1', 'recorded-m1'] as const).map((what) =>
     check(
       `PV-STATE-02/${what}`,
+      'Replay of M3',
       {
         from: 'paired',
         needs,
         grid: [what === 'own-m1' ? 'verify-m3' : 'verify-m1', 'replayed'],
         costs: { verifies: 2 },
-        ...reject('verify-m4'),
+        ...outcomes.reject('verify-m4'),
       },
       async ({ controller, expect }) => {
         const recorded = await controller.pairVerify();
@@ -145,10 +132,10 @@ export default chapter('pair-verify.states', ({ check }) => [
         const link = await controller.open();
         if (what === 'own-m1') await controller.pairVerify({ link });
         else {
-          const again = await controller.postToVerify(link, encodeTlv(recorded.machine.m1()));
+          const again = await controller.postToVerify(link, hap.encodeTlv(recorded.machine.m1()));
           expect(again, 'the recorded M1').to.be.allowed({
-            allow: [m2, tlvError(2), badRequest()],
-            tolerate: [anyRefusal()],
+            allow: [m2, outcomes.tlvError(2), outcomes.badRequest()],
+            tolerate: [outcomes.anyRefusal()],
           });
           if (!m2.matches(again)) return;
         }
@@ -159,6 +146,7 @@ export default chapter('pair-verify.states', ({ check }) => [
   ),
   check(
     'PV-STATE-02/behind-m4',
+    'Replay of M3',
     { from: 'paired', needs, risky: true, costs: { verifies: 1 }, ...unserved },
     async ({ controller, expect }) => {
       const verify = await controller.pairVerify();
@@ -177,6 +165,7 @@ export default chapter('pair-verify.states', ({ check }) => [
 
   check(
     'PV-STATE-03/second',
+    'Second M1 restarts the procedure',
     {
       from: 'paired',
       needs,
@@ -188,7 +177,7 @@ export default chapter('pair-verify.states', ({ check }) => [
       const first = await controller.pairVerify();
       const second = await controller.verify({ link: first.link });
       const again = await second.sendM1();
-      expect(again, 'the second M1').to.be.allowed({ allow: [m2], tolerate: [anyRefusal()] });
+      expect(again, 'the second M1').to.be.allowed({ allow: [m2], tolerate: [outcomes.anyRefusal()] });
       if (!m2.matches(again)) return;
       controller.accept(second.m2!);
       expect(await second.sendM3(), 'M3 for the second M1').to.be.allowed();
@@ -196,11 +185,12 @@ export default chapter('pair-verify.states', ({ check }) => [
   ),
   check(
     'PV-STATE-03/first',
-    { from: 'paired', needs, costs: { verifies: 2 }, ...reject('verify-m4') },
+    'Second M1 restarts the procedure',
+    { from: 'paired', needs, costs: { verifies: 2 }, ...outcomes.reject('verify-m4') },
     async ({ controller, expect }) => {
       const first = await controller.pairVerify();
       const again = await (await controller.verify({ link: first.link })).sendM1();
-      expect(again, 'the second M1').to.be.allowed({ allow: [m2], tolerate: [anyRefusal()] });
+      expect(again, 'the second M1').to.be.allowed({ allow: [m2], tolerate: [outcomes.anyRefusal()] });
       if (m2.matches(again)) expect(await first.sendM3(), 'M3 for the first M1').to.be.allowed();
     },
   ),
@@ -209,12 +199,13 @@ export default chapter('pair-verify.states', ({ check }) => [
     (['', '-on-another-connection'] as const).map((where) =>
       check(
         `PV-STATE-08/m3-of-${moment}${where}`,
+        'A new Pair Verify M1 ends the exchange before',
         {
           from: 'paired',
           needs,
           costs: { verifies: 2 },
-          ...reject('verify-m4'),
-          forbid: [m4, silence()],
+          ...outcomes.reject('verify-m4'),
+          forbid: [m4, outcomes.silence()],
         },
         async (context) => {
           const { controller, expect, notApplicable } = context;
@@ -225,7 +216,7 @@ export default chapter('pair-verify.states', ({ check }) => [
           if (where === '' && !open) notApplicable('the connection ends behind a refused M3');
           const again = await (await controller.verify({ link })).sendM1(undefined, controller.stepWait);
           if (!m2.matches(again)) notApplicable('a second M1 is refused here (PV-STATE-03)');
-          const body = encodeTlv(first.machine.m3());
+          const body = hap.encodeTlv(first.machine.m3());
           const outcome = await first.sendM3Bytes(body, controller.judgedWait, link);
           expect(outcome, 'M3 of the exchange before').to.be.allowed();
         },
@@ -235,13 +226,14 @@ export default chapter('pair-verify.states', ({ check }) => [
 
   check(
     'PV-STATE-04/same-m1',
+    'Retry after a failed M3',
     {
       from: 'paired',
       needs,
       costs: { verifies: 1 },
-      allow: [m4, tlvError(4), badRequest()],
-      tolerate: [anyRefusal()],
-      forbid: [silence()],
+      allow: [m4, outcomes.tlvError(4), outcomes.badRequest()],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.silence()],
     },
     async (context) => {
       const { controller, expect, observe } = context;
@@ -255,18 +247,19 @@ export default chapter('pair-verify.states', ({ check }) => [
       const granted = await verify.secure().get('/accessories');
       expect(granted, 'the session').to.be.allowed({
         ...ok,
-        forbid: [closed(), silence(), plaintextReply()],
+        forbid: [outcomes.closed(), outcomes.silence(), outcomes.plaintextReply()],
       });
     },
   ),
   check(
     'PV-STATE-04/new-m1',
+    'Retry after a failed M3',
     {
       from: 'paired',
       needs,
       costs: { verifies: 2 },
       allow: [m4],
-      forbid: [anyRefusal(), silence()],
+      forbid: [outcomes.anyRefusal(), outcomes.silence()],
     },
     async (context) => {
       const { controller, expect, observe } = context;
@@ -276,7 +269,10 @@ export default chapter('pair-verify.states', ({ check }) => [
       observe('behind a refused M3', link === verify.link ? 'the connection goes on' : 'the connection ends');
       const again = await controller.verify({ link });
       const begun = await again.sendM1();
-      expect(begun, 'M1 again').to.be.allowed({ allow: [m2], forbid: [anyRefusal(), silence()] });
+      expect(begun, 'M1 again').to.be.allowed({
+        allow: [m2],
+        forbid: [outcomes.anyRefusal(), outcomes.silence()],
+      });
       controller.accept(again.m2!);
       expect(await again.sendM3(), 'M3').to.be.allowed();
     },
@@ -284,6 +280,7 @@ export default chapter('pair-verify.states', ({ check }) => [
 
   check(
     'PV-STATE-05/different-controllers',
+    'Several verifies at the same time do not disturb each other',
     {
       from: 'paired',
       needs: ['PAIRINGS-01', ...needs],
@@ -311,18 +308,21 @@ export default chapter('pair-verify.states', ({ check }) => [
   ),
   check(
     'PV-STATE-05/same-controller',
+    'Several verifies at the same time do not disturb each other',
     { from: 'paired', needs, costs: { verifies: 2 }, allow: [m4] },
     async ({ controller, expect, observe }) => {
       const older = await controller.pairVerify();
       const newer = await controller.pairVerify();
       const first = await older.sendM3();
-      expect(first, 'the older one').to.be.allowed({ allow: [m4, tlvError(4), badRequest(), closed()] });
+      expect(first, 'the older one').to.be.allowed({
+        allow: [m4, outcomes.tlvError(4), outcomes.badRequest(), outcomes.closed()],
+      });
       expect(await newer.sendM3(), 'the newer one').to.be.allowed();
       const kept = m4.matches(first) ? await older.secure().request(request) : undefined;
       // Which of two sessions an accessory keeps is its own affair, and so is how the other one ends.
       observe('an older session of the same controller', kept?.kind === 'reply' ? 'goes on' : 'ends');
       if (kept !== undefined && kept.kind !== 'close' && kept.kind !== 'reset')
-        expect(kept, 'the older session').to.be.allowed({ allow: [answered(200)] });
+        expect(kept, 'the older session').to.be.allowed({ allow: [outcomes.answered(200)] });
       expect(await newer.secure().get('/accessories'), 'the newer session').to.be.allowed(ok);
     },
   ),
@@ -330,6 +330,7 @@ export default chapter('pair-verify.states', ({ check }) => [
   ...(['old-keys', 'new-keys', 'plaintext'] as const).map((what) =>
     check(
       `PV-STATE-06/${what}`,
+      'Pair Verify inside a verified session',
       { from: 'paired', needs, risky: true, costs: { verifies: 2 }, ...unserved },
       async (context) => {
         const { controller, expect, observe } = context;
@@ -337,7 +338,7 @@ export default chapter('pair-verify.states', ({ check }) => [
         const inside = await verifyInside(context, session);
         observe('Pair Verify inside a session', typeof inside === 'string' ? inside : 'changes the keys');
         if (inside === 'closed') return;
-        const frames = what === 'plaintext' ? undefined : concat(...session.seal(request));
+        const frames = what === 'plaintext' ? undefined : hap.concat(...session.seal(request));
         if (frames === undefined) {
           const plain = session.link.encode(request);
           expect(await session.sendRaw(plain, 'GET /accessories in plaintext')).to.be.allowed();
@@ -352,13 +353,14 @@ export default chapter('pair-verify.states', ({ check }) => [
 
   check(
     'PV-STATE-07/after-refused-setup',
+    'Verify survives a preceding refused Pair Setup',
     { from: 'paired', needs, costs: { verifies: 1 }, allow: [m4] },
     async ({ controller, expect, warn }) => {
       const setup = await controller.setup();
       const refusal = await setup.sendM1();
       expect(refusal, 'Pair Setup M1').to.be.allowed({
-        allow: [tlvError(2, 'Unavailable')],
-        tolerate: [anyRefusal()],
+        allow: [outcomes.tlvError(2, 'Unavailable')],
+        tolerate: [outcomes.anyRefusal()],
       });
       const link = await stillOn(setup.link, refusal, controller);
       if (link !== setup.link) warn('the connection ends behind a refused Pair Setup M1');
@@ -371,13 +373,14 @@ export default chapter('pair-verify.states', ({ check }) => [
   ),
   check(
     'PV-STATE-07/request-between',
+    'Verify survives a preceding refused Pair Setup',
     { from: 'paired', needs, costs: { verifies: 1 }, allow: [m4] },
     async ({ controller, expect }) => {
       const verify = await controller.pairVerify();
       const between = await controller.request(verify.link, request);
       expect(between, 'GET between M2 and M3').to.be.allowed({
-        allow: [unauthorised()],
-        tolerate: [serverError(), closed()],
+        allow: [outcomes.unauthorised()],
+        tolerate: [outcomes.serverError(), outcomes.closed()],
       });
       if (between.kind !== 'reply') return;
       expect(await verify.sendM3(), 'M3').to.be.allowed();

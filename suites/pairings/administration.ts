@@ -1,24 +1,10 @@
-import {
-  Permission,
-  addPairing,
-  chapter,
-  closed,
-  hex,
-  listPairings,
-  misplacedError,
-  removePairing,
-  serverError,
-  success,
-  text,
-  tlvError,
-  unauthorised,
-} from '../../harness/suite.js';
+import { chapter, hap, outcomes } from '../../harness/suite.js';
 
 /** /pairings must not be served without a verified session. */
 const refused = {
-  allow: [unauthorised(), tlvError(2, 'Authentication'), closed()],
-  tolerate: [serverError()],
-  forbid: [success('pairings-list')],
+  allow: [outcomes.unauthorised(), outcomes.tlvError(2, 'Authentication'), outcomes.closed()],
+  tolerate: [outcomes.serverError()],
+  forbid: [outcomes.success('pairings-list')],
 };
 
 const requests = ['list', 'add', 'remove'] as const;
@@ -27,41 +13,43 @@ const moments = ['on-a-fresh-connection', 'after-verify-m2', 'after-a-failed-ver
 export default chapter('pairings.administration', ({ check }) => [
   check(
     'PAIRINGS-01',
-    { from: 'paired', costs: { verifies: 1 }, allow: [success('pairings-list')] },
+    'List with one pairing',
+    { from: 'paired', costs: { verifies: 1 }, allow: [outcomes.success('pairings-list')] },
     async ({ controller, expect }) => {
       const session = await controller.session();
-      const outcome = await session.sendPairings(listPairings());
+      const outcome = await session.sendPairings(hap.listPairings());
       expect(outcome).to.be.allowed();
       const { entries, findings } = session.pairingsIn(outcome);
       expect(findings.map(({ what }) => what)).to.deep.equal([]);
       expect(entries.length, 'entries').to.equal(1);
-      expect(text(entries[0]!.id), 'Identifier').to.equal(text(session.identity.id));
-      expect(hex(entries[0]!.ltpk), 'PublicKey').to.equal(hex(session.identity.ltpk));
-      expect(entries[0]!.permissions, 'Permissions').to.equal(Permission.Admin);
+      expect(hap.text(entries[0]!.id), 'Identifier').to.equal(hap.text(session.identity.id));
+      expect(hap.hex(entries[0]!.ltpk), 'PublicKey').to.equal(hap.hex(session.identity.ltpk));
+      expect(entries[0]!.permissions, 'Permissions').to.equal(hap.Permission.Admin);
     },
   ),
 
   check(
     'PAIRINGS-12',
-    { from: 'paired', costs: { verifies: 2 }, allow: [success('pairings-remove')] },
+    'Remove another controller',
+    { from: 'paired', costs: { verifies: 2 }, allow: [outcomes.success('pairings-remove')] },
     async ({ controller, expect }) => {
       const session = await controller.session();
       const user = controller.newGuest();
-      await session.add(user, Permission.User);
+      await session.add(user, hap.Permission.User);
       const outcome = await session.sendRemove(user.id);
       expect(outcome).to.be.allowed();
       if (outcome.kind === 'reply')
         expect(outcome.tlv!.typeNames(), 'items of the reply').to.deep.equal(['State']);
       const { entries } = await session.list();
       expect(
-        entries.map(({ id }) => text(id)),
+        entries.map(({ id }) => hap.text(id)),
         'identifiers afterwards',
-      ).to.not.include(text(user.id));
+      ).to.not.include(hap.text(user.id));
       const verify = await controller.pairVerify({ as: user });
       expect(await verify.sendM3(), 'Pair Verify of the removed controller').to.be.allowed({
-        allow: [tlvError(4, 'Authentication')],
-        tolerate: [misplacedError(4, 'Authentication')],
-        forbid: [success('verify-m4')],
+        allow: [outcomes.tlvError(4, 'Authentication')],
+        tolerate: [outcomes.misplacedError(4, 'Authentication')],
+        forbid: [outcomes.success('verify-m4')],
       });
     },
   ),
@@ -70,6 +58,7 @@ export default chapter('pairings.administration', ({ check }) => [
     moments.map((moment) =>
       check(
         `PAIRINGS-16/${request}-${moment}`,
+        '/pairings without a verified session',
         {
           ...(moment !== 'after-a-failed-verify' && {
             grid: [request, moment === 'after-verify-m2' ? 'out-of-order' : 'other-connection'] as const,
@@ -89,18 +78,18 @@ export default chapter('pairings.administration', ({ check }) => [
           }
           if (request === 'add') bench.remember(stranger, 'add-pairing');
           const items = {
-            list: listPairings(),
-            add: addPairing(stranger.id, stranger.ltpk, Permission.Admin),
-            remove: removePairing((bench.admin ?? stranger).id),
+            list: hap.listPairings(),
+            add: hap.addPairing(stranger.id, stranger.ltpk, hap.Permission.Admin),
+            remove: hap.removePairing((bench.admin ?? stranger).id),
           }[request];
           expect(await controller.post(link, controller.profile.paths.pairings, items)).to.be.allowed();
           const { admin } = bench;
           if (admin === undefined) return;
           const session = await controller.session();
           const { entries } = await session.list();
-          const ids = entries.map(({ id }) => text(id));
-          expect(ids, 'identifiers afterwards').to.include(text(admin.id));
-          expect(ids, 'identifiers afterwards').to.not.include(text(stranger.id));
+          const ids = entries.map(({ id }) => hap.text(id));
+          expect(ids, 'identifiers afterwards').to.include(hap.text(admin.id));
+          expect(ids, 'identifiers afterwards').to.not.include(hap.text(stranger.id));
         },
       ),
     ),
@@ -109,13 +98,16 @@ export default chapter('pairings.administration', ({ check }) => [
   ...(['list', 'add'] as const).map((request) =>
     check(
       `PAIRINGS-16/${request}-when-unpaired`,
+      '/pairings without a verified session',
       { from: 'unpaired', costs: { m2: 1 }, ...refused },
       async ({ controller, bench, expect }) => {
         const stranger = controller.newIdentity();
         const link = await controller.open();
         if (request === 'add') bench.remember(stranger, 'add-pairing');
         const items =
-          request === 'list' ? listPairings() : addPairing(stranger.id, stranger.ltpk, Permission.Admin);
+          request === 'list'
+            ? hap.listPairings()
+            : hap.addPairing(stranger.id, stranger.ltpk, hap.Permission.Admin);
         expect(await controller.post(link, controller.profile.paths.pairings, items)).to.be.allowed();
         expect(await controller.isUnpaired(), 'nothing was stored').to.equal(true);
       },

@@ -1,33 +1,15 @@
-import {
-  type Cell,
-  type CheckSpec,
-  type Identity,
-  Permission,
-  type TlvItem,
-  anyRefusal,
-  badRequest,
-  chapter,
-  drop,
-  listPairings,
-  removePairing,
-  replace,
-  resize,
-  silence,
-  text,
-  tlvError,
-  utf8,
-} from '../../harness/suite.js';
+import { type Cell, type CheckSpec, chapter, edits, hap, outcomes } from '../../harness/suite.js';
 import { added, empty, line, lines, listed, paired, removed } from './shared.js';
 
-const oddRequests: Record<string, (items: readonly TlvItem[]) => readonly TlvItem[]> = {
-  'state-missing': drop('State'),
-  ...Object.fromEntries([0, 2, 3, 5].map((state) => [`state-${state}`, replace('State', state)])),
-  'method-missing': drop('Method'),
+const oddRequests: Record<string, (items: readonly hap.TlvItem[]) => readonly hap.TlvItem[]> = {
+  'state-missing': edits.drop('State'),
+  ...Object.fromEntries([0, 2, 3, 5].map((state) => [`state-${state}`, edits.replace('State', state)])),
+  'method-missing': edits.drop('Method'),
   ...Object.fromEntries(
-    [0, 1, 2, 6, 9, 255].map((method) => [`method-${method}`, replace('Method', method)]),
+    [0, 1, 2, 6, 9, 255].map((method) => [`method-${method}`, edits.replace('Method', method)]),
   ),
-  'method-0-bytes': resize('Method', 0),
-  'method-2-bytes': resize('Method', 2),
+  'method-0-bytes': edits.resize('Method', 0),
+  'method-2-bytes': edits.resize('Method', 2),
 };
 
 /** Those of them whose List may be carried out. */
@@ -46,18 +28,19 @@ export default chapter(
     ...(['unknown', 'twice'] as const).map((name) =>
       check(
         `PAIRINGS-14/${name}`,
+        'Remove with an unknown identifier',
         {
           ...paired,
           needs: [...paired.needs, 'PAIRINGS-12'],
           // The controller wants it gone, and gone it is (seed 002 §7.2 has no error): one that is told otherwise asks for ever.
           allow: [removed],
-          forbid: [anyRefusal(), silence()],
+          forbid: [outcomes.anyRefusal(), outcomes.silence()],
         },
         async ({ controller, expect }) => {
           const session = await controller.session();
           const user = controller.newIdentity();
           if (name === 'twice') {
-            await session.add(user, Permission.User);
+            await session.add(user, hap.Permission.User);
             await session.sendRemove(user.id);
           }
           const before = await lines(session);
@@ -67,23 +50,28 @@ export default chapter(
       ),
     ),
     ...Object.entries({
-      'without-identifier': drop('Identifier'),
-      'identifier-0-bytes': resize('Identifier', 0),
+      'without-identifier': edits.drop('Identifier'),
+      'identifier-0-bytes': edits.resize('Identifier', 0),
     }).map(([name, edit]) =>
       check(
         `PAIRINGS-14/${name}`,
+        'Remove with an unknown identifier',
         {
           ...paired,
           ...(name === 'without-identifier' && { grid: ['remove', 'item-missing'] as const }),
           // Nobody has an empty identifier: to say that he is gone is as right as to refuse.
-          allow: [tlvError(2), badRequest(), ...(name === 'identifier-0-bytes' ? [removed] : [])],
-          tolerate: [anyRefusal()],
-          forbid: [silence(), ...(name === 'identifier-0-bytes' ? [] : [removed])],
+          allow: [
+            outcomes.tlvError(2),
+            outcomes.badRequest(),
+            ...(name === 'identifier-0-bytes' ? [removed] : []),
+          ],
+          tolerate: [outcomes.anyRefusal()],
+          forbid: [outcomes.silence(), ...(name === 'identifier-0-bytes' ? [] : [removed])],
         },
         async ({ controller, expect }) => {
           const session = await controller.session();
           const before = await lines(session);
-          expect(await session.sendPairings(edit(removePairing(utf8('nobody'))))).to.be.allowed();
+          expect(await session.sendPairings(edit(hap.removePairing(hap.utf8('nobody'))))).to.be.allowed();
           const after = (await session.link.stillOpen(50)) ? session : await controller.session();
           expect(await lines(after), 'the list').to.deep.equal(before);
         },
@@ -93,37 +81,44 @@ export default chapter(
       const spec: CheckSpec = {
         ...paired,
         ...(name in oddCells && { grid: ['list', oddCells[name]!] as const }),
-        allow: [tlvError(2), badRequest()],
+        allow: [outcomes.tlvError(2), outcomes.badRequest()],
         // A State that nobody looks at does no harm here, nor a Method with a zero byte behind it (TLV-11).
-        tolerate: [anyRefusal(), ...(lenient.test(name) ? [listed] : [])],
-        forbid: [silence(), ...(lenient.test(name) ? [] : [listed])],
+        tolerate: [outcomes.anyRefusal(), ...(lenient.test(name) ? [listed] : [])],
+        forbid: [outcomes.silence(), ...(lenient.test(name) ? [] : [listed])],
       };
-      return check(`PAIRINGS-17/${name}`, spec, async ({ controller, expect }) => {
-        const session = await controller.session();
-        const before = await lines(session);
-        expect(await session.sendPairings(edit(listPairings()))).to.be.allowed();
-        if (await session.link.stillOpen(50)) expect(await lines(session), 'the list').to.deep.equal(before);
-      });
+      return check(
+        `PAIRINGS-17/${name}`,
+        'State and Method of /pairings requests',
+        spec,
+        async ({ controller, expect }) => {
+          const session = await controller.session();
+          const before = await lines(session);
+          expect(await session.sendPairings(edit(hap.listPairings()))).to.be.allowed();
+          if (await session.link.stillOpen(50))
+            expect(await lines(session), 'the list').to.deep.equal(before);
+        },
+      );
     }),
     check(
       'PAIRINGS-23',
+      'Identifiers come back byte-exact',
       {
         ...paired,
         costs: { verifies: 3 },
         allow: [added],
         // Two identifiers that differ in case may count as one, as long as one does not take the other's place.
-        tolerate: [tlvError(2)],
-        forbid: [silence()],
+        tolerate: [outcomes.tlvError(2)],
+        forbid: [outcomes.silence()],
       },
       async ({ controller, expect, warn, violate }) => {
         const session = await controller.session();
-        const base = text(controller.newIdentity().id);
-        const ids = [base.toLowerCase(), base.toUpperCase()].map(utf8);
-        const taken: Identity[] = [];
+        const base = hap.text(controller.newIdentity().id);
+        const ids = [base.toLowerCase(), base.toUpperCase()].map(hap.utf8);
+        const taken: hap.Identity[] = [];
         for (const id of ids) {
           const user = controller.newIdentity(id);
-          const outcome = await session.sendAdd(user, Permission.User);
-          expect(outcome, `Add of ${text(id)}`).to.be.allowed(
+          const outcome = await session.sendAdd(user, hap.Permission.User);
+          expect(outcome, `Add of ${hap.text(id)}`).to.be.allowed(
             taken.length === 0 ? { allow: [added] } : undefined,
           );
           if (added.matches(outcome)) taken.push(user);
@@ -132,7 +127,7 @@ export default chapter(
         const now = (await session.list()).entries.map(({ id, ltpk }) => line({ id, ltpk }, 0));
         for (const user of taken) {
           if (!now.includes(line(user, 0)))
-            violate(`${text(user.id)} was added and is not in the list byte for byte`);
+            violate(`${hap.text(user.id)} was added and is not in the list byte for byte`);
           await (await controller.pairVerify({ as: user })).m3();
         }
         await empty(session, taken);

@@ -1,40 +1,25 @@
-import {
-  type Controller,
-  type Identity,
-  Permission,
-  type Session,
-  addPairing,
-  anyRefusal,
-  chapter,
-  closed,
-  hex,
-  listPairings,
-  misplacedError,
-  removePairing,
-  served,
-  silence,
-  success,
-  text,
-  tlvError,
-  unauthorised,
-  utf8,
-} from '../../harness/suite.js';
+import { type Controller, type Session, chapter, hap, outcomes } from '../../harness/suite.js';
 
-const removed = success('pairings-remove');
+const removed = outcomes.success('pairings-remove');
 const read = { method: 'GET', path: '/accessories' };
-const listed = success('pairings-list');
+const listed = outcomes.success('pairings-list');
 const denied = {
-  allow: [tlvError(4, 'Authentication')],
-  tolerate: [misplacedError(4, 'Authentication'), anyRefusal()],
-  forbid: [success('verify-m4')],
+  allow: [outcomes.tlvError(4, 'Authentication')],
+  tolerate: [outcomes.misplacedError(4, 'Authentication'), outcomes.anyRefusal()],
+  forbid: [outcomes.success('verify-m4')],
 };
 /** What a controller that is no longer paired gets in a session it still has open. */
 const gone = {
-  allow: [closed(), unauthorised(), silence(), tlvError(2, 'Authentication')],
-  tolerate: [anyRefusal()],
-  forbid: [served()],
+  allow: [
+    outcomes.closed(),
+    outcomes.unauthorised(),
+    outcomes.silence(),
+    outcomes.tlvError(2, 'Authentication'),
+  ],
+  tolerate: [outcomes.anyRefusal()],
+  forbid: [outcomes.served()],
 };
-const works = { allow: [served()] };
+const works = { allow: [outcomes.served()] };
 
 const paired = { from: 'paired', needs: ['PV-M3-01', 'PAIRINGS-01'] } as const;
 
@@ -43,7 +28,7 @@ const AT_ONCE = 2_000;
 
 async function ids(session: Session): Promise<string[]> {
   return (await session.list()).entries
-    .map(({ id, ltpk, permissions }) => `${text(id)} ${hex(ltpk)} ${permissions}`)
+    .map(({ id, ltpk, permissions }) => `${hap.text(id)} ${hap.hex(ltpk)} ${permissions}`)
     .sort();
 }
 
@@ -58,39 +43,40 @@ async function endsSoon(
   return false;
 }
 
-async function verifies(controller: Controller, as: Identity): Promise<boolean> {
+async function verifies(controller: Controller, as: hap.Identity): Promise<boolean> {
   const verify = await controller.pairVerify({ as });
-  return success('verify-m4').matches(await verify.sendM3());
+  return outcomes.success('verify-m4').matches(await verify.sendM3());
 }
 
 /** What a plain user tries. */
 const overreach: Record<
   string,
-  (own: Identity, other: Identity, fresh: Identity) => ReturnType<typeof listPairings>
+  (own: hap.Identity, other: hap.Identity, fresh: hap.Identity) => ReturnType<typeof hap.listPairings>
 > = {
-  list: () => listPairings(),
-  'add-another': (_own, _other, fresh) => addPairing(fresh.id, fresh.ltpk, Permission.User),
-  'add-itself-as-admin': (own) => addPairing(own.id, own.ltpk, Permission.Admin),
-  'remove-another': (_own, other) => removePairing(other.id),
-  'remove-itself': (own) => removePairing(own.id),
+  list: () => hap.listPairings(),
+  'add-another': (_own, _other, fresh) => hap.addPairing(fresh.id, fresh.ltpk, hap.Permission.User),
+  'add-itself-as-admin': (own) => hap.addPairing(own.id, own.ltpk, hap.Permission.Admin),
+  'remove-another': (_own, other) => hap.removePairing(other.id),
+  'remove-itself': (own) => hap.removePairing(own.id),
 };
 
 export default chapter('pairings.rights', ({ check }) => [
   check(
     'PAIRINGS-11',
+    'Pairings survive a restart',
     { ...paired, needsHook: 'restart', costs: { verifies: 5 }, allow: [listed] },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
       const [admin, user, former] = [controller.newGuest(), controller.newGuest(), controller.newGuest()];
-      await session.add(admin, Permission.User);
-      await session.add(user, Permission.User);
-      await session.add(former, Permission.User);
-      await session.add(admin, Permission.Admin);
+      await session.add(admin, hap.Permission.User);
+      await session.add(user, hap.Permission.User);
+      await session.add(former, hap.Permission.User);
+      await session.add(admin, hap.Permission.Admin);
       await session.sendRemove(former.id);
       const before = await ids(session);
       await bench.restart();
       const again = await controller.session();
-      expect(await again.sendPairings(listPairings()), 'List after the restart').to.be.allowed();
+      expect(await again.sendPairings(hap.listPairings()), 'List after the restart').to.be.allowed();
       expect(await ids(again), 'the list after the restart').to.deep.equal(before);
       for (const who of [admin, user])
         expect(await verifies(controller, who), 'Pair Verify after the restart').to.equal(true);
@@ -102,18 +88,20 @@ export default chapter('pairings.rights', ({ check }) => [
 
   check(
     'PAIRINGS-13',
+    'Open sessions of a removed controller are ended',
     { ...paired, risky: true, costs: { verifies: 4 }, ...gone },
     async ({ controller, expect, observe }) => {
       const session = await controller.session();
       const [user, bystander] = [controller.newGuest(), controller.newGuest()];
       // An admin: what a plain user is refused tells nothing.
-      await session.add(user, Permission.Admin);
-      await session.add(bystander, Permission.User);
+      await session.add(user, hap.Permission.Admin);
+      await session.add(bystander, hap.Permission.User);
       const open = [await controller.session({ as: user }), await controller.session({ as: user })];
       const other = await controller.session({ as: bystander });
-      expect(await session.sendPairings(removePairing(user.id), controller.stepWait), 'Remove').to.be.allowed(
-        { allow: [removed] },
-      );
+      expect(
+        await session.sendPairings(hap.removePairing(user.id), controller.stepWait),
+        'Remove',
+      ).to.be.allowed({ allow: [removed] });
       const stays: string[] = [];
       for (const [i, one] of open.entries()) {
         // The second asks to write where the first reads.
@@ -126,7 +114,7 @@ export default chapter('pairings.rights', ({ check }) => [
                 method: 'PUT',
                 path: '/characteristics',
                 headers: [['Content-Type', 'application/hap+json']],
-                body: utf8('{"characteristics":[{"aid":1,"iid":9,"value":true}]}'),
+                body: hap.utf8('{"characteristics":[{"aid":1,"iid":9,"value":true}]}'),
               });
         expect(outcome, `session ${i + 1} of the controller removed`).to.be.allowed();
       }
@@ -148,19 +136,20 @@ export default chapter('pairings.rights', ({ check }) => [
   ...Object.entries(overreach).map(([name, items]) =>
     check(
       `PAIRINGS-15/${name}`,
+      'A non-admin may not list, add or remove',
       {
         ...paired,
         costs: { verifies: 2 },
-        allow: [tlvError(2, 'Authentication')],
+        allow: [outcomes.tlvError(2, 'Authentication')],
         // Well formed and in a session: an HTTP status alone is no answer (seed 002 §7).
-        tolerate: [misplacedError(2)],
-        forbid: [listed, success('pairings-add'), silence()],
+        tolerate: [outcomes.misplacedError(2)],
+        forbid: [listed, outcomes.success('pairings-add'), outcomes.silence()],
       },
       async ({ controller, bench, expect, warn }) => {
         const session = await controller.session();
         const [user, other, fresh] = [controller.newGuest(), controller.newGuest(), controller.newIdentity()];
-        await session.add(user, Permission.User);
-        await session.add(other, Permission.User);
+        await session.add(user, hap.Permission.User);
+        await session.add(other, hap.Permission.User);
         bench.remember(fresh, 'add-pairing');
         const before = await ids(session);
         const own = await controller.session({ as: user });
@@ -176,11 +165,12 @@ export default chapter('pairings.rights', ({ check }) => [
 
   check(
     'PAIRINGS-18',
+    'Removing the own pairing while other admins exist',
     { ...paired, risky: true, costs: { verifies: 5 }, allow: [removed] },
     async ({ controller, expect }) => {
       const session = await controller.session();
       const leaving = controller.newGuest();
-      await session.add(leaving, Permission.Admin);
+      await session.add(leaving, hap.Permission.Admin);
       // The one that asks comes last: an accessory may keep only the newest session of a controller.
       const second = await controller.session({ as: leaving });
       const asking = await controller.session({ as: leaving });
@@ -196,19 +186,20 @@ export default chapter('pairings.rights', ({ check }) => [
 
   check(
     'PAIRINGS-18/identifier-free-again',
+    'Removing the own pairing while other admins exist',
     { ...paired, costs: { verifies: 5 }, allow: [removed] },
     async ({ controller, expect }) => {
       controller.needsRemoval();
       const session = await controller.session();
       const leaving = controller.newGuest();
-      await session.add(leaving, Permission.Admin);
+      await session.add(leaving, hap.Permission.Admin);
       const asking = await controller.session({ as: leaving });
       expect(await asking.sendRemove(leaving.id), 'the reply').to.be.allowed();
       const next = controller.newIdentity(leaving.id);
       expect(
-        await session.sendAdd(next, Permission.Admin),
+        await session.sendAdd(next, hap.Permission.Admin),
         'Add of its identifier with another key',
-      ).to.be.allowed({ allow: [success('pairings-add')] });
+      ).to.be.allowed({ allow: [outcomes.success('pairings-add')] });
       const verify = await controller.pairVerify({ as: leaving });
       expect(await verify.sendM3(), 'Pair Verify with the key that has left').to.be.allowed(denied);
       expect(await verifies(controller, next), 'Pair Verify with the key that has come').to.equal(true);
@@ -218,6 +209,7 @@ export default chapter('pairings.rights', ({ check }) => [
 
   check(
     'PAIRINGS-19/alone',
+    'Removing the last admin unpairs the accessory',
     {
       ...paired,
       leaves: 'paired',
@@ -244,6 +236,7 @@ export default chapter('pairings.rights', ({ check }) => [
   ),
   check(
     'PAIRINGS-19/with-users',
+    'Removing the last admin unpairs the accessory',
     {
       ...paired,
       leaves: 'unpaired',
@@ -255,7 +248,7 @@ export default chapter('pairings.rights', ({ check }) => [
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
       const users = [controller.newGuest(), controller.newGuest()];
-      for (const user of users) await session.add(user, Permission.User);
+      for (const user of users) await session.add(user, hap.Permission.User);
       const open = await controller.session({ as: users[0]! });
       expect(await session.sendRemove(bench.admin!.id)).to.be.allowed();
       const expectGone = (name: string) => (outcome: unknown) => expect(outcome, name).to.be.allowed(gone);
@@ -268,12 +261,13 @@ export default chapter('pairings.rights', ({ check }) => [
 
   check(
     'PAIRINGS-20',
+    'Removing one admin of several keeps the rest',
     { ...paired, costs: { verifies: 3 }, allow: [removed] },
     async ({ controller, expect }) => {
       const session = await controller.session();
       const [admin, user] = [controller.newGuest(), controller.newGuest()];
-      await session.add(admin, Permission.Admin);
-      await session.add(user, Permission.User);
+      await session.add(admin, hap.Permission.Admin);
+      await session.add(user, hap.Permission.User);
       const open = await controller.session({ as: user });
       expect(await session.sendRemove(admin.id)).to.be.allowed();
       expect(await open.get('/accessories'), 'the session of the user').to.be.allowed(works);
@@ -285,6 +279,7 @@ export default chapter('pairings.rights', ({ check }) => [
 
   check(
     'PAIRINGS-21',
+    'Demoting the last admin',
     {
       ...paired,
       leaves: 'unpaired',
@@ -292,22 +287,22 @@ export default chapter('pairings.rights', ({ check }) => [
       once: true,
       risky: true,
       costs: { m2: 1, verifies: 2 },
-      allow: [success('pairings-add'), anyRefusal()],
-      forbid: [silence()],
+      allow: [outcomes.success('pairings-add'), outcomes.anyRefusal()],
+      forbid: [outcomes.silence()],
     },
     async ({ controller, bench, expect, observe, warn }) => {
       const session = await controller.session();
       const user = controller.newGuest();
-      await session.add(user, Permission.User);
+      await session.add(user, hap.Permission.User);
       const admin = bench.admin!;
-      expect(await session.sendAdd(admin, Permission.User)).to.be.allowed();
+      expect(await session.sendAdd(admin, hap.Permission.User)).to.be.allowed();
       const probe = await bench.probe();
-      if (success('setup-m2').matches(probe))
+      if (outcomes.success('setup-m2').matches(probe))
         return observe('the last admin demoted', 'unpairs the accessory');
       // Whatever it is now, only a reset makes sure that it is as before.
       bench.learned.tainted = true;
       const again = await controller.session();
-      if (listed.matches(await again.sendPairings(listPairings())))
+      if (listed.matches(await again.sendPairings(hap.listPairings())))
         return observe('the last admin demoted', 'refused');
       observe('the last admin demoted', 'accepted');
       warn('an accessory nobody can manage: the last admin was made a plain user');
@@ -316,22 +311,23 @@ export default chapter('pairings.rights', ({ check }) => [
 
   check(
     'PAIRINGS-22',
+    'A demoted admin loses its rights in open sessions',
     {
       ...paired,
       costs: { verifies: 2 },
-      allow: [tlvError(2, 'Authentication'), closed()],
-      tolerate: [anyRefusal()],
-      forbid: [listed, success('pairings-add')],
+      allow: [outcomes.tlvError(2, 'Authentication'), outcomes.closed()],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [listed, outcomes.success('pairings-add')],
     },
     async ({ controller, expect }) => {
       const session = await controller.session();
       const [admin, fresh] = [controller.newGuest(), controller.newIdentity()];
-      await session.add(admin, Permission.Admin);
+      await session.add(admin, hap.Permission.Admin);
       const open = await controller.session({ as: admin });
-      await session.add(admin, Permission.User);
-      expect(await open.sendPairings(listPairings()), 'List of the former admin').to.be.allowed();
+      await session.add(admin, hap.Permission.User);
+      expect(await open.sendPairings(hap.listPairings()), 'List of the former admin').to.be.allowed();
       if (await open.link.stillOpen(50))
-        expect(await open.sendAdd(fresh, Permission.User), 'Add of the former admin').to.be.allowed();
+        expect(await open.sendAdd(fresh, hap.Permission.User), 'Add of the former admin').to.be.allowed();
       await session.sendRemove(admin.id);
     },
   ),

@@ -1,8 +1,8 @@
-import { type Identity, type Session, hex, success, text } from '../../harness/suite.js';
+import { type Session, hap, outcomes } from '../../harness/suite.js';
 
-export const added = success('pairings-add');
-export const removed = success('pairings-remove');
-export const listed = success('pairings-list');
+export const added = outcomes.success('pairings-add');
+export const removed = outcomes.success('pairings-remove');
+export const listed = outcomes.success('pairings-list');
 
 export const paired = { from: 'paired', needs: ['PV-M3-01', 'PAIRINGS-01'], costs: { verifies: 1 } } as const;
 
@@ -12,10 +12,10 @@ export async function lines(session: Session): Promise<string[]> {
   return entries.map(({ id, ltpk, permissions }) => line({ id, ltpk }, permissions)).sort();
 }
 
-export function line({ id, ltpk }: Pick<Identity, 'id' | 'ltpk'>, permissions: number): string {
-  return `${text(id)} ${hex(ltpk)} ${permissions}`;
+export function line({ id, ltpk }: Pick<hap.Identity, 'id' | 'ltpk'>, permissions: number): string {
+  return `${hap.text(id)} ${hap.hex(ltpk)} ${permissions}`;
 }
 
-export async function empty(session: Session, users: readonly Identity[]): Promise<void> {
+export async function empty(session: Session, users: readonly hap.Identity[]): Promise<void> {
   for (const { id } of users) await session.sendRemove(id);
 }

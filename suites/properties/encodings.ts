@@ -1,40 +1,26 @@
 import {
-  type Alternatives,
-  type Bytes,
-  type Matcher,
-  type TlvItem,
-  answered,
-  anyRefusal,
   chapter,
-  concat,
   cutAt,
   cutPoints,
-  decodeTlv,
-  encodeTlv,
   equivalentEncodings,
   fc,
   frameSizes,
-  listPairings,
+  hap,
+  outcomes,
   property,
   requestSpellings,
-  setupM1,
-  setupM3,
-  silence,
-  success,
-  utf8,
-  verifyM1,
 } from '../../harness/suite.js';
 
-const verifyM2 = success('verify-m2');
-const setupM2 = success('setup-m2');
-const m4 = success('setup-m4');
+const verifyM2 = outcomes.success('verify-m2');
+const setupM2 = outcomes.success('setup-m2');
+const m4 = outcomes.success('setup-m4');
 
 /** What Pair Verify M1 says here; whoever only asks for M2 needs no secret to it. */
-const curveKey = utf8('thirty-two bytes of a public key');
-const m1 = verifyM1(curveKey);
-const m1Body = encodeTlv(m1);
+const curveKey = hap.utf8('thirty-two bytes of a public key');
+const m1 = hap.verifyM1(curveKey);
+const m1Body = hap.encodeTlv(m1);
 /** A message of the size and items of M3; its values are filled in when they are known. */
-const m3Shape = setupM3(new Uint8Array(384), new Uint8Array(64));
+const m3Shape = hap.setupM3(new Uint8Array(384), new Uint8Array(64));
 const request = {
   startLine: 'POST /pair-verify HTTP/1.1',
   headers: [
@@ -51,28 +37,29 @@ const LONG = [1561, 1024, 2048, 1025] as const;
 const GAP = 1;
 
 /** Cuts but for those between the two length bytes of a frame: closing there is a lesser mistake (SESS-15). */
-function sparingLengths(cuts: readonly number[], frames: readonly Bytes[]): readonly number[] {
+function sparingLengths(cuts: readonly number[], frames: readonly hap.Bytes[]): readonly number[] {
   const starts = frames.map((_, i) => frames.slice(0, i).reduce((sum, { length }) => sum + length, 0));
   return cuts.filter((cut) => !starts.includes(cut - 1));
 }
 
 /** `shape` with the values of `items`, by their types. */
-function filled(shape: Bytes, items: readonly TlvItem[]): Bytes {
+function filled(shape: hap.Bytes, items: readonly hap.TlvItem[]): hap.Bytes {
   const values = new Map(items.map(({ type, value }) => [type, value]));
-  return encodeTlv(
-    decodeTlv(shape).items.map(({ type, value }) => ({ type, value: values.get(type) ?? value })),
+  return hap.encodeTlv(
+    hap.decodeTlv(shape).items.map(({ type, value }) => ({ type, value: values.get(type) ?? value })),
   );
 }
 
 /** A frame of one byte is a question of its own (SESS-08, which warns): to be refused for it weighs no more here. */
-function lenient(answer: Matcher, sizes: readonly number[]): Alternatives {
-  return { allow: [answer], ...(sizes.includes(1) && { tolerate: [anyRefusal()] }) };
+function lenient(answer: outcomes.Matcher, sizes: readonly number[]): outcomes.Alternatives {
+  return { allow: [answer], ...(sizes.includes(1) && { tolerate: [outcomes.anyRefusal()] }) };
 }
 
 export default chapter('properties.encodings', () => [
   property(
     'TLV-02/any-verify-m1',
-    { from: 'paired', keyless: true, each: { verifies: 1 }, allow: [verifyM2], forbid: [silence()] },
+    'Unknown TLV types are ignored',
+    { from: 'paired', keyless: true, each: { verifies: 1 }, allow: [verifyM2], forbid: [outcomes.silence()] },
     () => equivalentEncodings(m1),
     async ({ controller, bench, expect, step }, { bytes, words }) => {
       const link = await controller.open();
@@ -84,8 +71,9 @@ export default chapter('properties.encodings', () => [
 
   property(
     'TLV-02/any-setup-m1',
-    { from: 'unpaired', each: { m2: 1 }, allow: [setupM2], forbid: [silence()] },
-    () => equivalentEncodings(setupM1()),
+    'Unknown TLV types are ignored',
+    { from: 'unpaired', each: { m2: 1 }, allow: [setupM2], forbid: [outcomes.silence()] },
+    () => equivalentEncodings(hap.setupM1()),
     async ({ controller, expect, step }, { bytes, words }) => {
       const setup = await controller.setup();
       step(setup.link.number, words);
@@ -95,13 +83,14 @@ export default chapter('properties.encodings', () => [
 
   property(
     'TLV-04/any-m3',
+    'Values longer than 255 bytes are reassembled from adjacent fragments',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
       each: { m2: 1, m4: 1 },
       runs: 5,
       allow: [m4],
-      forbid: [silence()],
+      forbid: [outcomes.silence()],
     },
     () => equivalentEncodings(m3Shape, { unknown: 2 }),
     async ({ controller, expect, step }, { bytes, words }) => {
@@ -113,7 +102,14 @@ export default chapter('properties.encodings', () => [
 
   property(
     'HTTP-02/any-spelling',
-    { from: 'paired', keyless: true, each: { verifies: 1 }, allow: [verifyM2], forbid: [anyRefusal()] },
+    'Header names are case-insensitive, Host and Content-Type variations',
+    {
+      from: 'paired',
+      keyless: true,
+      each: { verifies: 1 },
+      allow: [verifyM2],
+      forbid: [outcomes.anyRefusal()],
+    },
     () => requestSpellings(request),
     async ({ controller, bench, expect, step }, { bytes, words }) => {
       const link = await controller.open();
@@ -126,6 +122,7 @@ export default chapter('properties.encodings', () => [
 
   property(
     'HTTP-07/any-segmentation',
+    'Request bytes may arrive in any segmentation',
     { from: 'paired', keyless: true, each: { verifies: 1 }, allow: [verifyM2] },
     () => cutPoints(LEAST),
     async ({ controller, bench, expect, step }, points) => {
@@ -145,7 +142,8 @@ export default chapter('properties.encodings', () => [
 
   property(
     'SESS-06/any-split',
-    { from: 'paired', needs: ['PV-M3-01'], each: { verifies: 1 }, allow: [answered(200)] },
+    'Requests split over several frames are reassembled',
+    { from: 'paired', needs: ['PV-M3-01'], each: { verifies: 1 }, allow: [outcomes.answered(200)] },
     () =>
       fc
         .constantFrom(...LONG)
@@ -157,11 +155,11 @@ export default chapter('properties.encodings', () => [
       const plain = session.padded(size);
       const ends = sizes.map((_, i) => sizes.slice(0, i + 1).reduce((sum, size) => sum + size, 0));
       const frames = session.sealParts(cutAt(plain, ends.slice(0, -1)));
-      const segments = cutAt(concat(...frames), sparingLengths(cuts, frames));
+      const segments = cutAt(hap.concat(...frames), sparingLengths(cuts, frames));
       const line = `GET ${bench.profile.resource} in frames of ${sizes.join(', ')} bytes, in ${segments.length} segments`;
       const outcome = await session.sendSegments(segments, GAP, line);
-      expect(outcome).to.be.allowed(lenient(answered(200), sizes));
-      if (!answered(200).matches(outcome)) return;
+      expect(outcome).to.be.allowed(lenient(outcomes.answered(200), sizes));
+      if (!outcomes.answered(200).matches(outcome)) return;
       const longest = Math.max(...session.link.lastFrames.map(({ length }) => length));
       expect(longest, 'bytes of the longest frame of the reply (SESS-05)').to.be.at.most(1024);
     },
@@ -169,11 +167,12 @@ export default chapter('properties.encodings', () => [
 
   property(
     'SESS-06/any-split-list',
+    'Requests split over several frames are reassembled',
     {
       from: 'paired',
       needs: ['PV-M3-01', 'PAIRINGS-01'],
       each: { verifies: 1 },
-      allow: [success('pairings-list')],
+      allow: [outcomes.success('pairings-list')],
     },
     () => cutPoints(LEAST, 3),
     async ({ controller, expect, bench }, cuts) => {
@@ -185,7 +184,7 @@ export default chapter('properties.encodings', () => [
         method: 'POST',
         path: paths.pairings,
         headers,
-        body: encodeTlv(listPairings()),
+        body: hap.encodeTlv(hap.listPairings()),
       });
       // The places are counted from the end, where the body is.
       const places = cuts.map((cut) => plain.length - cut).filter((place) => place > 0);
@@ -194,12 +193,12 @@ export default chapter('properties.encodings', () => [
         places.toSorted((a, b) => a - b),
       );
       const outcome = await session.sendRaw(
-        concat(...session.sealParts(parts)),
+        hap.concat(...session.sealParts(parts)),
         `List in ${parts.length} frames`,
       );
       expect(outcome).to.be.allowed(
         lenient(
-          success('pairings-list'),
+          outcomes.success('pairings-list'),
           parts.map(({ length }) => length),
         ),
       );

@@ -1,26 +1,4 @@
-import {
-  type Bytes,
-  type Matcher,
-  type Outcome,
-  Permission,
-  type Session,
-  answered,
-  anyReply,
-  closed,
-  concat,
-  describeOutcome,
-  encodeTlv,
-  flipBit,
-  hex,
-  listPairings,
-  otherError,
-  plaintextReply,
-  sealFrame,
-  served,
-  success,
-  text,
-  verifyM1,
-} from '../../harness/suite.js';
+import { type Session, hap, outcomes } from '../../harness/suite.js';
 import { FIN_WAIT } from './ground.js';
 import { type Model, type Sure, closedSlot, weaker } from './model.js';
 import { Pairing, m2, v2, v4 } from './pairing.js';
@@ -28,9 +6,9 @@ import { Pairing, m2, v2, v4 } from './pairing.js';
 /** Milliseconds between the halves of a frame. */
 const PAUSE = 1_200;
 
-const added = success('pairings-add');
-const removed = success('pairings-remove');
-const listed = success('pairings-list');
+const added = outcomes.success('pairings-add');
+const removed = outcomes.success('pairings-remove');
+const listed = outcomes.success('pairings-list');
 
 /** An accessory and the connections of one flow to it: sessions, administration and the end, beside what leads there. */
 export class Flow extends Pairing {
@@ -38,7 +16,7 @@ export class Flow extends Pairing {
   async slowRequest(model: Model, at: number): Promise<void> {
     const { bench, controller } = this.trial;
     const { session } = await this.inside(model, at, 'GET in a frame of two halves');
-    const frame = concat(...session.seal({ method: 'GET', path: bench.profile.resource }));
+    const frame = hap.concat(...session.seal({ method: 'GET', path: bench.profile.resource }));
     session.link.send(frame.subarray(0, frame.length >> 1));
     await bench.clock.sleep(PAUSE);
     session.link.send(frame.subarray(frame.length >> 1));
@@ -71,16 +49,17 @@ export class Flow extends Pairing {
   }
 
   /** Judges the answer to a request in a session, or outside of one. */
-  private served(outcome: Outcome, sure: Sure, what: string): void {
-    if (plaintextReply().matches(outcome)) this.violate('SESS-20', `${what}: ${describeOutcome(outcome)}`);
+  private served(outcome: outcomes.Outcome, sure: Sure, what: string): void {
+    if (outcomes.plaintextReply().matches(outcome))
+      this.violate('SESS-20', `${what}: ${outcomes.describeOutcome(outcome)}`);
     this.trial
       .expect(
-        sure !== 'yes' || answered(200).matches(outcome),
-        `PV-M3-01: ${what} is due to be served, seen: ${describeOutcome(outcome)}`,
+        sure !== 'yes' || outcomes.answered(200).matches(outcome),
+        `PV-M3-01: ${what} is due to be served, seen: ${outcomes.describeOutcome(outcome)}`,
       )
       .to.equal(true);
-    if (sure === 'no' && served().matches(outcome))
-      this.violate('PAIRINGS-19', `${what} was served: ${describeOutcome(outcome)}`);
+    if (sure === 'no' && outcomes.served().matches(outcome))
+      this.violate('PAIRINGS-19', `${what} was served: ${outcomes.describeOutcome(outcome)}`);
   }
 
   /** Bytes in a session that must not be answered; the connection is given up behind them. */
@@ -89,7 +68,7 @@ export class Flow extends Pairing {
     at: number,
     what: string,
     requirement: string,
-    bytes: (session: Session) => Bytes,
+    bytes: (session: Session) => hap.Bytes,
   ): Promise<void> {
     const { bench, controller } = this.trial;
     const link = await this.begin(model, at, what);
@@ -97,24 +76,24 @@ export class Flow extends Pairing {
     // What looks like the length of a long frame may be waited for.
     const wait = requirement === 'SESS-18' ? controller.quietWait : bench.options.patience.close;
     const outcome = await link.outcome(wait);
-    if (anyReply().matches(outcome))
-      this.violate(requirement, `${what} was answered: ${describeOutcome(outcome)}`);
+    if (outcomes.anyReply().matches(outcome))
+      this.violate(requirement, `${what} was answered: ${outcomes.describeOutcome(outcome)}`);
     await link.close();
     Object.assign(model.slots[at]!, closedSlot());
   }
 
   /** A request as it is sealed in a session, without taking a counter of it. */
-  private frameOf({ link }: Session): Bytes {
+  private frameOf({ link }: Session): hap.Bytes {
     const { keys, encoder } = link.session;
     const plain = link.encode({ method: 'GET', path: this.trial.bench.profile.resource });
-    return sealFrame(keys.toAccessory, encoder.counter, plain);
+    return hap.sealFrame(keys.toAccessory, encoder.counter, plain);
   }
 
   /** A frame with one bit flipped. */
   async badFrame(model: Model, at: number): Promise<void> {
     await this.unanswered(model, at, 'a frame with a bit flipped', 'SESS-11', (session) => {
       const frame = this.frameOf(session);
-      return flipBit(frame, 8 * frame.length - 1);
+      return hap.flipBit(frame, 8 * frame.length - 1);
     });
   }
 
@@ -132,7 +111,7 @@ export class Flow extends Pairing {
   ): Promise<void> {
     const { bench, random } = this.trial;
     const { paths, mediaType, resource } = bench.profile;
-    const m1 = encodeTlv(verifyM1(random.bytes(32)));
+    const m1 = hap.encodeTlv(hap.verifyM1(random.bytes(32)));
     const body = what === 'Pair Verify M3' ? (this.recorded.v3?.bytes ?? m1) : m1;
     await this.unanswered(model, at, `${what} in plaintext`, 'SESS-18', ({ link }) =>
       what === 'a request'
@@ -145,10 +124,10 @@ export class Flow extends Pairing {
   async emptyFrame(model: Model, at: number): Promise<void> {
     const link = await this.begin(model, at, 'a frame without a byte');
     const { keys, encoder } = link.session;
-    link.send(sealFrame(keys.toAccessory, encoder.counter++, new Uint8Array(0)));
+    link.send(hap.sealFrame(keys.toAccessory, encoder.counter++, new Uint8Array(0)));
     const outcome = await link.outcome(FIN_WAIT);
-    if (plaintextReply().matches(outcome))
-      this.violate('SESS-20', `an empty frame: ${describeOutcome(outcome)}`);
+    if (outcomes.plaintextReply().matches(outcome))
+      this.violate('SESS-20', `an empty frame: ${outcomes.describeOutcome(outcome)}`);
     await link.close();
     Object.assign(model.slots[at]!, closedSlot());
   }
@@ -161,9 +140,9 @@ export class Flow extends Pairing {
     model.left.verifies--;
     const verify = await this.fresh().verify({ link, as: this.identities[who]! });
     const wait = verify.controller.stepWait;
-    const sealed = (outcome: Outcome, what: string): void => {
-      if (plaintextReply().matches(outcome))
-        this.violate('PV-STATE-06', `${what} inside a session: ${describeOutcome(outcome)}`);
+    const sealed = (outcome: outcomes.Outcome, what: string): void => {
+      if (outcomes.plaintextReply().matches(outcome))
+        this.violate('PV-STATE-06', `${what} inside a session: ${outcomes.describeOutcome(outcome)}`);
     };
     const asked = await verify.sendM1(undefined, wait);
     sealed(asked, 'M1');
@@ -197,19 +176,20 @@ export class Flow extends Pairing {
 
   async list(model: Model, at: number): Promise<void> {
     const { session, who } = await this.inside(model, at, 'List');
-    const outcome = await session.sendPairings(listPairings(), session.controller.stepWait);
+    const outcome = await session.sendPairings(hap.listPairings(), session.controller.stepWait);
     if (this.administered(model, at, outcome, listed, who, 'List')) this.compare(model, session, outcome);
     await this.settle(model, at, outcome);
   }
 
   async add(model: Model, at: number, target: number, permissions: number): Promise<void> {
-    const role = permissions === Permission.Admin ? 'admin' : 'user';
+    const role = permissions === hap.Permission.Admin ? 'admin' : 'user';
     const words = `Add of controller ${target} as ${role}`;
     const { session, who } = await this.inside(model, at, words);
     const identity = this.identities[target]!;
     const outcome = await session.sendAdd(identity, permissions, identity.ltpk, session.controller.stepWait);
     if (this.administered(model, at, outcome, added, who, words)) {
-      const demoted = model.members.get(target) === Permission.Admin && permissions !== Permission.Admin;
+      const demoted =
+        model.members.get(target) === hap.Permission.Admin && permissions !== hap.Permission.Admin;
       model.members.set(target, permissions);
       this.refused.delete(target);
       // Its open sessions have the rights of a user, or end.
@@ -225,10 +205,12 @@ export class Flow extends Pairing {
     const slot = model.slots[at]!;
     const outcome = await session.sendRemove(this.identities[target]!.id);
     const known = model.members.has(target);
-    const admin = model.members.get(who) === Permission.Admin && slot.session?.sure === 'yes';
+    const admin = model.members.get(who) === hap.Permission.Admin && slot.session?.sure === 'yes';
     // Whoever removes itself may meet the end of the session before the answer; nobody to remove may be an error.
     const lenient =
-      admin && ((target === who && closed().matches(outcome)) || (!known && otherError(2).matches(outcome)));
+      admin &&
+      ((target === who && outcomes.closed().matches(outcome)) ||
+        (!known && outcomes.otherError(2).matches(outcome)));
     const done = lenient || this.administered(model, at, outcome, removed, who, words);
     if (done && known) this.forget(model, target);
     await this.settle(model, at, outcome);
@@ -238,7 +220,7 @@ export class Flow extends Pairing {
   private forget(model: Model, target: number): void {
     const { bench } = this.trial;
     model.members.delete(target);
-    const admins = [...model.members.values()].filter((permissions) => permissions === Permission.Admin);
+    const admins = [...model.members.values()].filter((permissions) => permissions === hap.Permission.Admin);
     if (admins.length === 0) model.members.clear();
     for (const { session } of model.slots)
       if (session !== undefined && !model.members.has(session.who)) session.sure = 'no';
@@ -256,27 +238,28 @@ export class Flow extends Pairing {
   private administered(
     model: Model,
     at: number,
-    outcome: Outcome,
-    step: Matcher,
+    outcome: outcomes.Outcome,
+    step: outcomes.Matcher,
     who: number,
     what: string,
   ): boolean {
     const { session } = model.slots[at]!;
-    const admin = model.members.get(who) === Permission.Admin;
+    const admin = model.members.get(who) === hap.Permission.Admin;
     const sure: Sure = !admin ? 'no' : session!.sure;
     const requirement = admin ? 'PAIRINGS-01' : 'PAIRINGS-15';
     const whose = `${what} by controller ${who}, ${admin ? 'an admin' : model.members.has(who) ? 'a user' : 'removed'},`;
-    if (plaintextReply().matches(outcome)) this.violate('SESS-20', `${what}: ${describeOutcome(outcome)}`);
+    if (outcomes.plaintextReply().matches(outcome))
+      this.violate('SESS-20', `${what}: ${outcomes.describeOutcome(outcome)}`);
     // A session that is over need not answer.
     if (session!.sure !== 'yes' && !step.matches(outcome)) return false;
     return this.judge(outcome, step, sure, requirement, whose);
   }
 
   /** The list has to be the members, as a set. */
-  private compare(model: Model, session: Session, outcome: Outcome): void {
+  private compare(model: Model, session: Session, outcome: outcomes.Outcome): void {
     const { entries } = session.pairingsIn(outcome);
-    const line = (id: Bytes, ltpk: Bytes, permissions: number): string =>
-      `${text(id)} ${hex(ltpk).slice(0, 8)} ${permissions}`;
+    const line = (id: hap.Bytes, ltpk: hap.Bytes, permissions: number): string =>
+      `${hap.text(id)} ${hap.hex(ltpk).slice(0, 8)} ${permissions}`;
     const told = entries.map(({ id, ltpk, permissions }) => line(id, ltpk, permissions)).sort();
     const known = [...model.members].map(([who, permissions]) => {
       const { id, ltpk } = this.identities[who]!;
@@ -300,21 +283,21 @@ export class Flow extends Pairing {
     for (const who of this.refused)
       if (!model.members.has(who) && (await controller.isStored(this.identities[who]!)))
         violate(`PS-STATE-15: controller ${who} was refused, and is stored`);
-    const admin = [...model.members].find(([, permissions]) => permissions === Permission.Admin)?.[0];
+    const admin = [...model.members].find(([, permissions]) => permissions === hap.Permission.Admin)?.[0];
     if (admin !== undefined) {
       // A new Pair Verify of an admin, a list that is the model, and everybody but that one is removed.
       const verify = await this.fresh().verify({ as: this.identities[admin]! });
       this.judge(await verify.sendM1(), v2, 'yes', 'PV-M1-01', 'Pair Verify M1 at the end');
       this.judge(await verify.sendM3(), v4, 'yes', 'PV-M3-01', 'Pair Verify M3 at the end');
       const session = verify.secure();
-      const list = await session.sendPairings(listPairings());
+      const list = await session.sendPairings(hap.listPairings());
       this.judge(list, listed, 'yes', 'PAIRINGS-01', 'List at the end');
       this.compare(model, session, list);
       const others = [...model.members.keys()].filter((who) => who !== admin);
       const out = leaves === 'paired' ? others : [...others, admin];
       for (const who of out) {
         const outcome = await session.sendRemove(this.identities[who]!.id);
-        if (who !== admin || !closed().matches(outcome))
+        if (who !== admin || !outcomes.closed().matches(outcome))
           this.judge(outcome, removed, 'yes', 'PAIRINGS-11', `Remove of controller ${who} at the end`);
       }
       await bench.closeLinks();

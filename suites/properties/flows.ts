@@ -1,4 +1,4 @@
-import { Permission, type Trial, chapter, fc, property } from '../../harness/suite.js';
+import { type Trial, chapter, fc, hap, property } from '../../harness/suite.js';
 import { Flow } from './flow.js';
 import { CONTROLLERS, type Model, newModel } from './model.js';
 import { type Step, administrationSteps, insideSteps, sessionSteps, setupSteps } from './steps.js';
@@ -39,6 +39,7 @@ function restartsOf({ bench }: Trial): number {
 export default chapter('properties.flows', () => [
   property(
     'PS-STATE-15/flows',
+    'Random message sequences follow the model',
     { from: 'unpaired', needs: ['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M3-01'], risky: true, each },
     flows(setupSteps),
     async (trial, steps) => {
@@ -56,12 +57,13 @@ export default chapter('properties.flows', () => [
 
   ...(
     [
-      ['PV-STATE-05', sessionSteps],
-      ['PV-STATE-06', insideSteps],
+      ['PV-STATE-05', 'Several verifies at the same time do not disturb each other', sessionSteps],
+      ['PV-STATE-06', 'Pair Verify inside a verified session', insideSteps],
     ] as const
-  ).map(([requirement, steps]) =>
+  ).map(([requirement, title, steps]) =>
     property(
       `${requirement}/flows`,
+      title,
       {
         from: 'paired',
         needs: ['PV-M3-01', 'PAIRINGS-01'],
@@ -79,12 +81,12 @@ export default chapter('properties.flows', () => [
           trial.fresh(`controller ${who}`).newIdentity(),
         );
         const left = { m2: 0, m4: 0, m6: 0, verifies: 7, guesses: 0, restarts: restartsOf(trial) };
-        const model = newModel({ left, mayUnpair: false, members: [[0, Permission.Admin]] });
+        const model = newModel({ left, mayUnpair: false, members: [[0, hap.Permission.Admin]] });
         const flow = new Flow(trial, [bench.admin!, ...others]);
         await flow.v1(model, 0, 0);
         await flow.v3(model, 0, 'right');
         // A second controller, whom a step is about as often as the first.
-        await flow.add(model, 0, 1, Permission.User);
+        await flow.add(model, 0, 1, hap.Permission.User);
         await run(flow, model, chosen, 'paired');
       },
     ),
@@ -92,6 +94,7 @@ export default chapter('properties.flows', () => [
 
   property(
     'PAIRINGS-24/flows',
+    'Random pairing administration follows the model',
     {
       from: 'paired',
       needs: ['PV-M3-01', 'PAIRINGS-01'],
@@ -108,7 +111,7 @@ export default chapter('properties.flows', () => [
         trial.fresh(`controller ${who}`).newIdentity(),
       );
       const left = { m2: 2, m4: 0, m6: 0, verifies: 6, guesses: 0, restarts: restartsOf(trial) };
-      const model = newModel({ left, mayUnpair: false, members: [[0, Permission.Admin]] });
+      const model = newModel({ left, mayUnpair: false, members: [[0, hap.Permission.Admin]] });
       const flow = new Flow(trial, [bench.admin!, ...others]);
       // Somebody has to be in before anybody can be let in.
       await flow.v1(model, 0, 0);

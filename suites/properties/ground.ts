@@ -1,17 +1,12 @@
 import {
-  type Bytes,
   type Controller,
-  type Identity,
   type Link,
-  type Matcher,
-  type Outcome,
   type PairSetup,
   type PairVerify,
   type Session,
-  TlvType,
   type Trial,
-  anyRefusal,
-  describeOutcome,
+  hap,
+  outcomes,
 } from '../../harness/suite.js';
 import { type Model, SLOTS, type Slot, type Sure, closedSlot, weaker } from './model.js';
 
@@ -25,7 +20,7 @@ export const FIN_WAIT = 20;
 interface Recorded {
   readonly exchange: number;
   readonly who: number;
-  readonly bytes: Bytes;
+  readonly bytes: hap.Bytes;
 }
 
 /** The true side of a connection. */
@@ -54,7 +49,7 @@ export class Ground {
 
   constructor(
     readonly trial: Trial,
-    readonly identities: readonly Identity[],
+    readonly identities: readonly hap.Identity[],
   ) {}
 
   protected get now(): number {
@@ -99,7 +94,7 @@ export class Ground {
   }
 
   /** Takes note of an end of the connection that came with an answer. */
-  protected async settle(model: Model, at: number, outcome: Outcome): Promise<void> {
+  protected async settle(model: Model, at: number, outcome: outcomes.Outcome): Promise<void> {
     const slot = model.slots[at]!;
     slot.at = this.now;
     const link = this.wires[at]!.link!;
@@ -108,46 +103,52 @@ export class Ground {
       outcome.kind === 'reset' ||
       outcome.kind === 'garbage' ||
       // A link that is secured is asked when it is used: events may be under way.
-      (anyRefusal().matches(outcome) && !link.secured && !(await link.stillOpen(FIN_WAIT)));
+      (outcomes.anyRefusal().matches(outcome) && !link.secured && !(await link.stillOpen(FIN_WAIT)));
     if (over) Object.assign(slot, closedSlot());
   }
 
   /** Compares an outcome with what the model says of its success. @returns whether it was one. */
-  protected judge(outcome: Outcome, step: Matcher, sure: Sure, requirement: string, what: string): boolean {
+  protected judge(
+    outcome: outcomes.Outcome,
+    step: outcomes.Matcher,
+    sure: Sure,
+    requirement: string,
+    what: string,
+  ): boolean {
     const { expect } = this.trial;
     this.wellFormed(outcome, what);
     const came = step.matches(outcome);
     if (sure === 'no' && (step.resembles ?? step.matches).call(step, outcome))
-      this.violate(requirement, `${what} was answered by success: ${describeOutcome(outcome)}`);
+      this.violate(requirement, `${what} was answered by success: ${outcomes.describeOutcome(outcome)}`);
     if (sure === 'yes' && !came)
-      this.violate(requirement, `${what} was due to succeed, seen: ${describeOutcome(outcome)}`);
+      this.violate(requirement, `${what} was due to succeed, seen: ${outcomes.describeOutcome(outcome)}`);
     expect(
-      came || anyRefusal().matches(outcome),
-      `${requirement}: ${what} is answered by success or refused, seen: ${describeOutcome(outcome)}`,
+      came || outcomes.anyRefusal().matches(outcome),
+      `${requirement}: ${what} is answered by success or refused, seen: ${outcomes.describeOutcome(outcome)}`,
     ).to.equal(true);
     return came;
   }
 
   /** What every reply with TLV8 in it keeps to, whatever it says (TLV-05, TLV-06, PS-ERR-01, PS-ERR-05). */
-  protected wellFormed(outcome: Outcome, what: string): void {
+  protected wellFormed(outcome: outcomes.Outcome, what: string): void {
     if (outcome.kind !== 'reply' || outcome.tlv === undefined) return;
     const { tlv } = outcome;
     const wrong = (requirement: string, why: string): never =>
-      this.violate(requirement, `the reply to ${what}: ${why}: ${describeOutcome(outcome)}`);
+      this.violate(requirement, `the reply to ${what}: ${why}: ${outcomes.describeOutcome(outcome)}`);
     if (tlv.defect !== undefined) wrong('TLV-05', tlv.defect);
     for (const [i, { type, value }] of tlv.fragments.entries())
       if (tlv.fragments[i + 1]?.type === type && value.length < 255)
         wrong('TLV-05', 'a short fragment before the last');
-    for (const type of [TlvType.State, TlvType.Error]) {
+    for (const type of [hap.TlvType.State, hap.TlvType.Error]) {
       const values = tlv.all(type);
       if (values.length > 1 || values.some(({ length }) => length !== 1))
         wrong('TLV-06', 'State or Error is not one item of one byte');
     }
-    if (!tlv.has(TlvType.State)) wrong('TLV-06', 'no State');
+    if (!tlv.has(hap.TlvType.State)) wrong('TLV-06', 'no State');
     if (tlv.error !== undefined && (tlv.error < 1 || tlv.error > 7))
       wrong('PS-ERR-05', 'an Error that is not defined');
     const more = tlv.items.some(
-      ({ type }) => type !== TlvType.State && type !== TlvType.Error && type !== 0x08,
+      ({ type }) => type !== hap.TlvType.State && type !== hap.TlvType.Error && type !== 0x08,
     );
     if (tlv.error !== undefined && more) wrong('PS-ERR-01', 'an error with other items beside it');
   }

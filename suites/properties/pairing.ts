@@ -1,32 +1,12 @@
-import {
-  type Bytes,
-  type M5Options,
-  type PairVerify,
-  Permission,
-  type TlvItem,
-  TlvType,
-  deriveKey,
-  describeOutcome,
-  encodeTlv,
-  flip,
-  hex,
-  labelNonce,
-  seal,
-  sealedMessage,
-  setupM3,
-  sign,
-  signedInfo,
-  success,
-  tlv,
-} from '../../harness/suite.js';
+import { type PairVerify, edits, hap, outcomes } from '../../harness/suite.js';
 import { Ground } from './ground.js';
 import { type M3, type M5, type Model, type Slot, type Sure, type V3, weaker } from './model.js';
 
-export const m2 = success('setup-m2');
-const m4 = success('setup-m4');
-const m6 = success('setup-m6');
-export const v2 = success('verify-m2');
-export const v4 = success('verify-m4');
+export const m2 = outcomes.success('setup-m2');
+const m4 = outcomes.success('setup-m4');
+const m6 = outcomes.success('setup-m6');
+export const v2 = outcomes.success('verify-m2');
+export const v4 = outcomes.success('verify-m4');
 
 /** A kind of M3 in the words of a step; `from` is the connection it was made for. */
 export function m3Words(how: M3, from: number): string {
@@ -86,7 +66,7 @@ export class Pairing extends Ground {
     const link = await this.begin(model, at, `M3 ${m3Words(how, from)}`);
     const own = slot.m3 === 'no' && slot.holds === 'no' ? undefined : wire.setup;
     const { random } = this.trial;
-    let body: Bytes;
+    let body: hap.Bytes;
     let sure = this.sureOfM3(model, at, how);
     let tolerated = false;
     let exchange = wire.exchange;
@@ -101,20 +81,20 @@ export class Pairing extends Ground {
         (other, i) => other.holds !== 'no' && this.wires[i]!.exchange === exchange,
       );
     } else if (how === 'of another connection' && source !== undefined && from !== at) {
-      body = encodeTlv(source.machine.m3());
+      body = hap.encodeTlv(source.machine.m3());
       tolerated = model.slots[from]!.holds !== 'no';
       this.doubtSetup(model.slots[from]!);
     } else if (own === undefined) {
       const A = random.bytes(384);
       A[0]! &= 0x7f;
-      body = encodeTlv(setupM3(A, random.bytes(64)));
+      body = hap.encodeTlv(hap.setupM3(A, random.bytes(64)));
       sure = 'no';
     } else if (how === 'of the wrong code') {
       const wrong = await this.trial.fresh(`wrong ${this.exchanges}`).setup({ link, code: 'wrong' });
       wrong.machine.answer(own.m2!.salt!, own.m2!.B!);
-      body = encodeTlv(wrong.machine.m3());
-    } else if (how === 'right') body = encodeTlv(own.machine.m3());
-    else body = encodeTlv(flip('Proof', 7)(own.machine.m3()));
+      body = hap.encodeTlv(wrong.machine.m3());
+    } else if (how === 'right') body = hap.encodeTlv(own.machine.m3());
+    else body = hap.encodeTlv(edits.flip('Proof', 7)(own.machine.m3()));
     const setup = own ?? (await this.trial.fresh(`made up ${this.exchanges}`).setup({ link }));
     model.left.m4--;
     if (sure !== 'yes') model.left.guesses--;
@@ -149,7 +129,7 @@ export class Pairing extends Ground {
     const paired = this.closedTo(model);
     let sure: Sure = how === 'right' && own !== undefined && !paired ? slot.m5 : 'no';
     let who = wire.who;
-    let body: Bytes | undefined;
+    let body: hap.Bytes | undefined;
     if (how === 'replayed' && this.recorded.m5 !== undefined) {
       body = this.recorded.m5.bytes;
       who = this.recorded.m5.who;
@@ -159,17 +139,17 @@ export class Pairing extends Ground {
     const guess = own === undefined || (slot.m5 === 'no' && how === 'with a wrong signature');
     const secret = guess ? this.guessedSecret() : {};
     if (body === undefined) {
-      const signature = how === 'with a wrong signature' && !guess && { sub: flip('Signature', 3) };
+      const signature = how === 'with a wrong signature' && !guess && { sub: edits.flip('Signature', 3) };
       const items = setup.machine.m5({ ...secret, ...signature });
       const broken = (how === 'with a bit flipped' || how === 'replayed') && !guess;
-      body = encodeTlv(broken ? flip('EncryptedData', 40)(items) : items);
+      body = hap.encodeTlv(broken ? edits.flip('EncryptedData', 40)(items) : items);
     }
     model.left.m6--;
     const outcome = await setup.sendM5Bytes(body, setup.controller.stepWait);
     const requirement = sure === 'yes' ? 'PS-M5-01' : 'PS-STATE-15';
     if (this.judge(outcome, m6, sure, requirement, `M5 ${how}`) && outcome.kind === 'reply') {
       setup.readM6(outcome);
-      model.members.set(who, Permission.Admin);
+      model.members.set(who, hap.Permission.Admin);
       this.refused.delete(who);
       for (const other of model.slots) {
         this.doubtSetup(other);
@@ -197,7 +177,9 @@ export class Pairing extends Ground {
     const sure = paired && slot.clean && slot.v3 === 'no' ? 'yes' : 'maybe';
     const came = this.judge(outcome, v2, sure, 'PV-M1-01', 'Pair Verify M1');
     if (!came && paired && !slot.rude && slot.v3 === 'no')
-      this.trial.lesser(`PV-STATE-07: Pair Verify M1 behind what was refused: ${describeOutcome(outcome)}`);
+      this.trial.lesser(
+        `PV-STATE-07: Pair Verify M1 behind what was refused: ${outcomes.describeOutcome(outcome)}`,
+      );
     slot.rude ||= !came;
     this.doubtSetup(slot);
     if (came) {
@@ -214,7 +196,7 @@ export class Pairing extends Ground {
     const fatal = m2?.findings.find((finding) => finding.fatal);
     if (fatal !== undefined) this.violate(fatal.requirement, fatal.what);
     if (m2?.publicKey === undefined) return;
-    const key = hex(m2.publicKey);
+    const key = hap.hex(m2.publicKey);
     if (this.ephemerals.has(key)) this.violate('PV-M2-02', `the key of M2 (${key}) was sent before`);
     this.ephemerals.add(key);
   }
@@ -226,16 +208,16 @@ export class Pairing extends Ground {
     const own = slot.v3 === 'no' ? undefined : wire.verify;
     const who = slot.verifier;
     let sure: Sure = how === 'right' && own !== undefined && model.members.has(who) ? slot.v3 : 'no';
-    let body: Bytes;
+    let body: hap.Bytes;
     if (how === 'replayed' && this.recorded.v3 !== undefined) {
       body = this.recorded.v3.bytes;
       if (this.recorded.v3.exchange === wire.exchange && model.members.has(who)) sure = weaker(slot.v3);
-    } else if (own === undefined) body = encodeTlv(this.guessedM3(who));
+    } else if (own === undefined) body = hap.encodeTlv(this.guessedM3(who));
     else {
-      const signature = how === 'with a wrong signature' && { sub: flip('Signature', 3) };
+      const signature = how === 'with a wrong signature' && { sub: edits.flip('Signature', 3) };
       const items = own.machine.m3({ ...signature });
       const broken = how === 'with a bit flipped' || how === 'replayed';
-      body = encodeTlv(broken ? flip('EncryptedData', 40)(items) : items);
+      body = hap.encodeTlv(broken ? edits.flip('EncryptedData', 40)(items) : items);
     }
     const { bench, controller } = this.trial;
     const outcome =
@@ -249,7 +231,7 @@ export class Pairing extends Ground {
     if (!came) {
       if (sure === 'maybe' && how === 'right' && !slot.rude)
         this.trial.lesser(
-          `PV-STATE-03, PV-STATE-07: Pair Verify M3 behind a second M1 or a request: ${describeOutcome(outcome)}`,
+          `PV-STATE-03, PV-STATE-07: Pair Verify M3 behind a second M1 or a request: ${outcomes.describeOutcome(outcome)}`,
         );
       slot.v3 = weaker(slot.v3);
       slot.rude = true;
@@ -266,7 +248,7 @@ export class Pairing extends Ground {
   }
 
   /** What may stand for K, and for the key derived from it, where nothing was agreed on. */
-  protected guessedSecret(): M5Options {
+  protected guessedSecret(): edits.M5Options {
     const { random } = this.trial;
     const key = new Uint8Array(32);
     const secret = [new Uint8Array(0), new Uint8Array(64), random.bytes(64)][random.below(3)]!;
@@ -274,17 +256,21 @@ export class Pairing extends Ground {
   }
 
   /** A Pair Verify M3 under a key that nobody agreed on. */
-  protected guessedM3(who: number): TlvItem[] {
+  protected guessedM3(who: number): hap.TlvItem[] {
     const { random } = this.trial;
     const zero = new Uint8Array(32);
     const keys = [
       zero,
-      ...[zero, new Uint8Array(0), random.bytes(32)].map((s) => deriveKey('Pair-Verify-Encrypt', s)),
+      ...[zero, new Uint8Array(0), random.bytes(32)].map((s) => hap.deriveKey('Pair-Verify-Encrypt', s)),
     ];
     const { id, ltsk } = this.identities[who]!;
     // Signed as it would have to be if nothing but zero bytes had been exchanged: a key alone opens nothing else.
-    const signature = random.below(3) === 0 ? random.bytes(64) : sign(ltsk, signedInfo(zero, id, zero));
-    const sub = [tlv(TlvType.Identifier, id), tlv(TlvType.Signature, signature)];
-    return sealedMessage(3, seal(keys[random.below(4)]!, labelNonce('PV-Msg03'), encodeTlv(sub)));
+    const signature =
+      random.below(3) === 0 ? random.bytes(64) : hap.sign(ltsk, hap.signedInfo(zero, id, zero));
+    const sub = [hap.tlv(hap.TlvType.Identifier, id), hap.tlv(hap.TlvType.Signature, signature)];
+    return hap.sealedMessage(
+      3,
+      hap.seal(keys[random.below(4)]!, hap.labelNonce('PV-Msg03'), hap.encodeTlv(sub)),
+    );
   }
 }

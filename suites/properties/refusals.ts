@@ -1,56 +1,32 @@
 import {
-  type Bytes,
   type Link,
-  type Outcome,
   type PairVerify,
-  type TlvItem,
-  TlvType,
   type Trial,
-  answered,
-  anyRefusal,
-  anyReply,
-  badRequest,
   bitOf,
   chapter,
-  clientError,
-  closed,
-  concat,
-  decodeTlv,
   editedTlv,
-  encodeTlv,
-  equal,
+  edits,
   fc,
-  flipBit,
-  listPairings,
+  hap,
   malformedRequests,
   malformedTlv,
-  otherError,
+  outcomes,
   property,
-  reject,
-  replace,
-  sealFrame,
-  sealedMessage,
-  setupM1,
-  silence,
-  success,
-  tlvError,
-  utf8,
-  verifyM1,
 } from '../../harness/suite.js';
 
-const verifyM2 = success('verify-m2');
-const verifyM4 = success('verify-m4');
-const setupM2 = success('setup-m2');
+const verifyM2 = outcomes.success('verify-m2');
+const verifyM4 = outcomes.success('verify-m4');
+const setupM2 = outcomes.success('setup-m2');
 
 /** What Pair Verify M1 says here; nobody needs the secret to it. */
-const curveKey = utf8('thirty-two bytes of a public key');
-const m1 = verifyM1(curveKey);
+const curveKey = hap.utf8('thirty-two bytes of a public key');
+const m1 = hap.verifyM1(curveKey);
 /** EncryptedData of M3 of a controller with a UUID: its sub-TLV and a tag. */
 const SEALED = 2 + 36 + 2 + 64 + 16;
 /** A message of the size and items of Pair Verify M3. */
-const m3Shape = sealedMessage(3, new Uint8Array(SEALED));
+const m3Shape = hap.sealedMessage(3, new Uint8Array(SEALED));
 /** Where the sealed bytes stand in it. */
-const SEALED_AT = encodeTlv(m3Shape).length - SEALED;
+const SEALED_AT = hap.encodeTlv(m3Shape).length - SEALED;
 /** Bytes of the sub-TLV of M5 with its tag. */
 const SEALED_M5 = 2 + 36 + 2 + 32 + 2 + 64 + 16;
 /** Frames with a request in them are longer. */
@@ -70,18 +46,24 @@ const wrongFrames = [
 
 /** Ways to say no to what is no message, and the reading of a parser that drops a broken end (TLV-09). */
 const refusal = {
-  allow: [tlvError(2), tlvError(4), badRequest(), clientError(), anyRefusal()],
-  forbid: [silence()],
+  allow: [
+    outcomes.tlvError(2),
+    outcomes.tlvError(4),
+    outcomes.badRequest(),
+    outcomes.clientError(),
+    outcomes.anyRefusal(),
+  ],
+  forbid: [outcomes.silence()],
 };
 
 /** As a parser reads it that shortens a last item to what is there (TLV-09 judges that). */
-function shortened(bytes: Bytes): Bytes {
-  const { fragments, defect } = decodeTlv(bytes);
+function shortened(bytes: hap.Bytes): hap.Bytes {
+  const { fragments, defect } = hap.decodeTlv(bytes);
   const last = fragments.at(-1);
   const end = last === undefined ? 0 : last.offset + 2 + last.value.length;
   const rest = bytes.subarray(end);
   if (defect === undefined || rest.length < 2) return bytes.subarray(0, end);
-  return concat(
+  return hap.concat(
     bytes.subarray(0, end),
     rest.subarray(0, 1),
     Uint8Array.of(rest.length - 2),
@@ -90,14 +72,18 @@ function shortened(bytes: Bytes): Bytes {
 }
 
 /** True when an item of these bytes says this State; how wide one may be is for TLV-11 to ask. */
-function says(bytes: Bytes, state: number): boolean {
-  return decodeTlv(bytes).fragments.some(({ type, value }) => type === TlvType.State && value[0] === state);
+function says(bytes: hap.Bytes, state: number): boolean {
+  return hap
+    .decodeTlv(bytes)
+    .fragments.some(({ type, value }) => type === hap.TlvType.State && value[0] === state);
 }
 
-function holds(bytes: Bytes, type: number, value: Bytes): boolean {
-  const message = decodeTlv(bytes);
+function holds(bytes: hap.Bytes, type: number, value: hap.Bytes): boolean {
+  const message = hap.decodeTlv(bytes);
   const first = message.joined(type);
-  return message.all(type).some((one) => equal(one, value)) || (first !== undefined && equal(first, value));
+  return (
+    message.all(type).some((one) => hap.equal(one, value)) || (first !== undefined && hap.equal(first, value))
+  );
 }
 
 /** Another connection in the middle of Pair Verify, which nothing on the first one may disturb. */
@@ -110,12 +96,17 @@ async function undisturbed({ bench, expect }: Trial, verify: PairVerify): Promis
   expect(await verify.sendM3(), 'M3 on another connection').to.be.allowed({ allow: [verifyM4] });
   const session = verify.secure();
   expect(await session.get(bench.profile.resource), 'a request on another connection').to.be.allowed({
-    allow: [answered(200)],
+    allow: [outcomes.answered(200)],
   });
 }
 
 /** A message whose success would be wrong unless `mayPass`. */
-function judged({ expect }: Trial, outcome: Outcome, right: typeof verifyM2, mayPass: boolean): void {
+function judged(
+  { expect }: Trial,
+  outcome: outcomes.Outcome,
+  right: typeof verifyM2,
+  mayPass: boolean,
+): void {
   expect(outcome).to.be.allowed(
     mayPass
       ? { ...refusal, allow: [right, ...refusal.allow] }
@@ -134,44 +125,46 @@ async function alive(trial: Trial, link: Link): Promise<void> {
   trial.expect(await verify.sendM1(), 'Pair Verify M1 afterwards').to.be.allowed({ allow: [verifyM2] });
 }
 
-function sealedOf(items: readonly TlvItem[]): Bytes {
-  return items.find(({ type }) => type === TlvType.EncryptedData)!.value;
+function sealedOf(items: readonly hap.TlvItem[]): hap.Bytes {
+  return items.find(({ type }) => type === hap.TlvType.EncryptedData)!.value;
 }
 
 export default chapter('properties.refusals', () => [
   property(
     'PS-M3-07/any-bit',
+    'A prefix or an extension of the right proof is refused',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
       each: { m2: 1, m4: 1, attempts: 1 },
       runs: 4,
-      ...reject('setup-m4'),
+      ...outcomes.reject('setup-m4'),
     },
     () => bitOf(512),
     async ({ controller, expect, step }, bit) => {
       const setup = await controller.pairSetup();
       step(setup.link.number, `bit ${bit} of the Proof flipped`);
-      expect(await setup.sendM3(replace('Proof', (proof) => flipBit(proof, bit)))).to.be.allowed();
+      expect(await setup.sendM3(edits.replace('Proof', (proof) => hap.flipBit(proof, bit)))).to.be.allowed();
     },
     (bit) => `bit ${bit} of the Proof flipped`,
   ),
 
   property(
     'PS-M5-06/any-bit',
+    'Any flipped bit in EncryptedData is detected',
     {
       from: 'unpaired',
       needs: ['PS-M5-01'],
       each: { m2: 1, m4: 1, m6: 1, verifies: 1 },
       runs: 4,
-      ...reject('setup-m6'),
+      ...outcomes.reject('setup-m6'),
     },
     () => bitOf(8 * SEALED_M5),
     async ({ controller, expect, step }, bit) => {
       const setup = await controller.pairSetup();
       await setup.m3();
       step(setup.link.number, `bit ${bit} of EncryptedData flipped`);
-      const edit = replace('EncryptedData', (sealed) => flipBit(sealed, bit));
+      const edit = edits.replace('EncryptedData', (sealed) => hap.flipBit(sealed, bit));
       expect(await setup.sendM5({}, edit)).to.be.allowed();
       expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
     },
@@ -180,12 +173,13 @@ export default chapter('properties.refusals', () => [
 
   property(
     'PV-M3-04/any-bit',
-    { from: 'paired', each: { verifies: 1 }, ...reject('verify-m4') },
+    'EncryptedData that does not open',
+    { from: 'paired', each: { verifies: 1 }, ...outcomes.reject('verify-m4') },
     () => bitOf(8 * SEALED),
     async ({ controller, expect, step }, bit) => {
       const verify = await controller.pairVerify();
       step(verify.link.number, `bit ${bit} of EncryptedData flipped`);
-      const edit = replace('EncryptedData', (sealed) => flipBit(sealed, bit));
+      const edit = edits.replace('EncryptedData', (sealed) => hap.flipBit(sealed, bit));
       expect(await verify.sendM3({}, edit)).to.be.allowed();
     },
     (bit) => `bit ${bit} of EncryptedData flipped`,
@@ -193,29 +187,30 @@ export default chapter('properties.refusals', () => [
 
   property(
     'SESS-11/any-bit',
+    'Wrong tag',
     {
       from: 'paired',
       needs: ['PV-M3-01'],
       risky: true,
       runs: 6,
       each: { verifies: 2 },
-      forbid: [anyReply()],
+      forbid: [outcomes.anyReply()],
     },
     () => bitOf(8 * FRAME),
     async (trial, bit) => {
       const { controller, bench, expect } = trial;
       const session = await controller.session();
       const other = await bystander(trial);
-      const frame = concat(...session.seal({ method: 'GET', path: bench.profile.resource }));
+      const frame = hap.concat(...session.seal({ method: 'GET', path: bench.profile.resource }));
       const line = `GET ${bench.profile.resource} in a frame with bit ${bit} flipped`;
       // A longer length lets the accessory wait for the rest; a shorter one or another byte shows at once.
       const waits = bit < 16;
       const { close } = bench.options.patience;
       expect(
-        await session.sendRaw(flipBit(frame, bit), line, waits ? controller.quietWait : close),
+        await session.sendRaw(hap.flipBit(frame, bit), line, waits ? controller.quietWait : close),
       ).to.be.allowed({
-        allow: waits ? [closed(), silence()] : [closed()],
-        forbid: [anyReply()],
+        allow: waits ? [outcomes.closed(), outcomes.silence()] : [outcomes.closed()],
+        forbid: [outcomes.anyReply()],
       });
       await undisturbed(trial, other);
     },
@@ -224,13 +219,14 @@ export default chapter('properties.refusals', () => [
 
   property(
     'SESS-12/any-wrong-frame',
+    'Replayed frame',
     {
       from: 'paired',
       needs: ['PV-M3-01'],
       risky: true,
       each: { verifies: 2 },
       runs: 10,
-      forbid: [anyReply()],
+      forbid: [outcomes.anyReply()],
     },
     () =>
       fc.record({
@@ -246,7 +242,9 @@ export default chapter('properties.refusals', () => [
       const both = await other.link.stillOpen(20);
       const request = { method: 'GET', path: bench.profile.resource };
       for (let i = 0; i < requests; i++)
-        expect(await session.request(request), 'a request before').to.be.allowed({ allow: [answered(200)] });
+        expect(await session.request(request), 'a request before').to.be.allowed({
+          allow: [outcomes.answered(200)],
+        });
       const { keys, encoder } = session.link.session;
       const plain = session.link.encode(request);
       const counter = {
@@ -260,23 +258,26 @@ export default chapter('properties.refusals', () => [
         'under the key of another session': other.link.session.keys.toAccessory,
       }[wrong as string];
       const aad = wrong === 'without AAD' ? { aad: new Uint8Array(0) } : {};
-      const sealed = sealFrame(key ?? keys.toAccessory, counter ?? encoder.counter, plain, aad);
+      const sealed = hap.sealFrame(key ?? keys.toAccessory, counter ?? encoder.counter, plain, aad);
       const bare = wrong === 'that is none: plaintext';
       const line = `GET ${request.path} in a frame ${wrong}`;
       const { close } = bench.options.patience;
       const wait = bare ? controller.quietWait : close;
       expect(await session.sendRaw(bare ? plain : sealed, line, wait)).to.be.allowed({
         // What looks like the length of a long frame may be waited for.
-        allow: bare ? [closed(), silence()] : [closed()],
-        forbid: [anyReply()],
+        allow: bare ? [outcomes.closed(), outcomes.silence()] : [outcomes.closed()],
+        forbid: [outcomes.anyReply()],
       });
       if (both)
-        expect(await other.request(request), 'another session').to.be.allowed({ allow: [answered(200)] });
+        expect(await other.request(request), 'another session').to.be.allowed({
+          allow: [outcomes.answered(200)],
+        });
     },
   ),
 
   property(
     'TLV-14/any-malformed-verify-m1',
+    'Arbitrary bytes never crash, hang or advance the accessory',
     { from: 'paired', keyless: true, risky: true, each: { verifies: 2 } },
     () => malformedTlv(m1),
     async (trial, { bytes, words }) => {
@@ -285,12 +286,13 @@ export default chapter('properties.refusals', () => [
       step(link.number, words);
       const outcome = await controller.postToVerify(link, bytes);
       const read = shortened(bytes);
-      judged(trial, outcome, verifyM2, says(read, 1) && holds(read, TlvType.PublicKey, curveKey));
+      judged(trial, outcome, verifyM2, says(read, 1) && holds(read, hap.TlvType.PublicKey, curveKey));
       await alive(trial, link);
     },
   ),
   property(
     'TLV-14/any-edited-verify-m1',
+    'Arbitrary bytes never crash, hang or advance the accessory',
     { from: 'paired', keyless: true, risky: true, each: { verifies: 2 } },
     () => editedTlv(m1),
     async (trial, { bytes, words }) => {
@@ -299,8 +301,9 @@ export default chapter('properties.refusals', () => [
       step(link.number, words);
       const outcome = await controller.postToVerify(link, bytes);
       // Any 32 bytes are a key.
-      const keyed = decodeTlv(bytes)
-        .all(TlvType.PublicKey)
+      const keyed = hap
+        .decodeTlv(bytes)
+        .all(hap.TlvType.PublicKey)
         .some((key) => key.length === 32);
       judged(trial, outcome, verifyM2, says(bytes, 1) && keyed);
       await alive(trial, link);
@@ -308,6 +311,7 @@ export default chapter('properties.refusals', () => [
   ),
   property(
     'TLV-14/any-malformed-verify-m3',
+    'Arbitrary bytes never crash, hang or advance the accessory',
     { from: 'paired', risky: true, each: { verifies: 2 } },
     () => malformedTlv(m3Shape),
     async (trial, { bytes, words }) => {
@@ -319,33 +323,35 @@ export default chapter('properties.refusals', () => [
       step(verify.link.number, words);
       const outcome = await verify.sendM3Bytes(body);
       const read = shortened(body);
-      judged(trial, outcome, verifyM4, says(read, 3) && holds(read, TlvType.EncryptedData, sealed));
+      judged(trial, outcome, verifyM4, says(read, 3) && holds(read, hap.TlvType.EncryptedData, sealed));
       if (!verifyM4.matches(outcome)) await alive(trial, verify.link);
     },
   ),
   property(
     'TLV-14/any-edited-verify-m3',
+    'Arbitrary bytes never crash, hang or advance the accessory',
     { from: 'paired', risky: true, each: { verifies: 2 } },
     () => editedTlv(m3Shape),
     async (trial, { bytes }) => {
       const { controller, step } = trial;
       const verify = await controller.pairVerify();
       const sealed = sealedOf(verify.machine.m3());
-      const items = decodeTlv(bytes).items.map(({ type, value }) => ({
+      const items = hap.decodeTlv(bytes).items.map(({ type, value }) => ({
         type,
-        value: type === TlvType.EncryptedData && value.length === SEALED ? sealed : value,
+        value: type === hap.TlvType.EncryptedData && value.length === SEALED ? sealed : value,
       }));
-      const body = encodeTlv(items);
-      step(verify.link.number, decodeTlv(body).toString());
+      const body = hap.encodeTlv(items);
+      step(verify.link.number, hap.decodeTlv(body).toString());
       const outcome = await verify.sendM3Bytes(body);
-      judged(trial, outcome, verifyM4, says(body, 3) && holds(body, TlvType.EncryptedData, sealed));
+      judged(trial, outcome, verifyM4, says(body, 3) && holds(body, hap.TlvType.EncryptedData, sealed));
       if (!verifyM4.matches(outcome)) await alive(trial, verify.link);
     },
   ),
   property(
     'TLV-14/any-edited-setup-m1',
+    'Arbitrary bytes never crash, hang or advance the accessory',
     { from: 'unpaired', risky: true, each: { m2: 2 }, runs: 5 },
-    () => editedTlv(setupM1()),
+    () => editedTlv(hap.setupM1()),
     async (trial, { bytes, words }) => {
       const { controller, expect, step } = trial;
       const setup = await controller.setup();
@@ -361,6 +367,7 @@ export default chapter('properties.refusals', () => [
 
   property(
     'TLV-14/any-edited-list',
+    'Arbitrary bytes never crash, hang or advance the accessory',
     {
       from: 'paired',
       needs: ['PV-M3-01', 'PAIRINGS-01'],
@@ -369,14 +376,18 @@ export default chapter('properties.refusals', () => [
       runs: 20,
       each: { verifies: 1 },
     },
-    () => editedTlv(listPairings()),
+    () => editedTlv(hap.listPairings()),
     async ({ controller, bench, expect, step }, { bytes, words }) => {
       const session = await controller.session();
       step(session.link.number, words);
       const outcome = await session.sendPairingsBytes(bytes, controller.judgedWait);
       // Whatever it still means: it is answered, and adds or removes nobody.
       expect(outcome).to.be.allowed({
-        allow: [success('pairings-list'), success('pairings-remove'), anyRefusal()],
+        allow: [
+          outcomes.success('pairings-list'),
+          outcomes.success('pairings-remove'),
+          outcomes.anyRefusal(),
+        ],
       });
       if (!(await session.link.stillOpen(20))) return;
       const list = await session.list();
@@ -387,6 +398,7 @@ export default chapter('properties.refusals', () => [
 
   property(
     'HTTP-09/any-malformed',
+    'Length anomalies',
     { from: 'paired', needs: ['PV-M3-01'], risky: true, each: { verifies: 2 } },
     () =>
       malformedRequests({
@@ -395,7 +407,7 @@ export default chapter('properties.refusals', () => [
           ['Host', 'accessory.local'],
           ['Content-Type', 'application/pairing+tlv8'],
         ],
-        body: encodeTlv(m1),
+        body: hap.encodeTlv(m1),
       }),
     async (trial, { bytes, words }) => {
       const { controller, bench, expect, step } = trial;
@@ -408,7 +420,14 @@ export default chapter('properties.refusals', () => [
       // Lengths that contradict each other are how one request is smuggled inside another (RFC 9112 §11.2).
       const contradiction = words.startsWith('Content-Length');
       expect(outcome).to.be.allowed({
-        allow: [tlvError(2), otherError(2), clientError(), anyRefusal(), closed(), silence()],
+        allow: [
+          outcomes.tlvError(2),
+          outcomes.otherError(2),
+          outcomes.clientError(),
+          outcomes.anyRefusal(),
+          outcomes.closed(),
+          outcomes.silence(),
+        ],
         ...(contradiction ? { forbid: [verifyM2] } : { tolerate: [verifyM2] }),
       });
       await undisturbed(trial, other);

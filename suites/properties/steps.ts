@@ -1,4 +1,4 @@
-import { Permission, fc } from '../../harness/suite.js';
+import { fc, hap } from '../../harness/suite.js';
 import type { Flow } from './flow.js';
 import { CONTROLLERS, type M3, type M5, type Model, SLOTS, type Slot, closedSlot } from './model.js';
 import { m3Words } from './pairing.js';
@@ -57,7 +57,7 @@ function inSession(model: Readonly<Model>, at: number): boolean {
 }
 
 function keepsAnAdmin(model: Readonly<Model>, target: number): boolean {
-  const admins = [...model.members].filter(([, permissions]) => permissions === Permission.Admin);
+  const admins = [...model.members].filter(([, permissions]) => permissions === hap.Permission.Admin);
   return admins.some(([who]) => who !== target);
 }
 
@@ -260,11 +260,12 @@ const lists = slot.map(
     ),
 );
 
-const adds = fc.tuple(slot, controller, fc.constantFrom(Permission.User, Permission.Admin)).map(
+const adds = fc.tuple(slot, controller, fc.constantFrom(hap.Permission.User, hap.Permission.Admin)).map(
   ([at, target, permissions]) =>
     new Step(
-      `#${at} Add controller ${target} as ${permissions === Permission.Admin ? 'admin' : 'user'}`,
-      (model) => inSession(model, at) && (permissions === Permission.Admin || keepsAnAdmin(model, target)),
+      `#${at} Add controller ${target} as ${permissions === hap.Permission.Admin ? 'admin' : 'user'}`,
+      (model) =>
+        inSession(model, at) && (permissions === hap.Permission.Admin || keepsAnAdmin(model, target)),
       (flow, model) => flow.add(model, at, target, permissions),
     ),
 );

@@ -1,40 +1,4 @@
-import {
-  type Bytes,
-  ED25519_ORDER,
-  type Identity,
-  type Outcome,
-  Permission,
-  TlvType,
-  type VerifyM3Options,
-  anyRefusal,
-  badRequest,
-  chapter,
-  closed,
-  concat,
-  controllerIdentity,
-  deriveKey,
-  describeOutcome,
-  disallowedCodes,
-  encodeTlv,
-  equal,
-  flip,
-  hex,
-  isTrivialCode,
-  lowOrderCurveKeys,
-  malleated,
-  reject,
-  replace,
-  sealedMessage,
-  sha512,
-  sign,
-  signedInfo,
-  smallOrderPoints,
-  success,
-  tlv,
-  tlvError,
-  toInteger,
-  verifyM1,
-} from '../../harness/suite.js';
+import { chapter, edits, hap, outcomes } from '../../harness/suite.js';
 import { ok, refusedAdd } from './shared.js';
 
 /** Replies of each kind that are compared. */
@@ -47,63 +11,70 @@ const TAIL = 2048;
 const MAX_SCAN = 65_536;
 
 /** (R, S) = (identity, 0): under a key of small order it holds for every message whose hash is a multiple of 8. */
-const weakSignature = concat(Uint8Array.of(1), new Uint8Array(63));
+const weakSignature = hap.concat(Uint8Array.of(1), new Uint8Array(63));
 
 /** Whether a verifier without cofactor, too, lets the weak signature pass for this message. */
-function holdsWithoutCofactor(ltpk: Bytes, message: Bytes): boolean {
-  const hash = sha512(concat(weakSignature.subarray(0, 32), ltpk, message)).reverse();
-  return (toInteger(hash) % ED25519_ORDER) % 8n === 0n;
+function holdsWithoutCofactor(ltpk: hap.Bytes, message: hap.Bytes): boolean {
+  const hash = hap.sha512(hap.concat(weakSignature.subarray(0, 32), ltpk, message)).reverse();
+  return (hap.toInteger(hash) % hap.ED25519_ORDER) % 8n === 0n;
 }
 
-const weakKeys: Record<string, Bytes> = {
-  'identity-point': smallOrderPoints[2]!,
-  'order-8': smallOrderPoints[4]!,
+const weakKeys: Record<string, hap.Bytes> = {
+  'identity-point': hap.smallOrderPoints[2]!,
+  'order-8': hap.smallOrderPoints[4]!,
 };
 
 export default chapter('security.attacks', ({ check, watch }) => [
-  watch('SEC-03', 'readable', ({ connection, bytes }, { expect, bench, memory }) => {
-    const key = `#${connection}`;
-    const content = (memory.get(key) ?? '') + latin1(bytes.subarray(0, MAX_SCAN));
-    memory.set(key, content.slice(-TAIL));
-    const { code } = bench.options;
-    // The four digits of a PIN turn up by chance in whatever is long enough.
-    const telling = code !== undefined && code.digits.length > 5;
-    const found =
-      telling && (content.includes(code.dashed) || standsAlone(code.digits, content))
-        ? 'the setup code'
-        : secretIn(content, bench.keyring.secrets)?.what;
-    // In words only: the report must not be the next place it leaks to.
-    expect(found, 'a secret in what the accessory sent').to.equal(undefined);
-  }),
+  watch(
+    'SEC-03',
+    'Setup code and secrets do not leak over the network',
+    'readable',
+    ({ connection, bytes }, { expect, bench, memory }) => {
+      const key = `#${connection}`;
+      const content = (memory.get(key) ?? '') + latin1(bytes.subarray(0, MAX_SCAN));
+      memory.set(key, content.slice(-TAIL));
+      const { code } = bench.options;
+      // The four digits of a PIN turn up by chance in whatever is long enough.
+      const telling = code !== undefined && code.digits.length > 5;
+      const found =
+        telling && (content.includes(code.dashed) || standsAlone(code.digits, content))
+          ? 'the setup code'
+          : secretIn(content, bench.keyring.secrets)?.what;
+      // In words only: the report must not be the next place it leaks to.
+      expect(found, 'a secret in what the accessory sent').to.equal(undefined);
+    },
+  ),
   // The code the user gave tells without a guess; whether it is the right one, the plain flow has found out.
   check(
     'SEC-04/listed',
+    'Trivial setup codes are not in use',
     { from: 'any', needs: ['PS-M3-01'], warnsOnly: true },
     async ({ bench, expect, warn, notApplicable }) => {
       const { code } = bench.options;
       if (code === undefined) return notApplicable('no setup code is given');
       expect(code.digits, 'the setup code').to.have.length(8);
-      if (isTrivialCode(code)) warn('the setup code is one of those the protocol forbids as too easy');
+      if (hap.isTrivialCode(code)) warn('the setup code is one of those the protocol forbids as too easy');
     },
   ),
   check(
     'SEC-04/guessing',
+    'Trivial setup codes are not in use',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
       destructive: true,
       once: true,
       costs: { m2: 12, m4: 12, attempts: 12 },
-      allow: [tlvError(4, 'Authentication')],
+      allow: [outcomes.tlvError(4, 'Authentication')],
       // By which code is PS-M3-04's question.
-      tolerate: [anyRefusal()],
+      tolerate: [outcomes.anyRefusal()],
     },
     async ({ controller, bench, expect, warn, violate }) => {
-      for (const digits of disallowedCodes) {
+      for (const digits of hap.disallowedCodes) {
         const password = `${digits.slice(0, 3)}-${digits.slice(3, 5)}-${digits.slice(5)}`;
         const setup = await controller.pairSetup({ password });
         const outcome = await setup.sendM3();
-        if (!success('setup-m4').matches(outcome)) expect(outcome, password).to.be.allowed();
+        if (!outcomes.success('setup-m4').matches(outcome)) expect(outcome, password).to.be.allowed();
         else if (digits === bench.options.code?.digits)
           warn('the setup code is the first thing to be guessed');
         else violate(`${password} opens the accessory, beside the code given`);
@@ -113,54 +84,59 @@ export default chapter('security.attacks', ({ check, watch }) => [
   ),
   check(
     'SEC-02',
+    'Low-order X25519 keys give no session',
     {
       from: 'paired',
       needs: ['PV-M3-01'],
       risky: true,
-      costs: { verifies: lowOrderCurveKeys.length },
-      ...reject('verify-m2'),
+      costs: { verifies: hap.lowOrderCurveKeys.length },
+      ...outcomes.reject('verify-m2'),
     },
     async ({ controller, expect, warn }) => {
-      const { allow, tolerate } = reject('verify-m2');
+      const { allow, tolerate } = outcomes.reject('verify-m2');
       let sessions = 0;
-      for (const lowOrder of lowOrderCurveKeys) {
+      for (const lowOrder of hap.lowOrderCurveKeys) {
         const verify = await controller.verify({ lowOrder });
         const m2 = await verify.sendM1();
-        expect(m2, hex(lowOrder)).to.be.allowed({ allow: [...allow, success('verify-m2')], tolerate });
+        expect(m2, hap.hex(lowOrder)).to.be.allowed({
+          allow: [...allow, outcomes.success('verify-m2')],
+          tolerate,
+        });
         if (verify.m2?.items !== undefined) {
           const m4 = await verify.sendM3();
-          const m3 = reject('verify-m4');
-          expect(m4, hex(lowOrder)).to.be.allowed({
+          const m3 = outcomes.reject('verify-m4');
+          expect(m4, hap.hex(lowOrder)).to.be.allowed({
             ...m3,
-            allow: [...m3.allow, success('verify-m4')],
+            allow: [...m3.allow, outcomes.success('verify-m4')],
             forbid: [],
           });
           // The signature still proves the controller, and everybody who looks on can read the session.
-          if (success('verify-m4').matches(m4)) sessions++;
+          if (outcomes.success('verify-m4').matches(m4)) sessions++;
         }
         await verify.link.close();
       }
       if (sessions > 0)
         warn(
-          `a session under a shared secret of zero bytes, ${sessions} of ${lowOrderCurveKeys.length} encodings`,
+          `a session under a shared secret of zero bytes, ${sessions} of ${hap.lowOrderCurveKeys.length} encodings`,
         );
     },
   ),
   check(
     'SEC-05',
+    'Pair Verify failures look alike',
     {
       from: 'paired',
       needs: ['PV-M3-01'],
       costs: { verifies: 3 * SAMPLES },
-      allow: [tlvError(4, 'Authentication')],
+      allow: [outcomes.tlvError(4, 'Authentication')],
       // By which code is the question of PV-M3-02 and PV-M3-03; this one is about time.
-      tolerate: [anyRefusal()],
-      forbid: [success('verify-m4')],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.success('verify-m4')],
     },
     async ({ controller, expect, random, observe }) => {
-      const failures: Record<string, { as?: Identity; options?: VerifyM3Options }> = {
+      const failures: Record<string, { as?: hap.Identity; options?: edits.VerifyM3Options }> = {
         'unknown identifier': { as: controller.newIdentity() },
-        'wrong signature': { options: { sub: flip('Signature', random.below(500)) } },
+        'wrong signature': { options: { sub: edits.flip('Signature', random.below(500)) } },
         'undecryptable M3': { options: { key: random.bytes(32) } },
       };
       const replies = new Map<string, string>();
@@ -186,11 +162,12 @@ export default chapter('security.attacks', ({ check, watch }) => [
   ),
   check(
     'SEC-06/resealed',
-    { from: 'paired', needs: ['PV-M3-01'], costs: { verifies: 1 }, ...reject('verify-m4') },
+    'Reflection of accessory data',
+    { from: 'paired', needs: ['PV-M3-01'], costs: { verifies: 1 }, ...outcomes.reject('verify-m4') },
     async ({ controller, bench, expect }) => {
       const verify = await controller.pairVerify();
       const outcome = await verify.sendM3({
-        sub: replace('Identifier', bench.accessory!.id),
+        sub: edits.replace('Identifier', bench.accessory!.id),
         signature: ({ accessorySignature }) => accessorySignature!,
       });
       expect(outcome).to.be.allowed();
@@ -198,23 +175,25 @@ export default chapter('security.attacks', ({ check, watch }) => [
   ),
   check(
     'SEC-06/key-and-data',
-    { from: 'paired', needs: ['PV-M3-01'], costs: { verifies: 2 }, ...reject('verify-m4') },
+    'Reflection of accessory data',
+    { from: 'paired', needs: ['PV-M3-01'], costs: { verifies: 2 }, ...outcomes.reject('verify-m4') },
     async ({ controller, expect }) => {
       const { m2: other } = await controller.pairVerify();
       const link = await controller.open();
-      const m2 = await controller.postToVerify(link, encodeTlv(verifyM1(other!.publicKey!)));
-      const data = m2.kind === 'reply' ? m2.tlv?.joined(TlvType.EncryptedData) : undefined;
+      const m2 = await controller.postToVerify(link, hap.encodeTlv(hap.verifyM1(other!.publicKey!)));
+      const data = m2.kind === 'reply' ? m2.tlv?.joined(hap.TlvType.EncryptedData) : undefined;
       // An accessory may well know its own keys.
-      if (data === undefined) expect(m2).to.be.allowed(reject('verify-m2'));
+      if (data === undefined) expect(m2).to.be.allowed(outcomes.reject('verify-m2'));
       else
         expect(
-          await controller.post(link, controller.profile.paths.verify, sealedMessage(3, data)),
+          await controller.post(link, controller.profile.paths.verify, hap.sealedMessage(3, data)),
         ).to.be.allowed();
     },
   ),
   check(
     'SEC-06/frames',
-    { from: 'paired', needs: ['PV-M3-01'], risky: true, costs: { verifies: 1 }, allow: [closed()] },
+    'Reflection of accessory data',
+    { from: 'paired', needs: ['PV-M3-01'], risky: true, costs: { verifies: 1 }, allow: [outcomes.closed()] },
     async ({ controller, expect }) => {
       const session = await controller.session();
       const { link } = session;
@@ -230,35 +209,38 @@ export default chapter('security.attacks', ({ check, watch }) => [
   ...Object.entries(weakKeys).map(([name, ltpk]) =>
     check(
       `SEC-07/m5-${name}`,
+      'Weak Ed25519 inputs',
       {
         from: 'unpaired',
         needs: ['PS-M5-01'],
         risky: true,
         ifAccepted: 'reset',
         costs: { m2: 2, m4: 1, m6: 1 },
-        allow: [tlvError(6), badRequest()],
-        tolerate: [anyRefusal(), success('setup-m6')],
+        allow: [outcomes.tlvError(6), outcomes.badRequest()],
+        tolerate: [outcomes.anyRefusal(), outcomes.success('setup-m6')],
       },
       async ({ controller, expect, random }) => {
         const setup = await controller.pairSetup();
         await setup.m3();
-        const x = deriveKey('Pair-Setup-Controller-Sign', setup.machine.session.K);
+        const x = hap.deriveKey('Pair-Setup-Controller-Sign', setup.machine.session.K);
         let { id } = setup.identity;
-        while (!holdsWithoutCofactor(ltpk, signedInfo(x, id, ltpk))) id = controllerIdentity(random).id;
+        while (!holdsWithoutCofactor(ltpk, hap.signedInfo(x, id, ltpk)))
+          id = hap.controllerIdentity(random).id;
         const own = setup.identity.id;
-        const sub = (items: Parameters<typeof encodeTlv>[0]): typeof items =>
+        const sub = (items: Parameters<typeof hap.encodeTlv>[0]): typeof items =>
           items.map(({ type, value }) =>
-            tlv(type, type === TlvType.PublicKey ? ltpk : equal(value, own) ? id : value),
+            hap.tlv(type, type === hap.TlvType.PublicKey ? ltpk : hap.equal(value, own) ? id : value),
           );
         const outcome = await setup.sendM5({ signature: () => weakSignature, sub });
         expect(outcome).to.be.allowed();
-        const stored = success('setup-m6').matches(outcome);
+        const stored = outcomes.success('setup-m6').matches(outcome);
         expect(await controller.isUnpaired(), 'unpaired afterwards').to.equal(!stored);
       },
     ),
   ),
   check(
     'SEC-07/add',
+    'Weak Ed25519 inputs',
     {
       from: 'paired',
       needs: ['PAIRINGS-01'],
@@ -269,34 +251,39 @@ export default chapter('security.attacks', ({ check, watch }) => [
     async ({ controller, expect, warn }) => {
       const session = await controller.session();
       const accepted: string[] = [];
-      for (const ltpk of smallOrderPoints) {
+      for (const ltpk of hap.smallOrderPoints) {
         const identity = controller.newIdentity();
-        const outcome = await session.sendAdd(identity, Permission.User, ltpk);
-        const taken = success('pairings-add').matches(outcome);
-        expect(outcome, hex(ltpk)).to.be.allowed(taken ? { allow: [success('pairings-add')] } : refusedAdd);
+        const outcome = await session.sendAdd(identity, hap.Permission.User, ltpk);
+        const taken = outcomes.success('pairings-add').matches(outcome);
+        expect(outcome, hap.hex(ltpk)).to.be.allowed(
+          taken ? { allow: [outcomes.success('pairings-add')] } : refusedAdd,
+        );
         if (!taken) continue;
-        accepted.push(hex(ltpk));
+        accepted.push(hap.hex(ltpk));
         await session.sendRemove(identity.id);
       }
       if (accepted.length > 0)
-        warn(`Add took an LTPK of small order, ${accepted.length} of ${smallOrderPoints.length} encodings`);
+        warn(
+          `Add took an LTPK of small order, ${accepted.length} of ${hap.smallOrderPoints.length} encodings`,
+        );
     },
   ),
   check(
     'SEC-07/malleated-signature',
+    'Weak Ed25519 inputs',
     {
       from: 'paired',
       needs: ['PV-M3-01'],
       risky: true,
       costs: { verifies: 1 },
-      allow: [tlvError(4)],
-      tolerate: [anyRefusal(), success('verify-m4')],
+      allow: [outcomes.tlvError(4)],
+      tolerate: [outcomes.anyRefusal(), outcomes.success('verify-m4')],
     },
     async ({ controller, expect }) => {
       const verify = await controller.pairVerify();
       const outcome = await verify.sendM3({
         signature: ({ identity, own, accessory }) =>
-          malleated(sign(identity.ltsk, signedInfo(own, identity.id, accessory))),
+          hap.malleated(hap.sign(identity.ltsk, hap.signedInfo(own, identity.id, accessory))),
       });
       expect(outcome).to.be.allowed();
     },
@@ -304,20 +291,20 @@ export default chapter('security.attacks', ({ check, watch }) => [
 ]);
 
 /** All of a reply but the time it was written. */
-function withoutDate(outcome: Outcome): string {
-  if (outcome.kind !== 'reply') return describeOutcome(outcome);
+function withoutDate(outcome: outcomes.Outcome): string {
+  if (outcome.kind !== 'reply') return outcomes.describeOutcome(outcome);
   const { status, headers, body } = outcome.http;
   const lines = headers.flatMap(([name, value]) =>
     name.toLowerCase() === 'date' ? [] : [`${name}: ${value}`],
   );
-  return [`HTTP ${status}`, ...lines, hex(body)].join(', ');
+  return [`HTTP ${status}`, ...lines, hap.hex(body)].join(', ');
 }
 
 function median(times: readonly number[]): number {
   return times.toSorted((a, b) => a - b)[times.length >> 1]!;
 }
 
-function latin1(bytes: Bytes): string {
+function latin1(bytes: hap.Bytes): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 
@@ -327,10 +314,10 @@ function standsAlone(digits: string, content: string): boolean {
 }
 
 /** What is looked for of a secret: its bytes and its digits. Kept, for they are looked for in all that comes. */
-const formsOf = new WeakMap<Bytes, { readonly raw: string; readonly digits: string }>();
+const formsOf = new WeakMap<hap.Bytes, { readonly raw: string; readonly digits: string }>();
 
 /** The first secret in a text, as it is or in hexadecimal digits of either case. */
-function secretIn<T extends { readonly bytes: Bytes }>(
+function secretIn<T extends { readonly bytes: hap.Bytes }>(
   content: string,
   secrets: readonly T[],
 ): T | undefined {
@@ -339,7 +326,7 @@ function secretIn<T extends { readonly bytes: Bytes }>(
     let forms = formsOf.get(bytes);
     if (forms === undefined) {
       const stretch = bytes.subarray(0, STRETCH);
-      formsOf.set(bytes, (forms = { raw: latin1(stretch), digits: hex(stretch) }));
+      formsOf.set(bytes, (forms = { raw: latin1(stretch), digits: hap.hex(stretch) }));
     }
     return content.includes(forms.raw) || folded.includes(forms.digits);
   });

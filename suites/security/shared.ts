@@ -1,6 +1,9 @@
-import { answered, anyRefusal, badRequest, tlvError } from '../../harness/suite.js';
+import { outcomes } from '../../harness/suite.js';
 
-export const ok = { allow: [answered(200)] };
+export const ok = { allow: [outcomes.answered(200)] };
 
 /** A refusal of Add, or of what comes with it. */
-export const refusedAdd = { allow: [tlvError(2), badRequest()], tolerate: [anyRefusal()] };
+export const refusedAdd = {
+  allow: [outcomes.tlvError(2), outcomes.badRequest()],
+  tolerate: [outcomes.anyRefusal()],
+};

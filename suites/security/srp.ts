@@ -1,42 +1,31 @@
-import {
-  type Bytes,
-  type Forgery,
-  Length,
-  N,
-  TlvError,
-  chapter,
-  fromInteger,
-  reject,
-  sha512,
-  success,
-} from '../../harness/suite.js';
+import { chapter, hap, outcomes } from '../../harness/suite.js';
 
 const nothing = new Uint8Array(0);
-const zeros = new Uint8Array(Length.srpPublicKey);
+const zeros = new Uint8Array(hap.Length.srpPublicKey);
 
 /** K = H(S) for S = 0: as no bytes at all (the commonest), padded to 384, and as one byte. */
-const K = { stripped: sha512(nothing), padded: sha512(zeros), oneByte: sha512(Uint8Array.of(0)) };
+const K = { stripped: hap.sha512(nothing), padded: hap.sha512(zeros), oneByte: hap.sha512(Uint8Array.of(0)) };
 
 /** An encoding of 0 mod N with each of the three K; most accessories hash A as it came. */
-function asSent(A: Bytes): Forgery[] {
+function asSent(A: hap.Bytes): hap.Forgery[] {
   return [K.stripped, K.padded, K.oneByte].map((guess) => ({ A, K: guess }));
 }
 
 /** The reference hashes A without leading zeros, and some implementations reduce it first: nothing is left of it. */
-function hashedAsNothing(A: Bytes): Forgery {
+function hashedAsNothing(A: hap.Bytes): hap.Forgery {
   return { A, K: K.stripped, hashed: nothing };
 }
 
-const n = fromInteger(N);
+const n = hap.fromInteger(hap.N);
 
-const twice = fromInteger(2n * N);
+const twice = hap.fromInteger(2n * hap.N);
 
 /**
  * What somebody without the code can try. The first holds each form of 0 under the likeliest K, of which four have opened
  * accessories that were sold; a budget of failed attempts that does not hold all buys it before the others. That an A of
  * no bytes stands alone is because accessories go down of it.
  */
-const forgeries: Record<string, (random: Bytes) => readonly Forgery[]> = {
+const forgeries: Record<string, (random: hap.Bytes) => readonly hap.Forgery[]> = {
   likeliest: () => [
     { A: n, K: K.stripped },
     { A: n, K: K.padded },
@@ -61,6 +50,7 @@ export default chapter('security.srp', ({ check }) =>
     const tries = make(new Uint8Array(64)).length;
     return check(
       `SEC-01/${name}`,
+      'A congruent to 0 mod N never authenticates',
       {
         from: 'unpaired',
         // Nobody's code is needed; but a code known to be wrong is not followed by more failed attempts.
@@ -68,7 +58,7 @@ export default chapter('security.srp', ({ check }) =>
         risky: true,
         costs: { m2: tries, m4: tries, verifies: 1, attempts: tries },
         ...(name !== 'random-proof' && { worth: 'attack' }),
-        ...reject('setup-m4'),
+        ...outcomes.reject('setup-m4'),
       },
       async ({ controller, bench, expect, random, violate }) => {
         for (const forgery of make(random.bytes(64))) {
@@ -77,9 +67,9 @@ export default chapter('security.srp', ({ check }) =>
           const setup = await controller.setup({ code: 'wrong' });
           await setup.m1Forged(forgery);
           const outcome = await setup.sendM3();
-          if (success('setup-m4').matches(outcome)) {
+          if (outcomes.success('setup-m4').matches(outcome)) {
             // How far it goes: all the way to a pairing, which is taken back by the identity remembered here.
-            const paired = success('setup-m6').matches(await setup.sendM5());
+            const paired = outcomes.success('setup-m6').matches(await setup.sendM5());
             const end = paired
               ? 'M5 and M6 then paired a controller that does not know the code'
               : 'M5 under the K guessed was not answered by M6';
@@ -87,7 +77,7 @@ export default chapter('security.srp', ({ check }) =>
           }
           expect(outcome).to.be.allowed();
           // Locked: every further try would be met by the same answer.
-          if (outcome.kind === 'reply' && outcome.tlv?.error === TlvError.MaxTries) return;
+          if (outcome.kind === 'reply' && outcome.tlv?.error === hap.TlvError.MaxTries) return;
         }
       },
     );

@@ -1,33 +1,10 @@
-import {
-  type Controller,
-  FrameEncoder,
-  type Identity,
-  Permission,
-  type Session,
-  addPairing,
-  answered,
-  anyRefusal,
-  anyReply,
-  badRequest,
-  chapter,
-  closed,
-  concat,
-  encodeTlv,
-  lengthBytes,
-  listPairings,
-  removePairing,
-  sealFrame,
-  served,
-  silence,
-  text,
-  utf8,
-} from '../../harness/suite.js';
+import { type Controller, type Session, chapter, hap, outcomes } from '../../harness/suite.js';
 
 const request = { method: 'GET', path: '/accessories' };
-const ok = { allow: [answered(200)] };
+const ok = { allow: [outcomes.answered(200)] };
 /** What must not be served: the connection ends, or at least nothing comes back. */
-const unserved = { allow: [closed(), silence()], forbid: [anyReply()] };
-const mustClose = { allow: [closed()], forbid: [anyReply()] };
+const unserved = { allow: [outcomes.closed(), outcomes.silence()], forbid: [outcomes.anyReply()] };
+const mustClose = { allow: [outcomes.closed()], forbid: [outcomes.anyReply()] };
 /** Frames each way that show a counter of one byte, and of nine bits. */
 const FRAMES = 300n;
 /** Frames each way that show a counter of two bytes. */
@@ -40,16 +17,16 @@ const pairingMessages = ['add', 'remove', 'list'] as const;
 type PairingMessage = (typeof pairingMessages)[number];
 
 /** A message to /pairings about a controller, as the plaintext of frames. */
-function pairingRequest(session: Session, what: PairingMessage, user: Identity): Uint8Array {
+function pairingRequest(session: Session, what: PairingMessage, user: hap.Identity): Uint8Array {
   const { mediaType, paths } = session.controller.profile;
   const items = {
-    add: addPairing(user.id, user.ltpk, Permission.User),
-    remove: removePairing(user.id),
-    list: listPairings(),
+    add: hap.addPairing(user.id, user.ltpk, hap.Permission.User),
+    remove: hap.removePairing(user.id),
+    list: hap.listPairings(),
   }[what];
   if (what === 'add') session.controller.bench.remember(user, 'add-pairing');
   const headers: [string, string][] = [['Content-Type', mediaType]];
-  return session.link.encode({ method: 'POST', path: paths.pairings, headers, body: encodeTlv(items) });
+  return session.link.encode({ method: 'POST', path: paths.pairings, headers, body: hap.encodeTlv(items) });
 }
 
 /** A message to /pairings that must not be carried out: two sessions, and a controller that is there only to be removed. */
@@ -59,16 +36,16 @@ async function prepared(
 ): Promise<{
   readonly bystander: Session;
   readonly session: Session;
-  readonly user: Identity;
+  readonly user: hap.Identity;
   readonly plaintext: Uint8Array;
   /** Whether the controller is stored, as another session sees it; it is removed then. */
   isStored(): Promise<boolean>;
 }> {
   const session = await controller.session();
   await session.demands('list', what);
-  const bystander = await controller.guestSession(session, Permission.Admin);
+  const bystander = await controller.guestSession(session, hap.Permission.Admin);
   const user = what === 'remove' ? controller.newGuest() : controller.newIdentity();
-  if (what === 'remove') await bystander.add(user, Permission.User);
+  if (what === 'remove') await bystander.add(user, hap.Permission.User);
   return {
     bystander,
     session,
@@ -76,7 +53,7 @@ async function prepared(
     plaintext: pairingRequest(session, what, user),
     async isStored() {
       const { entries } = await bystander.list();
-      const stored = entries.some(({ id }) => text(id) === text(user.id));
+      const stored = entries.some(({ id }) => hap.text(id) === hap.text(user.id));
       if (stored) await bystander.sendRemove(user.id);
       return stored;
     },
@@ -86,15 +63,16 @@ async function prepared(
 export default chapter('session.frames', ({ check }) => [
   check(
     'SESS-01',
+    'Session keys and their direction',
     { from: 'paired', costs: { verifies: 2 }, ...unserved },
     async ({ controller, expect }) => {
       const session = await controller.session();
       expect(await session.get('/accessories')).to.be.allowed(ok);
       const swapped = await controller.session();
       const { link } = swapped;
-      const frames = new FrameEncoder(link.session.keys.toController).encode(link.encode(request));
+      const frames = new hap.FrameEncoder(link.session.keys.toController).encode(link.encode(request));
       const outcome = await swapped.sendRaw(
-        concat(...frames),
+        hap.concat(...frames),
         'GET /accessories sealed with the key of the other direction',
       );
       expect(outcome).to.be.allowed();
@@ -103,6 +81,7 @@ export default chapter('session.frames', ({ check }) => [
 
   check(
     'SESS-02',
+    'Nonces: one counter per direction, from 0, plus 1 per frame',
     { from: 'paired', costs: { verifies: 1 }, ...ok },
     async ({ controller, expect, observe }) => {
       const session = await controller.session();
@@ -119,7 +98,7 @@ export default chapter('session.frames', ({ check }) => [
         const reply = decoder.counter;
         const line = `GET /accessories in ${parts.length} frames, the last with counter ${last}`;
         expect(
-          await session.sendRaw(concat(...parts), line),
+          await session.sendRaw(hap.concat(...parts), line),
           `request up to counter ${last}, reply from ${reply}`,
         ).to.be.allowed();
       }
@@ -129,7 +108,8 @@ export default chapter('session.frames', ({ check }) => [
 
   check(
     'SESS-03',
-    { from: 'paired', costs: { verifies: 1, seconds: 300 }, allow: [anyReply()] },
+    'Counters go on past 65 536 frames',
+    { from: 'paired', costs: { verifies: 1, seconds: 300 }, allow: [outcomes.anyReply()] },
     async ({ controller, expect, observe }) => {
       let session = await controller.session();
       const small = session.link.encode({ method: 'GET', path: '/characteristics?id=1.1' });
@@ -151,6 +131,7 @@ export default chapter('session.frames', ({ check }) => [
 
   check(
     'SESS-04/frames-of-the-accessory',
+    'AAD is the two length bytes',
     { from: 'paired', costs: { verifies: 1 }, ...ok },
     async ({ controller, expect }) => {
       const session = await controller.session();
@@ -162,11 +143,14 @@ export default chapter('session.frames', ({ check }) => [
 
   check(
     'SESS-04/empty-aad',
+    'AAD is the two length bytes',
     { from: 'paired', risky: true, costs: { verifies: 1 }, ...mustClose },
     async ({ controller, expect }) => {
       const session = await controller.session();
       const { keys } = session.link.session;
-      const frame = sealFrame(keys.toAccessory, 0n, session.link.encode(request), { aad: new Uint8Array(0) });
+      const frame = hap.sealFrame(keys.toAccessory, 0n, session.link.encode(request), {
+        aad: new Uint8Array(0),
+      });
       expect(
         await session.sendRaw(frame, 'GET /accessories in a frame sealed with an empty AAD'),
       ).to.be.allowed();
@@ -175,13 +159,14 @@ export default chapter('session.frames', ({ check }) => [
 
   check(
     'SESS-04/length-changed',
+    'AAD is the two length bytes',
     { from: 'paired', risky: true, costs: { verifies: 1 }, ...mustClose },
     async ({ controller, expect }) => {
       const session = await controller.session();
       const { keys } = session.link.session;
       // A blank line behind the request: whoever skips the tag finds a whole request in the shortened frame.
-      const plaintext = concat(session.link.encode(request), utf8('\r\n'));
-      const frame = sealFrame(keys.toAccessory, 0n, plaintext, { declaredLength: plaintext.length - 2 });
+      const plaintext = hap.concat(session.link.encode(request), hap.utf8('\r\n'));
+      const frame = hap.sealFrame(keys.toAccessory, 0n, plaintext, { declaredLength: plaintext.length - 2 });
       expect(
         await session.sendRaw(frame, 'GET /accessories in a frame whose length was lowered by 2'),
       ).to.be.allowed();
@@ -191,13 +176,14 @@ export default chapter('session.frames', ({ check }) => [
   ...(['ciphertext', 'tag', 'length'] as const).map((part) =>
     check(
       `SESS-11/${part}-bit`,
+      'Wrong tag',
       { from: 'paired', risky: true, costs: { verifies: 3 }, ...mustClose },
       async ({ controller, expect, random }) => {
         const session = await controller.session();
         const bystander = await controller.guestSession(session);
         // An accessory may keep one session of a controller, the newest (PV-STATE-05).
         const both = await bystander.link.stillOpen(50);
-        const frame = concat(...session.seal(request));
+        const frame = hap.concat(...session.seal(request));
         const length = frame.length - 18;
         // A length bit that is set, so that the shorter frame is complete and the tag is looked at.
         const lengthBit = [...Array(8).keys()].filter((bit) => (length >> bit) & 1)[0]!;
@@ -217,10 +203,11 @@ export default chapter('session.frames', ({ check }) => [
 
   check(
     'SESS-12',
+    'Replayed frame',
     { from: 'paired', risky: true, costs: { verifies: 1 }, ...mustClose },
     async ({ controller, expect }) => {
       const session = await controller.session();
-      const frames = concat(...session.seal(request));
+      const frames = hap.concat(...session.seal(request));
       expect(await session.sendRaw(frames, 'GET /accessories'), 'first time').to.be.allowed(ok);
       expect(await session.sendRaw(frames, 'the same bytes again'), 'replay').to.be.allowed();
     },
@@ -229,10 +216,11 @@ export default chapter('session.frames', ({ check }) => [
   ...pairingMessages.map((what) =>
     check(
       `SESS-11/${what}-with-a-bad-tag`,
+      'Wrong tag',
       { from: 'paired', risky: true, grid: [what, 'bad-tag'], costs: { verifies: 3 }, ...mustClose },
       async ({ controller, expect, random }) => {
         const { session, plaintext, isStored } = await prepared(controller, what);
-        const frame = concat(...session.sealParts([plaintext]));
+        const frame = hap.concat(...session.sealParts([plaintext]));
         frame[frame.length - 1 - random.below(16)]! ^= 1;
         expect(await session.sendRaw(frame, `${what} in a frame with a wrong tag`)).to.be.allowed();
         expect(await isStored(), 'the controller is stored').to.equal(what === 'remove');
@@ -243,15 +231,16 @@ export default chapter('session.frames', ({ check }) => [
   ...pairingMessages.map((what) =>
     check(
       `SESS-12/${what}-replayed`,
+      'Replayed frame',
       { from: 'paired', risky: true, grid: [what, 'replayed'], costs: { verifies: 3 }, ...mustClose },
       async ({ controller, expect }) => {
         if (what !== 'list') controller.needsRemoval();
         const { bystander, session, user, plaintext, isStored } = await prepared(controller, what);
-        const frame = concat(...session.sealParts([plaintext]));
+        const frame = hap.concat(...session.sealParts([plaintext]));
         expect(await session.sendRaw(frame, what), 'first time').to.be.allowed(ok);
         // Undone by another session, so that the replay would have an effect.
         if (what === 'add') await bystander.sendRemove(user.id);
-        if (what === 'remove') await bystander.add(user, Permission.User);
+        if (what === 'remove') await bystander.add(user, hap.Permission.User);
         expect(await session.sendRaw(frame, `the same ${what} again`), 'replay').to.be.allowed();
         expect(await isStored(), 'the controller is stored').to.equal(what === 'remove');
       },
@@ -261,12 +250,13 @@ export default chapter('session.frames', ({ check }) => [
   ...pairingMessages.map((what) =>
     check(
       `SESS-13/${what}-with-a-wrong-nonce`,
+      'Skipped or reordered counters',
       { from: 'paired', risky: true, grid: [what, 'wrong-nonce'], costs: { verifies: 3 }, ...mustClose },
       async ({ controller, expect }) => {
         const { session, plaintext, isStored } = await prepared(controller, what);
         const { encoder } = session.link.session;
         encoder.counter++;
-        const frame = concat(...session.sealParts([plaintext]));
+        const frame = hap.concat(...session.sealParts([plaintext]));
         const line = `${what} in a frame sealed with counter 1 instead of 0`;
         expect(await session.sendRaw(frame, line)).to.be.allowed();
         expect(await isStored(), 'the controller is stored').to.equal(what === 'remove');
@@ -281,6 +271,7 @@ export default chapter('session.frames', ({ check }) => [
   }).map(([name, wrong]) =>
     check(
       `SESS-13/${name}`,
+      'Skipped or reordered counters',
       { from: 'paired', risky: true, costs: { verifies: 1 }, ...mustClose },
       async ({ controller, expect }) => {
         const session = await controller.session();
@@ -289,38 +280,40 @@ export default chapter('session.frames', ({ check }) => [
         const due = encoder.counter;
         encoder.counter = wrong(due);
         const line = `GET /accessories sealed with counter ${encoder.counter} instead of ${due}`;
-        expect(await session.sendRaw(concat(...session.seal(request)), line)).to.be.allowed();
+        expect(await session.sendRaw(hap.concat(...session.seal(request)), line)).to.be.allowed();
       },
     ),
   ),
   check(
     'SESS-13/swapped',
+    'Skipped or reordered counters',
     { from: 'paired', risky: true, costs: { verifies: 1 }, ...mustClose },
     async ({ controller, expect }) => {
       const session = await controller.session();
       const frames = [...session.seal(request), ...session.seal(request)];
       const line = 'two requests, the frame with counter 1 before that with counter 0';
-      expect(await session.sendRaw(concat(...frames.reverse()), line)).to.be.allowed();
+      expect(await session.sendRaw(hap.concat(...frames.reverse()), line)).to.be.allowed();
     },
   ),
 
   ...(['live-session', 'ended-session', 'after-verify-m2', 'random'] as const).map((whose) =>
     check(
       `SESS-19/${whose}`,
+      'Encrypted frame on an unverified connection',
       {
         from: 'paired',
         risky: true,
         costs: { verifies: whose === 'random' ? 0 : whose === 'after-verify-m2' ? 2 : 1 },
-        allow: [badRequest(), closed(), silence()],
-        tolerate: [anyRefusal()],
-        forbid: [served()],
+        allow: [outcomes.badRequest(), outcomes.closed(), outcomes.silence()],
+        tolerate: [outcomes.anyRefusal()],
+        forbid: [outcomes.served()],
       },
       async ({ controller, expect, random }) => {
-        let frame = concat(lengthBytes(64), random.bytes(64 + 16));
+        let frame = hap.concat(hap.lengthBytes(64), random.bytes(64 + 16));
         if (whose !== 'random') {
           const session = await controller.session();
           expect(await session.get('/accessories'), 'in its own session').to.be.allowed(ok);
-          frame = concat(...session.seal(request));
+          frame = hap.concat(...session.seal(request));
           if (whose === 'ended-session') await session.link.close();
         }
         const link =
@@ -336,6 +329,7 @@ export default chapter('session.frames', ({ check }) => [
     ['at-once', 'after-traffic'].map((moment) =>
       check(
         `SESS-18/${what}-${moment}`,
+        'Plaintext on a verified connection',
         { from: 'paired', risky: true, costs: { verifies: 1 }, ...unserved },
         async ({ controller, expect }) => {
           const session = await controller.session();

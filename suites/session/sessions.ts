@@ -2,26 +2,17 @@ import {
   type Characteristic,
   type CheckContext,
   type Controller,
-  type Identity,
   type Session,
   StepFailed,
-  answered,
-  anyReply,
   chapter,
-  closed,
-  concat,
-  plaintextReply,
-  served,
-  silence,
-  success,
-  text,
-  utf8,
+  hap,
+  outcomes,
 } from '../../harness/suite.js';
 
 const request = { method: 'GET', path: '/accessories' };
 const json: [string, string] = ['Content-Type', 'application/hap+json'];
-const ok = { allow: [answered(200)] };
-const mustClose = { allow: [closed()], forbid: [anyReply()] };
+const ok = { allow: [outcomes.answered(200)] };
+const mustClose = { allow: [outcomes.closed()], forbid: [outcomes.anyReply()] };
 
 /** Requests that end in the error paths of an HTTP server. */
 const errorCases = {
@@ -31,14 +22,17 @@ const errorCases = {
     method: 'PUT',
     path: '/characteristics',
     headers: [json],
-    body: utf8('{"characteristics":['),
+    body: hap.utf8('{"characteristics":['),
   },
 };
 const errorBytes = {
-  'malformed-http': utf8('GET /accessories\r\n:\r\n\r\n'),
-  'oversize-body': utf8('PUT /characteristics HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n{'),
+  'malformed-http': hap.utf8('GET /accessories\r\n:\r\n\r\n'),
+  'oversize-body': hap.utf8('PUT /characteristics HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n{'),
 };
-const sealedOrNothing = { allow: [anyReply(), closed(), silence()], forbid: [plaintextReply()] };
+const sealedOrNothing = {
+  allow: [outcomes.anyReply(), outcomes.closed(), outcomes.silence()],
+  forbid: [outcomes.plaintextReply()],
+};
 
 /** What every accessory must be able to keep. */
 const SESSIONS = 8;
@@ -69,7 +63,7 @@ async function sessionsOf(controller: Controller, count: number): Promise<Sessio
 }
 
 /** One more controller, while there is room for it. */
-async function guestOf(controller: Controller, host: Session): Promise<Identity | undefined> {
+async function guestOf(controller: Controller, host: Session): Promise<hap.Identity | undefined> {
   try {
     return await controller.letIn(host);
   } catch (error) {
@@ -140,7 +134,9 @@ async function notified(context: CheckContext, subscribes = true): Promise<Notif
     return notApplicable('no boolean characteristic can be read, written and subscribed to');
   const writer = await controller.guestSession(listener);
   if (subscribes)
-    expect(await listener.put(item, { ev: true }), 'subscription').to.be.allowed({ allow: [served()] });
+    expect(await listener.put(item, { ev: true }), 'subscription').to.be.allowed({
+      allow: [outcomes.served()],
+    });
   const value = item.value === true || item.value === 1;
   return { listener, writer, item, values: [value, !value] };
 }
@@ -150,13 +146,13 @@ function told(event: Awaited<ReturnType<Session['link']['event']>>, { aid, iid }
   if (event === undefined) return 'no event';
   if (!event.sealed) return 'an event in plaintext';
   try {
-    const { characteristics } = JSON.parse(text(event.message.body)) as {
+    const { characteristics } = JSON.parse(hap.text(event.message.body)) as {
       characteristics: { aid: unknown; iid: unknown; value: unknown }[];
     };
     const value = characteristics.find((entry) => entry.aid === aid && entry.iid === iid)?.value;
     return value === 0 || value === 1 ? value === 1 : value;
   } catch {
-    return `an event that is no JSON: ${text(event.message.body).slice(0, 80)}`;
+    return `an event that is no JSON: ${hap.text(event.message.body).slice(0, 80)}`;
   }
 }
 
@@ -165,13 +161,19 @@ const SETUPS = 9;
 const VERIFIES = 20;
 
 export default chapter('session.sessions', ({ check, watch }) => [
-  watch('SESS-20/every-byte', 'secured', ({ wrong }, { expect, violate }) => {
-    if (wrong !== undefined) violate(`bytes on a secured connection: ${wrong}`);
-    expect(wrong).to.equal(undefined);
-  }),
+  watch(
+    'SESS-20/every-byte',
+    'No plaintext from the accessory after M4',
+    'secured',
+    ({ wrong }, { expect, violate }) => {
+      if (wrong !== undefined) violate(`bytes on a secured connection: ${wrong}`);
+      expect(wrong).to.equal(undefined);
+    },
+  ),
   ...Object.entries(errorCases).map(([name, wrong]) =>
     check(
       `SESS-20/${name}`,
+      'No plaintext from the accessory after M4',
       { from: 'paired', risky: true, costs: { verifies: 1 }, ...sealedOrNothing },
       async ({ controller, expect }) => {
         const session = await controller.session();
@@ -182,18 +184,20 @@ export default chapter('session.sessions', ({ check, watch }) => [
   ...Object.entries(errorBytes).map(([name, bytes]) =>
     check(
       `SESS-20/${name}`,
+      'No plaintext from the accessory after M4',
       { from: 'paired', risky: true, costs: { verifies: 1 }, ...sealedOrNothing },
       async ({ controller, expect }) => {
         const session = await controller.session();
         const frames = session.sealParts([bytes]);
-        expect(await session.sendRaw(concat(...frames), name.replace('-', ' '))).to.be.allowed();
+        expect(await session.sendRaw(hap.concat(...frames), name.replace('-', ' '))).to.be.allowed();
       },
     ),
   ),
 
   check(
     'SESS-21/delivered',
-    { from: 'paired', costs: { verifies: 5 }, allow: [served()] },
+    'Events come as whole messages between responses',
+    { from: 'paired', costs: { verifies: 5 }, allow: [outcomes.served()] },
     async (context) => {
       const { expect } = context;
       const { listener, writer, item, values } = await notified(context);
@@ -207,7 +211,8 @@ export default chapter('session.sessions', ({ check, watch }) => [
   ),
   check(
     'SESS-21/between-responses',
-    { from: 'paired', costs: { verifies: 5 }, allow: [served()] },
+    'Events come as whole messages between responses',
+    { from: 'paired', costs: { verifies: 5 }, allow: [outcomes.served()] },
     async (context) => {
       const { expect } = context;
       const { listener, writer, item, values } = await notified(context);
@@ -227,7 +232,8 @@ export default chapter('session.sessions', ({ check, watch }) => [
   ),
   check(
     'SESS-21/in-order',
-    { from: 'paired', costs: { verifies: 5 }, allow: [served()] },
+    'Events come as whole messages between responses',
+    { from: 'paired', costs: { verifies: 5 }, allow: [outcomes.served()] },
     async (context) => {
       const { bench, expect } = context;
       const { listener, writer, item, values } = await notified(context);
@@ -274,10 +280,11 @@ export default chapter('session.sessions', ({ check, watch }) => [
   }).map(([name, stimulus]) =>
     check(
       `SESS-21/${name}`,
+      'Events come as whole messages between responses',
       {
         from: 'paired',
         costs: { verifies: name === 'not-after-the-connection-has-ended' ? 3 : 2 },
-        allow: [served()],
+        allow: [outcomes.served()],
       },
       async (context) => {
         const { controller, expect } = context;
@@ -290,7 +297,13 @@ export default chapter('session.sessions', ({ check, watch }) => [
   ),
   check(
     'SESS-21/not-to-plain-connections',
-    { from: 'paired', costs: { verifies: 6 }, allow: [silence(), closed()], forbid: [anyReply()] },
+    'Events come as whole messages between responses',
+    {
+      from: 'paired',
+      costs: { verifies: 6 },
+      allow: [outcomes.silence(), outcomes.closed()],
+      forbid: [outcomes.anyReply()],
+    },
     async (context) => {
       const { controller, expect } = context;
       const { writer, item, values } = await notified(context);
@@ -307,10 +320,11 @@ export default chapter('session.sessions', ({ check, watch }) => [
 
   check(
     'SESS-22/frame-of-another-session',
+    'Sessions are independent',
     { from: 'paired', risky: true, costs: { verifies: 5 }, ...mustClose },
     (context) =>
       withThreeSessions(context, async (first, second, other) => {
-        const frame = concat(...first.seal(request));
+        const frame = hap.concat(...first.seal(request));
         context.expect(await second.sendRaw(frame, 'a frame of another session')).to.be.allowed();
         first.link.said('the same frame in its own session');
         first.link.send(frame);
@@ -321,25 +335,31 @@ export default chapter('session.sessions', ({ check, watch }) => [
   ),
   check(
     'SESS-22/broken-session',
+    'Sessions are independent',
     { from: 'paired', risky: true, costs: { verifies: 5 }, ...mustClose },
     (context) =>
       withThreeSessions(context, async (first, second, other) => {
-        const frame = concat(...first.seal(request));
+        const frame = hap.concat(...first.seal(request));
         frame[frame.length - 1]! ^= 1;
         context.expect(await first.sendRaw(frame, 'a frame with a wrong tag')).to.be.allowed();
         return [second, other];
       }),
   ),
-  check('SESS-22/ended-sessions', { from: 'paired', costs: { verifies: 5 }, ...ok }, (context) =>
-    withThreeSessions(context, async (first, second, other) => {
-      await second.link.close();
-      await other.link.close();
-      return [first];
-    }),
+  check(
+    'SESS-22/ended-sessions',
+    'Sessions are independent',
+    { from: 'paired', costs: { verifies: 5 }, ...ok },
+    (context) =>
+      withThreeSessions(context, async (first, second, other) => {
+        await second.link.close();
+        await other.link.close();
+        return [first];
+      }),
   ),
 
   check(
     'SESS-23',
+    'At least 8 concurrent verified sessions',
     { from: 'paired', risky: true, costs: { verifies: MOST_SESSIONS + 1 }, ...ok },
     async ({ controller, bench, expect, observe }) => {
       const sessions = await sessionsOf(controller, SESSIONS);
@@ -355,7 +375,7 @@ export default chapter('session.sessions', ({ check, watch }) => [
       );
       const alive: Session[] = [];
       for (const session of sessions)
-        if (answered(200).matches(await session.get('/accessories'))) alive.push(session);
+        if (outcomes.answered(200).matches(await session.get('/accessories'))) alive.push(session);
       // The oldest may have made room for those beyond the eighth, one for one; and one that was idle for long while a
       // slow board verified the others may have ended for that (SESS-24).
       if (bench.clock.now() - used < IDLE)
@@ -374,7 +394,8 @@ export default chapter('session.sessions', ({ check, watch }) => [
 
   check(
     'SESS-24',
-    { from: 'paired', costs: { verifies: 3, seconds: 60 }, ...ok, tolerate: [closed()] },
+    'Idle sessions stay usable',
+    { from: 'paired', costs: { verifies: 3, seconds: 60 }, ...ok, tolerate: [outcomes.closed()] },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
       session.link.said('a minute without traffic');
@@ -386,11 +407,12 @@ export default chapter('session.sessions', ({ check, watch }) => [
   ...(['half-closed', 'reset'] as const).map((how) =>
     check(
       `SESS-25/${how}`,
+      'Half-closed and reset connections',
       {
         from: 'paired',
         risky: true,
         costs: { verifies: REPETITIONS + SESSIONS },
-        allow: [answered(200), closed()],
+        allow: [outcomes.answered(200), outcomes.closed()],
       },
       async ({ controller, bench, expect }) => {
         for (let round = 1; round <= REPETITIONS; round++) {
@@ -398,7 +420,7 @@ export default chapter('session.sessions', ({ check, watch }) => [
           expect(session, `session ${round}`).to.not.equal(undefined);
           const { link } = session!;
           link.said(`GET /accessories, then the connection is ${how.replace('-', ' ')}`);
-          link.send(concat(...session!.seal(request)));
+          link.send(hap.concat(...session!.seal(request)));
           if (how === 'half-closed') {
             link.finish();
             expect(await link.outcome(controller.judgedWait), `round ${round}`).to.be.allowed();
@@ -423,7 +445,8 @@ export default chapter('session.sessions', ({ check, watch }) => [
 
   check(
     'SESS-26/setups',
-    { from: 'unpaired', costs: { m2: SETUPS }, allow: [success('setup-m2')] },
+    'What has ended takes no room',
+    { from: 'unpaired', costs: { m2: SETUPS }, allow: [outcomes.success('setup-m2')] },
     async ({ controller, expect }) => {
       for (let i = 1; i <= SETUPS; i++) {
         const setup = await controller.setup();
@@ -434,12 +457,13 @@ export default chapter('session.sessions', ({ check, watch }) => [
   ),
   check(
     'SESS-26/verifies',
+    'What has ended takes no room',
     {
       from: 'paired',
       keyless: true,
       needs: ['PV-M1-01'],
       costs: { verifies: VERIFIES },
-      allow: [success('verify-m2')],
+      allow: [outcomes.success('verify-m2')],
     },
     async ({ controller, expect }) => {
       for (let i = 1; i <= VERIFIES; i++) {
@@ -449,7 +473,7 @@ export default chapter('session.sessions', ({ check, watch }) => [
       }
     },
   ),
-  watch('SESS-26', 'admission', ({ shut }, { expect, violate }) => {
+  watch('SESS-26', 'What has ended takes no room', 'admission', ({ shut }, { expect, violate }) => {
     if (shut?.requirement === 'SESS-26') violate(shut.what);
     expect(shut?.requirement, 'what keeps Pair Setup and Pair Verify from being served').to.not.equal(
       'SESS-26',

@@ -1,30 +1,22 @@
 import {
   type Characteristic,
   type CheckContext,
-  type Random,
   type Session,
-  answered,
-  anyRefusal,
-  anyReply,
   chapter,
-  closed,
-  concat,
-  encodeTlv,
-  lengthBytes,
-  listPairings,
-  plaintextReply,
+  hap,
+  outcomes,
   readAccessories,
-  sealFrame,
-  silence,
-  success,
-  text,
 } from '../../harness/suite.js';
 
 const request = { method: 'GET', path: '/accessories' };
-const ok = { allow: [answered(200)] };
+const ok = { allow: [outcomes.answered(200)] };
 /** A close is a poor answer to what TCP does to frames, and silence none. */
-const answeredOrClosed = { allow: [answered(200)], tolerate: [closed()], forbid: [silence()] };
-const neverStalls = { allow: [answered(200)], forbid: [silence()] };
+const answeredOrClosed = {
+  allow: [outcomes.answered(200)],
+  tolerate: [outcomes.closed()],
+  forbid: [outcomes.silence()],
+};
+const neverStalls = { allow: [outcomes.answered(200)], forbid: [outcomes.silence()] };
 /** More often than most accessories have sockets. */
 const REPETITIONS = 10;
 
@@ -38,7 +30,7 @@ function cut(bytes: Uint8Array, sizes: readonly number[]): Uint8Array[] {
 }
 
 /** 2 to 8 sizes of 2 to 1024 that add up to `total`. */
-function randomSizes(random: Random, total: number): number[] {
+function randomSizes(random: hap.Random, total: number): number[] {
   for (;;) {
     const count = 2 + random.below(7);
     const ends = Array.from({ length: count - 1 }, () => 1 + random.below(total - 1)).sort((a, b) => a - b);
@@ -71,19 +63,25 @@ async function expectInOrder(
     const outcome = await session.link.outcome(controller.stepWait);
     expect(outcome, `answer ${index + 1} of ${items.length}`).to.be.allowed(alternatives);
     if (outcome.kind !== 'reply') return;
-    const body = text(outcome.http.body);
+    const body = hap.text(outcome.http.body);
     if (!new RegExp(`"iid"\\s*:\\s*${iid}\\b`).test(body))
       violate(`answer ${index + 1} should be about iid ${iid} and is ${body.slice(0, 120)}`);
   }
 }
 
 export default chapter('session.traffic', ({ check, watch }) => [
-  watch('SESS-05/frame-lengths', 'frame', ({ length }, { expect, warn }) => {
-    if (length === 0) return warn('a frame without a byte');
-    expect(length, 'plaintext bytes of a frame').to.be.at.most(1024);
-  }),
+  watch(
+    'SESS-05/frame-lengths',
+    'Accessory frames hold at most 1024 plaintext bytes',
+    'frame',
+    ({ length }, { expect, warn }) => {
+      if (length === 0) return warn('a frame without a byte');
+      expect(length, 'plaintext bytes of a frame').to.be.at.most(1024);
+    },
+  ),
   check(
     'SESS-05/long-reply',
+    'Accessory frames hold at most 1024 plaintext bytes',
     { from: 'paired', costs: { verifies: 1 }, ...ok },
     async ({ controller, expect, observe }) => {
       // Not by the steps of a flow: PV-M3-01 reads a long reply too, and what is wrong with it is judged here.
@@ -100,6 +98,7 @@ export default chapter('session.traffic', ({ check, watch }) => [
 
   check(
     'SESS-06/1024-and-537',
+    'Requests split over several frames are reassembled',
     { from: 'paired', costs: { verifies: 1 }, ...ok },
     async ({ controller, expect }) => {
       const session = await controller.session();
@@ -110,6 +109,7 @@ export default chapter('session.traffic', ({ check, watch }) => [
   ),
   check(
     'SESS-06/random-splits',
+    'Requests split over several frames are reassembled',
     { from: 'paired', costs: { verifies: 1 }, ...ok },
     async ({ controller, expect, random }) => {
       const session = await controller.session();
@@ -123,12 +123,13 @@ export default chapter('session.traffic', ({ check, watch }) => [
   ),
   check(
     'SESS-06/header-and-body',
-    { from: 'paired', costs: { verifies: 1 }, allow: [success('pairings-list')] },
+    'Requests split over several frames are reassembled',
+    { from: 'paired', costs: { verifies: 1 }, allow: [outcomes.success('pairings-list')] },
     async ({ controller, expect }) => {
       const session = await controller.session();
       await session.demands('list');
       const { paths, mediaType } = controller.profile;
-      const body = encodeTlv(listPairings());
+      const body = hap.encodeTlv(hap.listPairings());
       const headers: [string, string][] = [['Content-Type', mediaType]];
       const bytes = session.link.encode({ method: 'POST', path: paths.pairings, headers, body });
       const frames = session.sealParts(cut(bytes, [bytes.length - body.length]));
@@ -139,54 +140,63 @@ export default chapter('session.traffic', ({ check, watch }) => [
   ...[1024, 2048].map((size) =>
     check(
       `SESS-07/${size}-bytes`,
+      'Request of exactly 1024 and exactly 2048 plaintext bytes',
       { from: 'paired', costs: { verifies: 1 }, ...neverStalls },
       async ({ controller, expect }) => {
         const session = await controller.session();
         const frames = session.sealParts([session.padded(size)]);
         const line = `GET /accessories of ${size} bytes, full frames only`;
-        expect(await session.sendRaw(concat(...frames), line)).to.be.allowed();
+        expect(await session.sendRaw(hap.concat(...frames), line)).to.be.allowed();
       },
     ),
   ),
 
   check(
     'SESS-08/last-frame-of-one-byte',
+    'Frames of one payload byte',
     { from: 'paired', costs: { verifies: 1 }, ...neverStalls },
     async ({ controller, expect }) => {
       const session = await controller.session();
       const frames = session.sealParts([session.padded(1025)]);
       const line = 'GET /accessories of 1025 bytes in frames of 1024 and 1';
-      expect(await session.sendRaw(concat(...frames), line)).to.be.allowed();
+      expect(await session.sendRaw(hap.concat(...frames), line)).to.be.allowed();
     },
   ),
   check(
     'SESS-08/every-frame-of-one-byte',
-    { from: 'paired', costs: { verifies: 1 }, allow: [answered(200)], tolerate: [silence()] },
+    'Frames of one payload byte',
+    {
+      from: 'paired',
+      costs: { verifies: 1 },
+      allow: [outcomes.answered(200)],
+      tolerate: [outcomes.silence()],
+    },
     async ({ controller, expect }) => {
       const session = await controller.session();
       const bytes = session.link.encode(request);
       const frames = session.sealParts([...bytes].map((byte) => Uint8Array.of(byte)));
       const line = `GET /accessories in ${frames.length} frames of one byte`;
-      expect(await session.sendRaw(concat(...frames), line)).to.be.allowed();
+      expect(await session.sendRaw(hap.concat(...frames), line)).to.be.allowed();
     },
   ),
 
   check(
     'SESS-09',
+    'Zero-length frame',
     {
       from: 'paired',
       risky: true,
       costs: { verifies: 1 },
-      allow: [answered(200), closed()],
-      tolerate: [silence(), anyRefusal()],
-      forbid: [plaintextReply()],
+      allow: [outcomes.answered(200), outcomes.closed()],
+      tolerate: [outcomes.silence(), outcomes.anyRefusal()],
+      forbid: [outcomes.plaintextReply()],
     },
     async ({ controller, expect, observe }) => {
       const session = await controller.session();
       const { keys, encoder } = session.link.session;
-      const empty = sealFrame(keys.toAccessory, encoder.counter++, new Uint8Array(0));
+      const empty = hap.sealFrame(keys.toAccessory, encoder.counter++, new Uint8Array(0));
       const line = 'a frame without a byte, GET /accessories behind it';
-      const outcome = await session.sendRaw(concat(empty, ...session.seal(request)), line);
+      const outcome = await session.sendRaw(hap.concat(empty, ...session.seal(request)), line);
       expect(outcome).to.be.allowed();
       observe('an empty frame is', outcome.kind === 'reply' ? 'counted and ignored' : outcome.kind);
     },
@@ -195,19 +205,20 @@ export default chapter('session.traffic', ({ check, watch }) => [
   ...[1025, 1561, 4096, 65_535].map((size) =>
     check(
       `SESS-10/${size}-bytes`,
+      'Frames above 1024 plaintext bytes',
       {
         from: 'paired',
         risky: true,
         costs: { verifies: 1 },
-        allow: [closed(), anyReply()],
+        allow: [outcomes.closed(), outcomes.anyReply()],
         // To wait for more is as poor here as behind an empty frame (SESS-09).
-        tolerate: [silence()],
-        forbid: [plaintextReply()],
+        tolerate: [outcomes.silence()],
+        forbid: [outcomes.plaintextReply()],
       },
       async ({ controller, expect, observe }) => {
         const session = await controller.session();
         const { keys } = session.link.session;
-        const frame = sealFrame(keys.toAccessory, 0n, session.padded(size));
+        const frame = hap.sealFrame(keys.toAccessory, 0n, session.padded(size));
         const outcome = await session.sendRaw(frame, `GET /accessories in one frame of ${size} bytes`);
         expect(outcome).to.be.allowed();
         observe(`a frame of ${size} bytes`, outcome.kind === 'reply' ? 'taken' : outcome.kind);
@@ -217,17 +228,18 @@ export default chapter('session.traffic', ({ check, watch }) => [
   ...[1025, 0xffff].map((size) =>
     check(
       `SESS-10/length-${size}-alone`,
+      'Frames above 1024 plaintext bytes',
       {
         from: 'paired',
         risky: true,
         costs: { verifies: 4 },
-        allow: [closed(), silence()],
-        forbid: [anyReply()],
+        allow: [outcomes.closed(), outcomes.silence()],
+        forbid: [outcomes.anyReply()],
       },
       async ({ controller, expect, random, observe, violate }) => {
         const session = await controller.session();
         const bystander = await controller.guestSession(session);
-        const start = concat(lengthBytes(size), random.bytes(64));
+        const start = hap.concat(hap.lengthBytes(size), random.bytes(64));
         const outcome = await session.sendRaw(
           start,
           `the first 66 bytes of a frame of ${size}, then silence`,
@@ -246,13 +258,14 @@ export default chapter('session.traffic', ({ check, watch }) => [
   ...(['fin', 'reset'] as const).map((end) =>
     check(
       `SESS-14/half-a-frame-then-${end}`,
+      'Truncated frame then FIN or silence',
       { from: 'paired', risky: true, costs: { verifies: REPETITIONS + 1 }, ...ok },
       async ({ controller, bench, expect }) => {
         for (let round = 1; round <= REPETITIONS; round++) {
           const session = await controller.trySession();
           expect(session, `session ${round}`).to.not.equal(undefined);
           const { link } = session!;
-          const frame = concat(...session!.seal(request));
+          const frame = hap.concat(...session!.seal(request));
           link.send(frame.subarray(0, frame.length >> 1));
           if (end === 'reset') {
             // An RST right behind the bytes may overtake them, or be read as the end of the stream.
@@ -271,11 +284,12 @@ export default chapter('session.traffic', ({ check, watch }) => [
   ),
   check(
     'SESS-14/half-a-frame-then-silence',
+    'Truncated frame then FIN or silence',
     { from: 'paired', risky: true, costs: { verifies: 9, seconds: 60 }, ...ok },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
       const bystander = await controller.guestSession(session);
-      const frame = concat(...session.seal(request));
+      const frame = hap.concat(...session.seal(request));
       session.link.said('the first half of a frame, then silence for a minute');
       session.link.send(frame.subarray(0, frame.length >> 1));
       for (let seconds = 0; seconds < 60; seconds += 10) {
@@ -289,10 +303,11 @@ export default chapter('session.traffic', ({ check, watch }) => [
   ),
   check(
     'SESS-14/half-a-frame-then-the-rest',
+    'Truncated frame then FIN or silence',
     { from: 'paired', risky: true, costs: { verifies: 1 }, ...answeredOrClosed },
     async ({ controller, expect }) => {
       const session = await controller.session();
-      const frame = concat(...session.seal(request));
+      const frame = hap.concat(...session.seal(request));
       const halves = cut(frame, [frame.length >> 1]);
       expect(await session.sendSegments(halves, 3_000, 'a frame with 3 s in the middle')).to.be.allowed();
     },
@@ -302,15 +317,24 @@ export default chapter('session.traffic', ({ check, watch }) => [
     // The length bytes are apart in it too, and closing there is no more than a warning.
     'every-byte': { sizes: Array.from({ length: 200 }, () => 1), gap: 1, alternatives: answeredOrClosed },
     'length-bytes-apart': { sizes: [1], gap: 60, alternatives: answeredOrClosed },
-    'length-body-tag': { sizes: [2, -16], gap: 20, alternatives: { ...ok, forbid: [closed(), silence()] } },
-    'tag-in-two': { sizes: [-8], gap: 20, alternatives: { ...ok, forbid: [closed(), silence()] } },
+    'length-body-tag': {
+      sizes: [2, -16],
+      gap: 20,
+      alternatives: { ...ok, forbid: [outcomes.closed(), outcomes.silence()] },
+    },
+    'tag-in-two': {
+      sizes: [-8],
+      gap: 20,
+      alternatives: { ...ok, forbid: [outcomes.closed(), outcomes.silence()] },
+    },
   }).map(([name, { sizes, gap, alternatives }]) =>
     check(
       `SESS-15/${name}`,
+      'Byte-dribbled frames',
       { from: 'paired', risky: true, costs: { verifies: 1 }, ...alternatives },
       async ({ controller, expect }) => {
         const session = await controller.session();
-        const frame = concat(...session.seal(request));
+        const frame = hap.concat(...session.seal(request));
         // A negative size counts from the end.
         let at = 0;
         const real = sizes.map((size) => {
@@ -327,17 +351,19 @@ export default chapter('session.traffic', ({ check, watch }) => [
 
   check(
     'SESS-16/three-frames-in-one-segment',
+    'Several frames in one TCP segment',
     { from: 'paired', costs: { verifies: 1 }, ...neverStalls },
     async ({ controller, expect }) => {
       const session = await controller.session();
       const frames = session.sealParts(cut(session.link.encode(request), [20, 20]));
       expect(
-        await session.sendRaw(concat(...frames), 'GET /accessories in three frames, one segment'),
+        await session.sendRaw(hap.concat(...frames), 'GET /accessories in three frames, one segment'),
       ).to.be.allowed();
     },
   ),
   check(
     'SESS-16/random-segments',
+    'Several frames in one TCP segment',
     { from: 'paired', costs: { verifies: 1 }, ...neverStalls },
     async ({ controller, expect, random }) => {
       const session = await controller.session();
@@ -345,14 +371,14 @@ export default chapter('session.traffic', ({ check, watch }) => [
         const bytes = session.padded(600 + random.below(900));
         const frames = session.sealParts(cut(bytes, randomSizes(random, bytes.length)));
         // Segments that end behind a frame or inside one, but not between its length bytes (SESS-15).
-        const starts = frames.map((_, i) => concat(...frames.slice(0, i)).length);
+        const starts = frames.map((_, i) => hap.concat(...frames.slice(0, i)).length);
         let sizes: number[];
         let ends: number[];
         do {
-          sizes = randomSizes(random, concat(...frames).length);
+          sizes = randomSizes(random, hap.concat(...frames).length);
           ends = sizes.map((_, i) => sizes.slice(0, i + 1).reduce((sum, size) => sum + size, 0));
         } while (ends.some((end) => starts.includes(end - 1)));
-        const segments = cut(concat(...frames), sizes);
+        const segments = cut(hap.concat(...frames), sizes);
         const line = `GET /accessories of ${bytes.length} bytes in segments of ${segments.map(({ length }) => length).join(', ')}`;
         expect(await session.sendSegments(segments, 5, line), `round ${round + 1}`).to.be.allowed();
       }
@@ -362,14 +388,15 @@ export default chapter('session.traffic', ({ check, watch }) => [
   ...(['three-frames-in-one-segment', 'one-frame'] as const).map((how) =>
     check(
       `SESS-17/${how}`,
+      'Pipelined requests',
       { from: 'paired', risky: true, costs: { verifies: 1 }, ...answeredOrClosed },
       async (context) => {
         const session = await context.controller.session();
         const reads = await threeReads(session, context);
         const parts = reads.map(({ bytes }) => bytes);
-        const frames = session.sealParts(how === 'one-frame' ? [concat(...parts)] : parts);
+        const frames = session.sealParts(how === 'one-frame' ? [hap.concat(...parts)] : parts);
         session.link.said(`three requests, ${how.replaceAll('-', ' ')}`);
-        session.link.send(concat(...frames));
+        session.link.send(hap.concat(...frames));
         await expectInOrder(
           session,
           reads.map(({ item }) => item),

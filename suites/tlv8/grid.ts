@@ -1,32 +1,11 @@
 import {
-  type Bytes,
   type Cell,
   type CheckSpec,
   type Controller,
-  type Edit,
-  type Identity,
-  type Matcher,
-  type Outcome,
-  Permission,
-  type TlvItem,
-  TlvType,
-  addPairing,
-  anyRefusal,
-  applyEdit,
-  badRequest,
   chapter,
-  concat,
-  drop,
-  encodeTlv,
-  equal,
-  insert,
-  listPairings,
-  removePairing,
-  replace,
-  silence,
-  success,
-  tlv,
-  tlvError,
+  edits,
+  hap,
+  outcomes,
 } from '../../harness/suite.js';
 
 /** A valid message of the protocol, ready to be sent with one thing wrong. */
@@ -34,16 +13,16 @@ interface Message {
   readonly name: Cell[0];
   readonly spec: CheckSpec;
   /** The success it must not be given when it is wrong. */
-  readonly success: Matcher;
+  readonly success: outcomes.Matcher;
   readonly state: number;
   /** The item that carries what the message is for. */
   readonly item: 'PublicKey' | 'Proof' | 'EncryptedData' | 'Flags' | 'Identifier' | 'Method';
   /** Brings the accessory to the point; returns the items, and what sends bytes in their place. */
   prepare(controller: Controller): Promise<{
-    readonly items: readonly TlvItem[];
-    send(body: Bytes): Promise<Outcome>;
+    readonly items: readonly hap.TlvItem[];
+    send(body: hap.Bytes): Promise<outcomes.Outcome>;
     /** Takes note of what a message that was served has changed. */
-    served?(outcome: Outcome): void;
+    served?(outcome: outcomes.Outcome): void;
     /** True when a message that was refused has changed something all the same. */
     harmed?(): Promise<boolean>;
   }>;
@@ -59,14 +38,14 @@ const messages: readonly Message[] = [
   {
     name: 'setup-m1',
     spec: { from: 'unpaired', costs: { m2: 1 } },
-    success: success('setup-m2'),
+    success: outcomes.success('setup-m2'),
     state: 2,
     item: 'Flags',
     async prepare(controller) {
       const setup = await controller.setup();
       return {
         // Four bytes without a flag: there is something to split, and nothing to ask for.
-        items: [...setup.machine.m1(), tlv(TlvType.Flags, new Uint8Array(4))],
+        items: [...setup.machine.m1(), hap.tlv(hap.TlvType.Flags, new Uint8Array(4))],
         send: (body) => setup.sendM1Bytes(body),
       };
     },
@@ -74,7 +53,7 @@ const messages: readonly Message[] = [
   {
     name: 'setup-m3',
     spec: { from: 'unpaired', needs: ['PS-M3-01'], costs: { m2: 1, m4: 1, attempts: 1 } },
-    success: success('setup-m4'),
+    success: outcomes.success('setup-m4'),
     state: 4,
     item: 'Proof',
     async prepare(controller) {
@@ -85,7 +64,7 @@ const messages: readonly Message[] = [
   {
     name: 'setup-m5',
     spec: { from: 'unpaired', needs: ['PS-M5-01'], costs: { m2: 1, m4: 1, m6: 1, verifies: 1 } },
-    success: success('setup-m6'),
+    success: outcomes.success('setup-m6'),
     state: 6,
     item: 'EncryptedData',
     async prepare(controller) {
@@ -102,7 +81,7 @@ const messages: readonly Message[] = [
   {
     name: 'verify-m1',
     spec: { from: 'paired', keyless: true, costs: { verifies: 1 } },
-    success: success('verify-m2'),
+    success: outcomes.success('verify-m2'),
     state: 2,
     item: 'PublicKey',
     async prepare(controller) {
@@ -114,7 +93,7 @@ const messages: readonly Message[] = [
   {
     name: 'verify-m3',
     spec: { from: 'paired', needs: ['PV-M3-01'], costs: { verifies: 1 } },
-    success: success('verify-m4'),
+    success: outcomes.success('verify-m4'),
     state: 4,
     item: 'EncryptedData',
     async prepare(controller) {
@@ -125,7 +104,7 @@ const messages: readonly Message[] = [
   {
     name: 'add',
     spec: administration,
-    success: success('pairings-add'),
+    success: outcomes.success('pairings-add'),
     state: 2,
     item: 'PublicKey',
     async prepare(controller) {
@@ -133,7 +112,7 @@ const messages: readonly Message[] = [
       const user = controller.newIdentity();
       controller.bench.remember(user, 'add-pairing');
       return {
-        items: addPairing(user.id, user.ltpk, Permission.User),
+        items: hap.addPairing(user.id, user.ltpk, hap.Permission.User),
         send: (body) => session.sendPairingsBytes(body),
         harmed: () => isListed(controller, user),
       };
@@ -142,15 +121,15 @@ const messages: readonly Message[] = [
   {
     name: 'remove',
     spec: administration,
-    success: success('pairings-remove'),
+    success: outcomes.success('pairings-remove'),
     state: 2,
     item: 'Identifier',
     async prepare(controller) {
       const session = await controller.session();
       const user = controller.newGuest();
-      await session.add(user, Permission.User);
+      await session.add(user, hap.Permission.User);
       return {
-        items: removePairing(user.id),
+        items: hap.removePairing(user.id),
         send: (body) => session.sendPairingsBytes(body),
         harmed: async () => !(await isListed(controller, user)),
       };
@@ -159,19 +138,19 @@ const messages: readonly Message[] = [
   {
     name: 'list',
     spec: administration,
-    success: success('pairings-list'),
+    success: outcomes.success('pairings-list'),
     state: 2,
     item: 'Method',
     async prepare(controller) {
       const session = await controller.session();
-      return { items: listPairings(), send: (body) => session.sendPairingsBytes(body) };
+      return { items: hap.listPairings(), send: (body) => session.sendPairingsBytes(body) };
     },
   },
 ];
 
-async function isListed(controller: Controller, { id }: Identity): Promise<boolean> {
+async function isListed(controller: Controller, { id }: hap.Identity): Promise<boolean> {
   const { entries } = await (await controller.session()).list();
-  return entries.some((entry) => equal(entry.id, id));
+  return entries.some((entry) => hap.equal(entry.id, id));
 }
 
 type Verdict = 'refused' | 'either' | 'served';
@@ -181,9 +160,9 @@ interface Defect {
   /** What the message with it deserves. */
   readonly verdict: Verdict;
   /** Changes the items. */
-  edit?(message: Message): Edit;
+  edit?(message: Message): edits.Edit;
   /** Changes the bytes. */
-  cut?(body: Bytes): Bytes;
+  cut?(body: hap.Bytes): hap.Bytes;
   /** Messages whose cell is another check already. */
   readonly elsewhere: readonly Cell[0][];
 }
@@ -192,13 +171,13 @@ const defects: readonly Defect[] = [
   {
     name: 'state-wrong',
     verdict: 'refused',
-    edit: () => replace('State', 9),
+    edit: () => edits.replace('State', 9),
     elsewhere: ['setup-m1', 'verify-m1', 'list'],
   },
   {
     name: 'state-missing',
     verdict: 'refused',
-    edit: () => drop('State'),
+    edit: () => edits.drop('State'),
     elsewhere: ['setup-m1', 'verify-m1', 'list'],
   },
   {
@@ -207,7 +186,7 @@ const defects: readonly Defect[] = [
     // In front of all others, so that no reader takes it for a fragment.
     edit:
       ({ item }) =>
-      (items) => [...items.filter(({ type }) => type === TlvType[item]), ...items],
+      (items) => [...items.filter(({ type }) => type === hap.TlvType[item]), ...items],
     elsewhere: ['setup-m1'],
   },
   {
@@ -217,8 +196,8 @@ const defects: readonly Defect[] = [
       ({ item }) =>
       (items) =>
         items.flatMap((one) =>
-          one.type === TlvType[item]
-            ? [tlv(one.type, one.value.subarray(0, 2)), tlv(one.type, one.value.subarray(2))]
+          one.type === hap.TlvType[item]
+            ? [hap.tlv(one.type, one.value.subarray(0, 2)), hap.tlv(one.type, one.value.subarray(2))]
             : [one],
         ),
     elsewhere: ['setup-m3'],
@@ -229,17 +208,22 @@ const defects: readonly Defect[] = [
     cut: (body) => body.subarray(0, body.length - 1),
     elsewhere: ['setup-m1'],
   },
-  { name: 'trailing', verdict: 'either', cut: (body) => concat(body, Uint8Array.of(0x7f)), elsewhere: [] },
+  {
+    name: 'trailing',
+    verdict: 'either',
+    cut: (body) => hap.concat(body, Uint8Array.of(0x7f)),
+    elsewhere: [],
+  },
   {
     name: 'unknown',
     verdict: 'served',
-    edit: () => insert(tlv(0x7f, Uint8Array.of(1, 2, 3, 4)), 1),
+    edit: () => edits.insert(hap.tlv(0x7f, Uint8Array.of(1, 2, 3, 4)), 1),
     elsewhere: ['setup-m1', 'verify-m1', 'list'],
   },
   {
     name: 'oversized',
     verdict: 'either',
-    edit: () => insert(tlv(0x7f, new Uint8Array(5_000)), -1),
+    edit: () => edits.insert(hap.tlv(0x7f, new Uint8Array(5_000)), -1),
     elsewhere: ['setup-m1'],
   },
 ];
@@ -247,13 +231,13 @@ const defects: readonly Defect[] = [
 function alternatives({ name, success: granted, state }: Message, verdict: Verdict): CheckSpec {
   // State of /pairings need not be looked at (PAIRINGS-17), and what is cut short may be taken as it is (TLV-09).
   const lenient = verdict === 'refused' && ['add', 'remove', 'list'].includes(name);
-  const refusal = [tlvError(state), badRequest()];
+  const refusal = [outcomes.tlvError(state), outcomes.badRequest()];
   return {
     from: 'any',
     allow: verdict === 'served' ? [granted] : verdict === 'either' ? [granted, ...refusal] : refusal,
     // What is unknown has to be ignored (TLV-02).
-    tolerate: verdict === 'served' ? [] : [anyRefusal(), ...(lenient ? [granted] : [])],
-    forbid: verdict === 'refused' && !lenient ? [granted, silence()] : [silence()],
+    tolerate: verdict === 'served' ? [] : [outcomes.anyRefusal(), ...(lenient ? [granted] : [])],
+    forbid: verdict === 'refused' && !lenient ? [granted, outcomes.silence()] : [outcomes.silence()],
   };
 }
 
@@ -265,10 +249,11 @@ export default chapter('tlv8.grid', ({ check }) =>
       .map((message) =>
         check(
           `TLV-14/${message.name}-${name}`,
+          'Arbitrary bytes never crash, hang or advance the accessory',
           { ...alternatives(message, verdict), ...message.spec, risky: true, grid: [message.name, name] },
           async ({ controller, expect, observe }) => {
             const { items, send, served, harmed } = await message.prepare(controller);
-            const whole = encodeTlv(applyEdit(items, edit?.(message)));
+            const whole = hap.encodeTlv(edits.applyEdit(items, edit?.(message)));
             const outcome = await send(cut === undefined ? whole : cut(whole));
             expect(outcome).to.be.allowed();
             const granted = message.success.matches(outcome);

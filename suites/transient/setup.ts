@@ -1,74 +1,43 @@
-import {
-  type Bytes,
-  type CheckContext,
-  Method,
-  type Outcome,
-  PairingFlag,
-  Permission,
-  type Session,
-  TlvType,
-  anyRefusal,
-  anyReply,
-  badRequest,
-  chapter,
-  clientError,
-  closed,
-  fromHex,
-  hex,
-  integerValue,
-  listPairings,
-  plaintextReply,
-  removePairing,
-  served,
-  servedWhilePaired,
-  setupM1,
-  silence,
-  success,
-  takeOver,
-  tlvError,
-  tlvTypeName,
-  toInteger,
-  verifyM1,
-} from '../../harness/suite.js';
+import { type CheckContext, type Session, chapter, hap, outcomes } from '../../harness/suite.js';
 
-const m2 = success('setup-m2');
-const transient = Uint8Array.of(PairingFlag.Transient);
+const m2 = outcomes.success('setup-m2');
+const transient = Uint8Array.of(hap.PairingFlag.Transient);
 
 /** An M1 with Flags may be granted, served as if they were not there, or refused. */
 const eitherWay = {
-  allow: [m2, tlvError(2), badRequest()],
-  tolerate: [anyRefusal()],
-  forbid: [silence(), success('setup-m4')],
+  allow: [m2, outcomes.tlvError(2), outcomes.badRequest()],
+  tolerate: [outcomes.anyRefusal()],
+  forbid: [outcomes.silence(), outcomes.success('setup-m4')],
 };
 
 /** What plaintext on a connection that has gone over to frames may meet. */
 const notHeard = {
-  allow: [anyRefusal(), closed(), silence()],
-  forbid: [success('setup-m6'), served()],
+  allow: [outcomes.anyRefusal(), outcomes.closed(), outcomes.silence()],
+  forbid: [outcomes.success('setup-m6'), outcomes.served()],
 };
 
 /** The value 0x10 in one to four bytes, little-endian. */
-const widths: readonly Bytes[] = ['10', '1000', '100000', '10000000'].map(fromHex);
+const widths: readonly hap.Bytes[] = ['10', '1000', '100000', '10000000'].map(hap.fromHex);
 
 /** A little-endian integer of any length. */
-function littleEndian(bytes: Bytes): bigint {
-  return toInteger(bytes.toReversed());
+function littleEndian(bytes: hap.Bytes): bigint {
+  return hap.toInteger(bytes.toReversed());
 }
 
 /** M2 may say which flags it grants, and never other ones than were asked for. */
-function judgeEcho({ violate, observe }: CheckContext, outcome: Outcome, asked: Bytes): void {
+function judgeEcho({ violate, observe }: CheckContext, outcome: outcomes.Outcome, asked: hap.Bytes): void {
   const tlv = outcome.kind === 'reply' ? outcome.tlv : undefined;
-  if (!tlv?.has(TlvType.PublicKey)) return observe('Flags', 'M1 is refused');
-  const echoed = tlv.get(TlvType.Flags);
-  observe('Flags in M2', echoed === undefined ? 'none' : hex(echoed));
+  if (!tlv?.has(hap.TlvType.PublicKey)) return observe('Flags', 'M1 is refused');
+  const echoed = tlv.get(hap.TlvType.Flags);
+  observe('Flags in M2', echoed === undefined ? 'none' : hap.hex(echoed));
   if (echoed !== undefined && littleEndian(echoed) !== littleEndian(asked))
-    violate(`M2 carries Flags ${hex(echoed)}, and M1 asked for ${hex(asked)}`);
+    violate(`M2 carries Flags ${hap.hex(echoed)}, and M1 asked for ${hap.hex(asked)}`);
 }
 
 /** Requests inside a transient session that must not succeed; another session takes over where one was ended. */
 async function refusedInside(
   { controller, expect }: CheckContext,
-  requests: readonly (readonly [what: string, ask: (session: Session) => Promise<Outcome>])[],
+  requests: readonly (readonly [what: string, ask: (session: Session) => Promise<outcomes.Outcome>])[],
 ): Promise<void> {
   let { session } = await controller.transient();
   for (const [what, ask] of requests) {
@@ -81,15 +50,16 @@ const inside = {
   from: 'unpaired',
   needs: ['PS-M3-01'],
   risky: true,
-  allow: [clientError(), tlvError(2), closed()],
-  tolerate: [anyRefusal()],
-  forbid: [served(), plaintextReply(), silence()],
+  allow: [outcomes.clientError(), outcomes.tlvError(2), outcomes.closed()],
+  tolerate: [outcomes.anyRefusal()],
+  forbid: [outcomes.served(), outcomes.plaintextReply(), outcomes.silence()],
 } as const;
 
 export default chapter('transient.setup', ({ check }) => [
   ...widths.map((flags) =>
     check(
       `TRANSIENT-01/${flags.length}-bytes`,
+      'Transient M1 is answered',
       { from: 'unpaired', risky: true, costs: { m2: 1 }, ...eitherWay },
       async (context) => {
         const setup = await context.controller.setup({ flags });
@@ -102,12 +72,13 @@ export default chapter('transient.setup', ({ check }) => [
 
   check(
     'TRANSIENT-02',
+    'Transient M4 ends the procedure and switches to encryption',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1 },
-      allow: [anyReply()],
-      forbid: [plaintextReply(), closed(), silence()],
+      allow: [outcomes.anyReply()],
+      forbid: [outcomes.plaintextReply(), outcomes.closed(), outcomes.silence()],
     },
     async ({ controller, bench, expect, observe, violate, notApplicable }) => {
       // This is where it is found out: what an earlier look said is not an answer to this one.
@@ -128,15 +99,16 @@ export default chapter('transient.setup', ({ check }) => [
   ),
   check(
     'TRANSIENT-02/4-bytes',
+    'Transient M4 ends the procedure and switches to encryption',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1 },
-      allow: [anyReply()],
-      forbid: [plaintextReply()],
+      allow: [outcomes.anyReply()],
+      forbid: [outcomes.plaintextReply()],
     },
     async ({ controller, bench, expect, violate, notApplicable }) => {
-      const found = await controller.tryTransient({ flags: fromHex('10000000') });
+      const found = await controller.tryTransient({ flags: hap.fromHex('10000000') });
       if ('why' in found) {
         if (!(await bench.learned.declares('transient')))
           notApplicable(`it was never declared: ${found.why}`);
@@ -146,30 +118,35 @@ export default chapter('transient.setup', ({ check }) => [
     },
   ),
 
-  check('TRANSIENT-03/resources', { ...inside, costs: { m2: 1, m4: 1 } }, (context) =>
-    refusedInside(context, [
-      ['GET of the attribute database', (session) => session.get(context.controller.profile.resource)],
-      ['GET of a characteristic', (session) => session.get('/characteristics?id=1.2')],
-      [
-        'PUT of a characteristic',
-        (session) => session.put({ aid: 1, iid: 10, perms: [], format: '', value: 0 }, { value: true }),
-      ],
-    ]),
+  check(
+    'TRANSIENT-03/resources',
+    'A transient session has no pairing rights',
+    { ...inside, costs: { m2: 1, m4: 1 } },
+    (context) =>
+      refusedInside(context, [
+        ['GET of the attribute database', (session) => session.get(context.controller.profile.resource)],
+        ['GET of a characteristic', (session) => session.get('/characteristics?id=1.2')],
+        [
+          'PUT of a characteristic',
+          (session) => session.put({ aid: 1, iid: 10, perms: [], format: '', value: 0 }, { value: true }),
+        ],
+      ]),
   ),
   check(
     'TRANSIENT-03/administration',
+    'A transient session has no pairing rights',
     { ...inside, costs: { m2: 1, m4: 1, verifies: 1 } },
     async (context) => {
       const { controller, random, expect } = context;
       const guest = controller.newIdentity();
       await refusedInside(context, [
-        ['Add', (session) => session.sendAdd(guest, Permission.Admin)],
-        ['List', (session) => session.sendPairings(listPairings())],
-        ['Remove', (session) => session.sendPairings(removePairing(guest.id))],
-        ['a Pair Setup M1', ({ link }) => controller.post(link, link.profile.paths.setup, setupM1())],
+        ['Add', (session) => session.sendAdd(guest, hap.Permission.Admin)],
+        ['List', (session) => session.sendPairings(hap.listPairings())],
+        ['Remove', (session) => session.sendPairings(hap.removePairing(guest.id))],
+        ['a Pair Setup M1', ({ link }) => controller.post(link, link.profile.paths.setup, hap.setupM1())],
         [
           'a Pair Verify M1',
-          ({ link }) => controller.post(link, link.profile.paths.verify, verifyM1(random.bytes(32))),
+          ({ link }) => controller.post(link, link.profile.paths.verify, hap.verifyM1(random.bytes(32))),
         ],
       ]);
       expect(await controller.isStored(guest), 'the controller it was to add is known').to.equal(false);
@@ -178,14 +155,15 @@ export default chapter('transient.setup', ({ check }) => [
 
   check(
     'TRANSIENT-04',
+    'Transient with a wrong code',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 1, attempts: 1 },
-      allow: [tlvError(4, 'Authentication')],
+      allow: [outcomes.tlvError(4, 'Authentication')],
       // By which code is PS-M3-04's question.
-      tolerate: [anyRefusal()],
-      forbid: [success('setup-m4')],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.success('setup-m4')],
     },
     async ({ controller, expect, violate }) => {
       const setup = await controller.transientM2({ code: 'wrong' });
@@ -201,6 +179,7 @@ export default chapter('transient.setup', ({ check }) => [
 
   check(
     'TRANSIENT-05/message-5',
+    'Exactly one mode after M4',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
@@ -234,6 +213,7 @@ export default chapter('transient.setup', ({ check }) => [
   ),
   check(
     'TRANSIENT-05/plaintext',
+    'Exactly one mode after M4',
     { from: 'unpaired', needs: ['PS-M3-01'], costs: { m2: 1, m4: 1 }, ...notHeard },
     async ({ controller, bench, expect, notApplicable }) => {
       const setup = await controller.setup({ flags: transient });
@@ -247,6 +227,7 @@ export default chapter('transient.setup', ({ check }) => [
 
   check(
     'TRANSIENT-06',
+    'Transient setup persists nothing',
     { from: 'unpaired', needs: ['PS-M3-01'], costs: { m2: 2, m4: 1, verifies: 1 } },
     async ({ controller, bench, expect }) => {
       const heard = await bench.options.announcements?.current();
@@ -260,6 +241,7 @@ export default chapter('transient.setup', ({ check }) => [
   ),
   check(
     'TRANSIENT-06/restarted',
+    'Transient setup persists nothing',
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
@@ -276,13 +258,14 @@ export default chapter('transient.setup', ({ check }) => [
 
   check(
     'TRANSIENT-07',
+    'Transient on a paired accessory',
     {
       from: 'paired',
       keyless: true,
-      allow: [tlvError(2, 'Unavailable'), servedWhilePaired()],
+      allow: [outcomes.tlvError(2, 'Unavailable'), outcomes.servedWhilePaired()],
       // By which code is PS-M1-13's question.
-      tolerate: [anyRefusal()],
-      forbid: [takeOver(), silence()],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.takeOver(), outcomes.silence()],
     },
     async ({ controller, expect }) => {
       const setup = await controller.setup({ flags: transient });
@@ -291,25 +274,30 @@ export default chapter('transient.setup', ({ check }) => [
   ),
 
   ...Object.entries({
-    transient: PairingFlag.Transient,
-    split: PairingFlag.Split,
-    both: PairingFlag.Transient + PairingFlag.Split,
+    transient: hap.PairingFlag.Transient,
+    split: hap.PairingFlag.Split,
+    both: hap.PairingFlag.Transient + hap.PairingFlag.Split,
   }).map(([name, flags]) =>
-    check(`TRANSIENT-08/${name}`, { from: 'unpaired', risky: true, ...eitherWay }, async (context) => {
-      const { controller, expect, observe, violate, warn } = context;
-      const setup = await controller.setup({ method: Method.PairSetupWithAuth, flags });
-      const outcome = await setup.sendM1();
-      if (await controller.passesOverAuth(outcome)) {
-        expect(await controller.isUnpaired(), 'a regular M1 works afterwards').to.equal(true);
-        return warn('PairSetupWithAuth is not answered; no coprocessor is announced');
-      }
-      expect(outcome).to.be.allowed();
-      observe('PairSetupWithAuth with Flags', m2.matches(outcome) ? 'served' : 'refused');
-      if (!m2.matches(outcome)) return;
-      const granted = controller.profile.flagsWithAuth === 'granted';
-      if (granted) return judgeEcho(context, outcome, integerValue(flags));
-      if (setup.m2 !== undefined && outcome.kind === 'reply' && outcome.tlv?.has(TlvType.Flags))
-        violate(`M2 of PairSetupWithAuth carries ${tlvTypeName(TlvType.Flags)}`);
-    }),
+    check(
+      `TRANSIENT-08/${name}`,
+      'PairSetupWithAuth combined with Transient or Split',
+      { from: 'unpaired', risky: true, ...eitherWay },
+      async (context) => {
+        const { controller, expect, observe, violate, warn } = context;
+        const setup = await controller.setup({ method: hap.Method.PairSetupWithAuth, flags });
+        const outcome = await setup.sendM1();
+        if (await controller.passesOverAuth(outcome)) {
+          expect(await controller.isUnpaired(), 'a regular M1 works afterwards').to.equal(true);
+          return warn('PairSetupWithAuth is not answered; no coprocessor is announced');
+        }
+        expect(outcome).to.be.allowed();
+        observe('PairSetupWithAuth with Flags', m2.matches(outcome) ? 'served' : 'refused');
+        if (!m2.matches(outcome)) return;
+        const granted = controller.profile.flagsWithAuth === 'granted';
+        if (granted) return judgeEcho(context, outcome, hap.integerValue(flags));
+        if (setup.m2 !== undefined && outcome.kind === 'reply' && outcome.tlv?.has(hap.TlvType.Flags))
+          violate(`M2 of PairSetupWithAuth carries ${hap.tlvTypeName(hap.TlvType.Flags)}`);
+      },
+    ),
   ),
 ]);

@@ -1,37 +1,26 @@
-import {
-  type Outcome,
-  PairingFlag,
-  TlvType,
-  anyRefusal,
-  badRequest,
-  chapter,
-  hex,
-  integerValue,
-  silence,
-  success,
-  tlvError,
-} from '../../harness/suite.js';
+import { chapter, hap, outcomes } from '../../harness/suite.js';
 
-const m2 = success('setup-m2');
-const both = integerValue(PairingFlag.Transient + PairingFlag.Split);
-const split = integerValue(PairingFlag.Split);
+const m2 = outcomes.success('setup-m2');
+const both = hap.integerValue(hap.PairingFlag.Transient + hap.PairingFlag.Split);
+const split = hap.integerValue(hap.PairingFlag.Split);
 
 /** Flags of M2 as hexadecimal digits. */
-function echoIn(outcome: Outcome): string | undefined {
-  const flags = outcome.kind === 'reply' ? outcome.tlv?.get(TlvType.Flags) : undefined;
-  return flags && hex(flags);
+function echoIn(outcome: outcomes.Outcome): string | undefined {
+  const flags = outcome.kind === 'reply' ? outcome.tlv?.get(hap.TlvType.Flags) : undefined;
+  return flags && hap.hex(flags);
 }
 
 export default chapter('transient.split', ({ check }) => [
   check(
     'SPLIT-01',
+    'Transient+Split M1 echoes the flags',
     {
       from: 'unpaired',
       risky: true,
       costs: { m2: 1 },
-      allow: [m2, tlvError(2), badRequest()],
-      tolerate: [anyRefusal()],
-      forbid: [silence(), success('setup-m4')],
+      allow: [m2, outcomes.tlvError(2), outcomes.badRequest()],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.silence(), outcomes.success('setup-m4')],
     },
     async ({ controller, expect, observe, violate }) => {
       const setup = await controller.setup({ flags: both });
@@ -39,20 +28,21 @@ export default chapter('transient.split', ({ check }) => [
       expect(outcome).to.be.allowed();
       const echo = echoIn(outcome);
       observe('Flags in M2', echo ?? (m2.matches(outcome) ? 'none: no split Pair Setup' : 'M1 is refused'));
-      if (echo !== undefined && echo !== hex(both))
-        violate(`M2 carries Flags ${echo}, and M1 asked for ${hex(both)}`);
+      if (echo !== undefined && echo !== hap.hex(both))
+        violate(`M2 carries Flags ${echo}, and M1 asked for ${hap.hex(both)}`);
     },
   ),
 
   check(
     'SPLIT-02',
+    'Split follow-up uses the same verifier',
     {
       from: 'unpaired',
       leaves: 'paired',
       needs: ['PS-M5-01'],
       costs: { m2: 2, m4: 2, m6: 1 },
       allow: [m2],
-      forbid: [anyRefusal(), silence()],
+      forbid: [outcomes.anyRefusal(), outcomes.silence()],
     },
     async ({ controller, bench, expect, notApplicable, violate }) => {
       const first = await controller.transient({ flags: both });
@@ -62,12 +52,12 @@ export default chapter('transient.split', ({ check }) => [
       const setup = await controller.setup({ flags: split });
       const outcome = await setup.sendM1();
       expect(outcome, 'the second M1').to.be.allowed();
-      if (echoIn(outcome) !== hex(split))
-        violate(`M2 of the second half carries ${echoIn(outcome) ?? 'no'} Flags, not ${hex(split)}`);
+      if (echoIn(outcome) !== hap.hex(split))
+        violate(`M2 of the second half carries ${echoIn(outcome) ?? 'no'} Flags, not ${hap.hex(split)}`);
       // The controller has asked the user for the code once, and must be able to go on with it.
-      if (hex(setup.m2!.salt!) !== hex(salt!))
+      if (hap.hex(setup.m2!.salt!) !== hap.hex(salt!))
         violate('the second half begins with another Salt: the verifier was not kept');
-      if (hex(setup.m2!.B!) === hex(B!)) violate('the second half repeats the B of the first one');
+      if (hap.hex(setup.m2!.B!) === hap.hex(B!)) violate('the second half repeats the B of the first one');
       setup.answerM2();
       await setup.m3();
       await setup.m5();
@@ -76,13 +66,14 @@ export default chapter('transient.split', ({ check }) => [
 
   check(
     'SPLIT-03',
+    'Split without a preceding transient',
     {
       from: 'unpaired',
       needsHook: 'restart',
       costs: { m2: 1, m4: 1, attempts: 1 },
-      allow: [m2, tlvError(2, 'Authentication')],
-      tolerate: [anyRefusal()],
-      forbid: [silence()],
+      allow: [m2, outcomes.tlvError(2, 'Authentication')],
+      tolerate: [outcomes.anyRefusal()],
+      forbid: [outcomes.silence()],
     },
     async ({ controller, bench, expect, observe }) => {
       await bench.restart();
@@ -94,9 +85,9 @@ export default chapter('transient.split', ({ check }) => [
       // A verifier that is not there must not be one that opens to any code.
       setup.answerM2();
       expect(await setup.sendM3(), 'a wrong code').to.be.allowed({
-        allow: [tlvError(4)],
-        tolerate: [anyRefusal()],
-        forbid: [success('setup-m4')],
+        allow: [outcomes.tlvError(4)],
+        tolerate: [outcomes.anyRefusal()],
+        forbid: [outcomes.success('setup-m4')],
       });
     },
   ),

@@ -68,6 +68,7 @@ function numbers(holds: (n: number) => unknown, spec: { readonly runs?: number }
   return casesOf(() => [
     property(
       'X-01',
+      'X-01',
       { from: 'any', ...spec },
       () => fc.nat(1000),
       async ({ expect }, n) => {

@@ -2,19 +2,21 @@ import { Accessory, type Behaviour, deliver, memoryStore, serve } from '../../ha
 import { type Random, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import {
   type Case,
-  type ChapterTools,
+  type CheckBody,
   type CheckResult,
+  type CheckSpec,
   type Draft,
   type Level,
   Run,
   type RunOptions,
   type RunReport,
+  type Watch,
   chapter,
   loadCases,
   loadCatalogue,
   requirementId,
 } from '../../harness/runner/index.js';
-import { Bench, benchFor, parseAddress } from '../../harness/target/index.js';
+import { Bench, type Topic, benchFor, parseAddress } from '../../harness/target/index.js';
 import { type Patience, TcpDialer, defaultPatience, listenTcp } from '../../harness/wire/index.js';
 import { suite as wholeSuite } from '../../suites/index.js';
 
@@ -53,12 +55,23 @@ function requirement(id: string, level: Level): Record<string, unknown> {
   return { id, level, needs: [], destructive: false, silent_security: false, failed_attempts: 0, ...texts };
 }
 
+/** The tools of a chapter, for checks that are called as their requirement is. */
+export interface HandTools {
+  check(id: string, spec: CheckSpec, body: CheckBody): Draft;
+  watch<T extends Topic>(id: string, topic: T, body: Watch<T>['body']): Draft;
+}
+
 /** Cases written in a test, on a catalogue made for them; every requirement MUST unless its level is given. */
 export function casesOf(
-  write: (tools: ChapterTools) => readonly Draft[],
+  write: (tools: HandTools) => readonly Draft[],
   levels: Readonly<Record<string, Level>> = {},
 ): readonly Case[] {
-  const written = chapter('hand.made', write);
+  const written = chapter('hand.made', ({ check, watch }) =>
+    write({
+      check: (id, ...rest) => check(id, requirementId(id), ...rest),
+      watch: (id, ...rest) => watch(id, requirementId(id), ...rest),
+    }),
+  );
   const ids = new Set(written.drafts.map(({ id }) => requirementId(id)));
   const requirements = [...ids].map((id) => requirement(id, levels[id] ?? 'MUST'));
   return loadCases([written], loadCatalogue({ requirements }));

@@ -15,7 +15,7 @@ async function reportOf(body: (host: MemoryNetworkHost) => void): Promise<Return
   const [late] = loadCases(
     [
       chapter('hand.made', ({ check }) => [
-        check('PS-M1-20', { from: 'any' }, async ({ expect: expected }) => {
+        check('PS-M1-20', 'M2 arrives in time', { from: 'any' }, async ({ expect: expected }) => {
           body(bench.options.dialer as MemoryNetworkHost);
           expected(true).to.equal(true);
         }),

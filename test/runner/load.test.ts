@@ -87,9 +87,9 @@ describe('runner: chapters and catalogue', () => {
     const [plain, variant, watch] = loadCases(
       [
         chapter('pair-setup.m1-m2', (tools) => [
-          tools.check('PS-M1-01', spec, body),
-          tools.check('PS-M1-01/two-words', spec, body),
-          tools.watch('PS-M1-01/seen', 'setup-m2', () => undefined),
+          tools.check('PS-M1-01', 'A title', spec, body),
+          tools.check('PS-M1-01/two-words', 'A title', spec, body),
+          tools.watch('PS-M1-01/seen', 'A title', 'setup-m2', () => undefined),
         ]),
       ],
       known,
@@ -109,15 +109,23 @@ describe('runner: chapters and catalogue', () => {
 
   it('stop on an id the catalogue does not know', () => {
     for (const id of ['PS-M1-99', 'ps-m1-01', '', '/x'])
-      expect(() => loadCases([chapter('a.b', ({ check }) => [check(id, spec, body)])], known), id).to.throw(
-        InputError,
-        `suite a.b: ${id} is no requirement of the catalogue`,
-      );
+      expect(
+        () => loadCases([chapter('a.b', ({ check }) => [check(id, 'A title', spec, body)])], known),
+        id,
+      ).to.throw(InputError, `suite a.b: ${id} is no requirement of the catalogue`);
+  });
+
+  it('stop on a title that is not the one of the catalogue', () => {
+    const other = chapter('a.b', ({ check }) => [check('PS-M1-01/x', 'Another title', spec, body)]);
+    expect(() => loadCases([other], known)).to.throw(
+      InputError,
+      'suite a.b: PS-M1-01/x is called "Another title", and in the catalogue "A title"',
+    );
   });
 
   it('stop on an id that stands twice, also across chapters and kinds', () => {
-    const one = chapter('a.b', ({ check }) => [check('PS-M1-01', spec, body)]);
-    const two = chapter('c.d', ({ watch }) => [watch('PS-M1-01', 'setup-m2', () => undefined)]);
+    const one = chapter('a.b', ({ check }) => [check('PS-M1-01', 'A title', spec, body)]);
+    const two = chapter('c.d', ({ watch }) => [watch('PS-M1-01', 'A title', 'setup-m2', () => undefined)]);
     expect(() => loadCases([one, one], known)).to.throw(InputError, 'suite a.b: PS-M1-01 stands twice');
     expect(() => loadCases([one, two], known)).to.throw(InputError, 'suite c.d: PS-M1-01 stands twice');
   });
@@ -132,7 +140,7 @@ describe('runner: chapters and catalogue', () => {
     for (const alternatives of contradictions)
       expect(() =>
         loadCases(
-          [chapter('a.b', ({ check }) => [check('PS-M1-01', { ...spec, ...alternatives }, body)])],
+          [chapter('a.b', ({ check }) => [check('PS-M1-01', 'A title', { ...spec, ...alternatives }, body)])],
           known,
         ),
       ).to.throw(InputError, /suite a\.b: PS-M1-01 lists "[^"]+" twice/);
@@ -142,7 +150,10 @@ describe('runner: chapters and catalogue', () => {
       forbid: [success('setup-m4')],
     };
     expect(
-      loadCases([chapter('a.b', ({ check }) => [check('PS-M1-01', { ...spec, ...fine }, body)])], known),
+      loadCases(
+        [chapter('a.b', ({ check }) => [check('PS-M1-01', 'A title', { ...spec, ...fine }, body)])],
+        known,
+      ),
     ).to.have.length(1);
   });
 });

@@ -2,7 +2,6 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import {
-  type ChapterTools,
   type CheckSpec,
   type Draft,
   type Expectations,
@@ -19,7 +18,7 @@ import {
   VirtualClock,
   defaultPatience,
 } from '../../harness/wire/index.js';
-import { casesOf } from '../runner/bench.js';
+import { type HandTools, casesOf } from '../runner/bench.js';
 
 const { answer, silence: quiet } = defaultPatience;
 
@@ -59,10 +58,7 @@ interface Ran {
   word(id: string): string;
 }
 
-async function ran(
-  write: (tools: ChapterTools) => readonly Draft[],
-  expectations?: Expectations,
-): Promise<Ran> {
+async function ran(write: (tools: HandTools) => readonly Draft[], expectations?: Expectations): Promise<Ran> {
   const clock = deviceClock();
   const random = seededRandom('waits');
   const bench = new Bench({
@@ -98,7 +94,7 @@ const due: CheckSpec = { from: 'any', allow: [answered(200)] };
 const nothing: CheckSpec = { from: 'any', allow: [silence()], forbid: [anyReply()] };
 
 /** One request that nothing need come of, judged. */
-function needNot({ check }: ChapterTools, id: string, path: string): Draft {
+function needNot({ check }: HandTools, id: string, path: string): Draft {
   return check(id, nothing, async ({ controller, expect: judge }) => {
     const link = await controller.open();
     judge(await link.request({ method: 'GET', path }, controller.quietWait)).to.be.allowed();
@@ -106,7 +102,7 @@ function needNot({ check }: ChapterTools, id: string, path: string): Draft {
 }
 
 /** One request, judged. */
-function asks({ check }: ChapterTools, id: string, path: string, spec: CheckSpec): Draft {
+function asks({ check }: HandTools, id: string, path: string, spec: CheckSpec): Draft {
   return check(id, spec, async ({ controller, expect: judge }) => {
     judge(await controller.request(await controller.open(), { method: 'GET', path })).to.be.allowed();
   });
@@ -150,6 +146,7 @@ describe('target: waiting for an answer that is due', () => {
     const { silences, elapsed, word } = await ran(() => [
       property(
         'A-01/any-value',
+        'A-01',
         { ...due, each: {} },
         () => fc.array(fc.nat(9), { minLength: 3, maxLength: 9 }),
         async ({ controller, expect: judge }, value) => {
