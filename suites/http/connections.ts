@@ -1,3 +1,8 @@
+/**
+ * Connections below the messages: requests in pieces or in a row, lengths that are wrong, slow and half-open clients.
+ * A controller that goes away in the middle must cost the accessory nothing that the next controller needs.
+ * Most is sent as raw bytes, because HTTP libraries would not send it.
+ */
 import { chapter, hap, outcomes } from '../../harness/suite.js';
 import * as sent from './raw.js';
 

@@ -1,3 +1,8 @@
+/**
+ * M1 with Flags of odd length or with reserved bits, and with items of later messages.
+ * What has no meaning is ignored; an accessory that refuses is the lesser finding, one that is silent or goes down is red.
+ * The last check measures how long M2 and M4 take.
+ */
 import { chapter, edits, hap, outcomes } from '../../harness/suite.js';
 import { completes, eitherWay, ignored, m2, risky, takeM2 } from './shared.js';
 

@@ -1,3 +1,8 @@
+/**
+ * Pair Setup on several connections at once: who began first goes on, who comes second is told that it is busy.
+ * Messages of one exchange on the connection of another, and two controllers that both come to M5.
+ * One pairing comes of it at most, and the accessory is free again when the connections have ended.
+ */
 import {
   type Controller,
   type Link,

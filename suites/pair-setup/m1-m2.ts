@@ -1,3 +1,8 @@
+/**
+ * The first step of Pair Setup: M1 asks for a method and flags, M2 brings the salt and B of SRP-6a (seed 002 §2).
+ * The watches judge every M2 of the run: length, freshness, range.
+ * The checks send M1 with a wrong State, another method or flags, once more, or where it is not due.
+ */
 import { chapter, edits, hap, outcomes } from '../../harness/suite.js';
 import { eitherWay, m2, risky, takeM2 } from './shared.js';
 

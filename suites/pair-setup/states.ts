@@ -1,3 +1,8 @@
+/**
+ * Pair Setup out of order on one connection: M3 or M5 too early, once more, or behind a failure; a second M1.
+ * Whatever comes has to be refused without granting anything.
+ * The next exchange begins as if nothing had been.
+ */
 import { chapter, edits, hap, outcomes } from '../../harness/suite.js';
 import * as shared from './shared.js';
 

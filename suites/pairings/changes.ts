@@ -1,3 +1,8 @@
+/**
+ * Add and List: who is added is listed and gets in, with the rights that were given.
+ * New rights for a known identifier, another key for it, no room, the order of the list.
+ * Whoever is added here is removed again behind the check.
+ */
 import {
   type Controller,
   type Session,

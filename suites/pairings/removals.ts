@@ -1,3 +1,8 @@
+/**
+ * Requests to /pairings that ask for little or for nothing: an unknown identifier, a wrong State or Method.
+ * What is wrong is refused and changes nothing; who is gone already is gone.
+ * Identifiers come back byte for byte, whatever they are made of.
+ */
 import { type Cell, type CheckSpec, chapter, edits, hap, outcomes } from '../../harness/suite.js';
 import * as shared from './shared.js';
 

@@ -1,3 +1,8 @@
+/**
+ * Properties of encodings: the same message in other fragments, spellings, segments or frames means the same.
+ * Each draws how it is written, sends it, and asks for the usual answer.
+ * What fails is made smaller and can be replayed.
+ */
 import { arbitraries, chapter, fc, hap, outcomes, property } from '../../harness/suite.js';
 
 const verifyM2 = outcomes.success('verify-m2');
@@ -134,15 +139,13 @@ export default chapter('properties.encodings', () => [
     'Requests split over several frames are reassembled',
     { from: 'paired', needs: ['PV-M3-01'], each: { verifies: 1 }, allow: [outcomes.answered(200)] },
     () =>
-      fc
-        .constantFrom(...LONG)
-        .chain((size) =>
-          fc.record({
-            size: fc.constant(size),
-            sizes: arbitraries.frameSizes(size),
-            cuts: arbitraries.cutPoints(size),
-          }),
-        ),
+      fc.constantFrom(...LONG).chain((size) =>
+        fc.record({
+          size: fc.constant(size),
+          sizes: arbitraries.frameSizes(size),
+          cuts: arbitraries.cutPoints(size),
+        }),
+      ),
     async ({ controller, expect, bench }, { size, sizes, cuts }) => {
       const session = await controller.session();
       const plain = session.padded(size);

@@ -1,3 +1,8 @@
+/**
+ * Properties of flows: random sequences of steps against a model of what the accessory has to say to each.
+ * The model knows who is paired, what is in progress on which connection, and where sources leave a choice.
+ * What fails is cut to the shortest sequence that still does.
+ */
 import { type Trial, chapter, fc, hap, property } from '../../harness/suite.js';
 import { Flow } from './flow.js';
 import { CONTROLLERS, type Model, newModel } from './model.js';

@@ -1,3 +1,8 @@
+/**
+ * Properties of refusals: messages that are broken at random are refused, and grant nothing.
+ * Each draws a defect of its kind: bits of a proof or a signature, TLV8 that cannot be read, requests that are none.
+ * Behind it an honest controller is served as before.
+ */
 import {
   type Link,
   type PairVerify,
