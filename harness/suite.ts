@@ -1,4 +1,5 @@
 /** The narrow door: all that a suite file may import. */
+export * as arbitraries from './arbitraries.js';
 export * as edits from './edits.js';
 export * as hap from './hap.js';
 export * as outcomes from './outcomes.js';
@@ -22,4 +23,3 @@ export { WRONG_CODE } from './runner/status.js';
 export { type Cell, type CheckContext, type CheckSpec, chapter, loadCases } from './runner/check.js';
 export { type Trial, property } from './runner/property.js';
 export { default as fc } from 'fast-check';
-export * from './arbitraries.js';

@@ -10,6 +10,7 @@ import persistence from './identity/persistence.js';
 import authentication from './mfi/authentication.js';
 import needs from './needs.json' with { type: 'json' };
 import errors from './pair-setup/errors.js';
+import flags from './pair-setup/flags.js';
 import interleaved from './pair-setup/interleaved.js';
 import m1m2 from './pair-setup/m1-m2.js';
 import m3m4 from './pair-setup/m3-m4.js';
@@ -50,6 +51,7 @@ export const suite = loadCases(
     encoding,
     grid,
     m1m2,
+    flags,
     m3m4,
     srp,
     m5m6,

@@ -1,3 +1,8 @@
+/**
+ * AirPlay receivers (seed 001): the same pairing under other paths, in RTSP or HTTP, with a code that is fixed or shown.
+ * What is asked is where they differ from a HAP accessory: start lines and CSeq, what they announce, the keys behind a
+ * transient Pair Setup, several senders at once, and an administration that need not be there.
+ */
 import {
   type Announced,
   type CheckContext,

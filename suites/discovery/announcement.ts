@@ -1,3 +1,8 @@
+/**
+ * What an accessory says of itself by mDNS, before anybody connects: service, TXT record, names and addresses.
+ * The announcement is held against what the accessory then does: its identifier against M6, the status flag against
+ * its pairings, the feature flags against what it answers.
+ */
 import { type Announced, type CheckContext, chapter, hap, outcomes } from '../../harness/suite.js';
 
 /** How long a change may take to be announced (ms). */

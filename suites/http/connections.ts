@@ -1,17 +1,10 @@
+/**
+ * Connections below the messages: requests in pieces or in a row, lengths that are wrong, slow and half-open clients.
+ * A controller that goes away in the middle must cost the accessory nothing that the next controller needs.
+ * Most is sent as raw bytes, because HTTP libraries would not send it.
+ */
 import { chapter, hap, outcomes } from '../../harness/suite.js';
-import {
-  FIN_WAIT,
-  GAP,
-  hostHeader,
-  lengthHeader,
-  m1Body,
-  m2,
-  raw,
-  rawM1,
-  requests,
-  sendBytes,
-  typeHeader,
-} from './raw.js';
+import * as sent from './raw.js';
 
 const refused = {
   allow: [outcomes.unauthorised()],
@@ -35,45 +28,63 @@ interface Anomaly {
 }
 
 function lengths(...values: readonly string[]): hap.Bytes {
-  return rawM1(hostHeader, typeHeader, ...values.map((value) => `Content-Length: ${value}`));
+  return sent.rawM1(sent.hostHeader, sent.typeHeader, ...values.map((value) => `Content-Length: ${value}`));
 }
 
-const size = m1Body.length;
+const size = sent.m1Body.length;
 /** Requests whose length, or whose form, is not what a parser expects (RFC 9112 §6.3). */
 const anomalies: Readonly<Record<string, Anomaly>> = {
-  'length-twice': { bytes: lengths(`${size}`, `${size}`), allow: [m2, ...refusals] },
+  'length-twice': { bytes: lengths(`${size}`, `${size}`), allow: [sent.m2, ...refusals] },
   'lengths-that-differ': {
     bytes: lengths(`${size}`, `${size + 1}`),
     allow: [...refusals, waits],
-    forbid: [m2],
+    forbid: [sent.m2],
   },
   'negative-length': { bytes: lengths(`-${size}`), allow: [...refusals, waits] },
   'length-of-a-gigabyte': { bytes: lengths('999999999'), allow: [...refusals, waits] },
   // Without a length there is no body (RFC 9112 §6.3), but some take what is there.
-  'no-length': { bytes: rawM1(hostHeader, typeHeader), allow: [...refusals, waits], tolerate: [m2] },
+  'no-length': {
+    bytes: sent.rawM1(sent.hostHeader, sent.typeHeader),
+    allow: [...refusals, waits],
+    tolerate: [sent.m2],
+  },
   chunked: {
-    bytes: raw(
+    bytes: sent.raw(
       'POST /pair-setup HTTP/1.1',
-      [hostHeader, typeHeader, 'Transfer-Encoding: chunked'],
-      hap.concat(hap.utf8(`${size.toString(16)}\r\n`), m1Body, hap.utf8('\r\n0\r\n\r\n')),
+      [sent.hostHeader, sent.typeHeader, 'Transfer-Encoding: chunked'],
+      hap.concat(hap.utf8(`${size.toString(16)}\r\n`), sent.m1Body, hap.utf8('\r\n0\r\n\r\n')),
     ),
-    allow: [m2, ...refusals],
+    allow: [sent.m2, ...refusals],
   },
   'expect-continue': {
-    bytes: rawM1(hostHeader, typeHeader, 'Expect: 100-continue', lengthHeader),
-    allow: [m2, ...refusals],
+    bytes: sent.rawM1(sent.hostHeader, sent.typeHeader, 'Expect: 100-continue', sent.lengthHeader),
+    allow: [sent.m2, ...refusals],
   },
   // Who looks for CR LF CR LF only goes on waiting for it.
   'line-feeds-only': {
-    bytes: raw('POST /pair-setup HTTP/1.1', [hostHeader, typeHeader, lengthHeader], m1Body, '\n'),
-    allow: [m2, ...refusals, waits],
+    bytes: sent.raw(
+      'POST /pair-setup HTTP/1.1',
+      [sent.hostHeader, sent.typeHeader, sent.lengthHeader],
+      sent.m1Body,
+      '\n',
+    ),
+    allow: [sent.m2, ...refusals, waits],
   },
   'header-of-20-kilobytes': {
-    bytes: rawM1(hostHeader, typeHeader, `X-Long: ${'x'.repeat(20 * 1024)}`, lengthHeader),
-    allow: [m2, ...refusals, waits],
+    bytes: sent.rawM1(
+      sent.hostHeader,
+      sent.typeHeader,
+      `X-Long: ${'x'.repeat(20 * 1024)}`,
+      sent.lengthHeader,
+    ),
+    allow: [sent.m2, ...refusals, waits],
   },
   'garbage-first-line': {
-    bytes: raw('\u0001\u0002 hapspec ~~~', [hostHeader, typeHeader, lengthHeader], m1Body),
+    bytes: sent.raw(
+      '\u0001\u0002 hapspec ~~~',
+      [sent.hostHeader, sent.typeHeader, sent.lengthHeader],
+      sent.m1Body,
+    ),
     allow: [...refusals, waits],
   },
 };
@@ -84,25 +95,31 @@ export default chapter(
     check(
       'HTTP-07/headers-and-body',
       'Request bytes may arrive in any segmentation',
-      { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [m2], forbid: [outcomes.anyRefusal()] },
+      { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [sent.m2], forbid: [outcomes.anyRefusal()] },
       async (context) => {
         const link = await context.controller.open();
-        const bytes = link.dress(rawM1(hostHeader, typeHeader, lengthHeader));
-        const at = bytes.length - m1Body.length;
+        const bytes = link.dress(sent.rawM1(sent.hostHeader, sent.typeHeader, sent.lengthHeader));
+        const at = bytes.length - sent.m1Body.length;
         const words = 'M1, its body in a second segment';
         context
-          .expect(await sendBytes(context, link, words, bytes.subarray(0, at), bytes.subarray(at)))
+          .expect(await sent.sendBytes(context, link, words, bytes.subarray(0, at), bytes.subarray(at)))
           .to.be.allowed();
       },
     ),
     check(
       'HTTP-07/every-byte-alone',
       'Request bytes may arrive in any segmentation',
-      { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [m2], tolerate: [outcomes.anyRefusal()] },
+      {
+        from: 'unpaired',
+        risky: true,
+        costs: { m2: 1 },
+        allow: [sent.m2],
+        tolerate: [outcomes.anyRefusal()],
+      },
       async ({ controller, bench, expect }) => {
         const link = await controller.open();
         link.said('M1, every byte in a segment of its own');
-        for (const byte of link.dress(rawM1(hostHeader, typeHeader, lengthHeader))) {
+        for (const byte of link.dress(sent.rawM1(sent.hostHeader, sent.typeHeader, sent.lengthHeader))) {
           link.send(Uint8Array.of(byte));
           await bench.clock.sleep(1);
         }
@@ -129,7 +146,7 @@ export default chapter(
         const at = bytes.length - 100;
         setup.link.said('M3, cut inside an item');
         setup.link.send(bytes.subarray(0, at));
-        await bench.clock.sleep(GAP);
+        await bench.clock.sleep(sent.GAP);
         setup.link.send(bytes.subarray(at));
         bench.spent.m4++;
         const outcome = await setup.link.outcome(controller.judgedWait);
@@ -168,13 +185,16 @@ export default chapter(
     check(
       'HTTP-08',
       'Pipelined plaintext requests',
-      { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [m2] },
+      { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [sent.m2] },
       async (context) => {
         const { controller, expect } = context;
         const link = await controller.open();
-        const second = raw('GET /nope HTTP/1.1', [hostHeader], new Uint8Array(0));
-        const bytes = hap.concat(link.dress(rawM1(hostHeader, typeHeader, lengthHeader)), link.dress(second));
-        const first = await sendBytes(context, link, 'M1 and GET /nope in one segment', bytes);
+        const second = sent.raw('GET /nope HTTP/1.1', [sent.hostHeader], new Uint8Array(0));
+        const bytes = hap.concat(
+          link.dress(sent.rawM1(sent.hostHeader, sent.typeHeader, sent.lengthHeader)),
+          link.dress(second),
+        );
+        const first = await sent.sendBytes(context, link, 'M1 and GET /nope in one segment', bytes);
         expect(first).to.be.allowed();
         const outcome = await link.outcome(controller.judgedWait);
         expect(outcome, 'the second request').to.be.allowed({
@@ -197,14 +217,14 @@ export default chapter(
         async (context) => {
           const { controller, expect } = context;
           const link = await controller.open();
-          expect(await sendBytes(context, link, `M1 with ${name}`, link.dress(bytes))).to.be.allowed();
-          const other = await controller.request(await controller.open(), requests['get-accessories']);
+          expect(await sent.sendBytes(context, link, `M1 with ${name}`, link.dress(bytes))).to.be.allowed();
+          const other = await controller.request(await controller.open(), sent.requests['get-accessories']);
           if (other.kind !== 'reply')
             context.violate(`another connection is not served meanwhile: ${outcomes.describeOutcome(other)}`);
         },
       ),
     ),
-    ...Object.entries(requests).map(([name, request]) =>
+    ...Object.entries(sent.requests).map(([name, request]) =>
       check(
         `HTTP-05/${name}`,
         'Protected endpoints without a verified session',
@@ -223,7 +243,7 @@ export default chapter(
       { from: 'unpaired', ...refused },
       async ({ controller, expect }) => {
         expect(
-          await controller.request(await controller.open(), requests['get-accessories']),
+          await controller.request(await controller.open(), sent.requests['get-accessories']),
         ).to.be.allowed();
       },
     ),
@@ -235,7 +255,7 @@ export default chapter(
         async ({ controller, expect }) => {
           const verify = await controller.pairVerify({ as: controller.newIdentity() });
           if (moment === 'after-a-failed-verify') await verify.sendM3();
-          expect(await controller.request(verify.link, requests['get-accessories'])).to.be.allowed();
+          expect(await controller.request(verify.link, sent.requests['get-accessories'])).to.be.allowed();
         },
       ),
     ),
@@ -250,9 +270,11 @@ export default chapter(
       },
       async ({ controller, expect, violate }) => {
         const setup = await controller.pairSetup();
-        if (!(await setup.link.stillOpen(FIN_WAIT))) violate('the accessory closed the connection after M2');
+        if (!(await setup.link.stillOpen(sent.FIN_WAIT)))
+          violate('the accessory closed the connection after M2');
         await setup.m3();
-        if (!(await setup.link.stillOpen(FIN_WAIT))) violate('the accessory closed the connection after M4');
+        if (!(await setup.link.stillOpen(sent.FIN_WAIT)))
+          violate('the accessory closed the connection after M4');
         const outcome = await setup.asGuest().sendM5();
         expect(outcome).to.be.allowed();
         if (outcome.kind === 'reply') setup.readM6(outcome);
@@ -267,12 +289,12 @@ export default chapter(
       check(
         `HTTP-10/${name}`,
         'Connection persists over the pairing messages',
-        { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [m2] },
+        { from: 'unpaired', risky: true, costs: { m2: 1 }, allow: [sent.m2] },
         async (context) => {
           const link = await context.controller.open();
-          const headers = [hostHeader, typeHeader, lengthHeader, ...extra];
-          const bytes = link.dress(raw(`POST /pair-setup ${version}`, headers, m1Body));
-          context.expect(await sendBytes(context, link, `M1, ${name}`, bytes)).to.be.allowed();
+          const headers = [sent.hostHeader, sent.typeHeader, sent.lengthHeader, ...extra];
+          const bytes = link.dress(sent.raw(`POST /pair-setup ${version}`, headers, sent.m1Body));
+          context.expect(await sent.sendBytes(context, link, `M1, ${name}`, bytes)).to.be.allowed();
         },
       ),
     ),
@@ -288,10 +310,10 @@ export default chapter(
         allow: [outcomes.success('verify-m2')],
       },
       async ({ controller, bench, expect }) => {
-        const stalled = ['', 'POST /pair-ver', `POST /pair-verify HTTP/1.1\r\n${lengthHeader}\r\n\r\n`];
+        const stalled = ['', 'POST /pair-ver', `POST /pair-verify HTTP/1.1\r\n${sent.lengthHeader}\r\n\r\n`];
         for (const bytes of [
           ...stalled.map(hap.utf8),
-          rawM1(hostHeader, typeHeader, lengthHeader).slice(0, -3),
+          sent.rawM1(sent.hostHeader, sent.typeHeader, sent.lengthHeader).slice(0, -3),
         ]) {
           const link = await controller.open();
           link.said(`${bytes.length} bytes of a request, and no more`);

@@ -1,3 +1,8 @@
+/**
+ * HTTP around the messages of pairing: well-formed responses, spellings of headers, methods, paths, POST /identify.
+ * The watch looks at every response of the run; the checks send requests that differ in spelling, method or path.
+ * An accessory may refuse in many ways, and has to answer in all of them.
+ */
 import { chapter, hap, outcomes } from '../../harness/suite.js';
 import {
   FIN_WAIT,

@@ -1,3 +1,8 @@
+/**
+ * What has to survive a restart, and what has to be gone behind a factory reset: identity, pairings, counters.
+ * An accessory that comes back as another one loses every controller it had.
+ * The checks need the hooks that restart and reset it.
+ */
 import { type CheckContext, type Controller, chapter, hap, outcomes } from '../../harness/suite.js';
 
 /** Sessions by which an identity is seen to stay what it is. */

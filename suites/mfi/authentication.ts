@@ -1,3 +1,8 @@
+/**
+ * Pair Setup with an authentication coprocessor: M4 carries a certificate and a signature over a challenge from K.
+ * The watches open what is in it and judge form, chain and signature one by one.
+ * Without such a coprocessor the method is refused, and nothing else is asked.
+ */
 import { type CheckContext, type PairSetup, chapter, hap, outcomes } from '../../harness/suite.js';
 
 const method = hap.Method.PairSetupWithAuth;

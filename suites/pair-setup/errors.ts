@@ -1,3 +1,8 @@
+/**
+ * How Pair Setup says no: the error codes, State beside each error, and in what order refusals come.
+ * Wrong codes are counted, and a hundred of them lock the accessory, for everybody: the checks spend as few as they can.
+ * The watches look at the error replies of the whole run.
+ */
 import {
   type CheckSpec,
   type Controller,

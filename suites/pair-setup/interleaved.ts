@@ -1,3 +1,8 @@
+/**
+ * Pair Setup on several connections at once: who began first goes on, who comes second is told that it is busy.
+ * Messages of one exchange on the connection of another, and two controllers that both come to M5.
+ * One pairing comes of it at most, and the accessory is free again when the connections have ended.
+ */
 import {
   type Controller,
   type Link,
@@ -8,7 +13,7 @@ import {
   hap,
   outcomes,
 } from '../../harness/suite.js';
-import { afterM4, m2, m4, m6, nothing, sendsM5, takesM3, zeroKey, zeroSecret } from './shared.js';
+import * as shared from './shared.js';
 
 const busy = outcomes.tlvError(2, 'Busy');
 
@@ -31,7 +36,7 @@ async function polled(
     const setup = await controller.setup();
     const outcome = await setup.sendM1(undefined, controller.stepWait, false);
     const waited = clock.now() - start;
-    if (m2.matches(outcome) || !outcomes.anyRefusal().matches(outcome) || waited >= patience)
+    if (shared.m2.matches(outcome) || !outcomes.anyRefusal().matches(outcome) || waited >= patience)
       return { setup, outcome, waited, refusals };
     await setup.link.close();
     await clock.sleep(interval);
@@ -79,7 +84,7 @@ export default chapter(
           ...(moment === 'after-m1' && { grid: ['setup-m1', 'other-connection'] as const }),
           needs: ['PS-M5-01'],
           costs: { m2: 1, m4: 1, m6: 1 },
-          allow: [busy, m2],
+          allow: [busy, shared.m2],
           // Seed 002 §2.4 tells the code; HTTP 429 is what the sibling document has for it (erratum E21), and an accessory
           // that serves one connection closes the second. A phone tries again behind each of these.
           tolerate: [outcomes.misplacedError(2, 'Busy'), outcomes.withoutCode()],
@@ -91,15 +96,15 @@ export default chapter(
           const second = await controller.setup();
           const outcome = await second.sendM1(undefined, controller.judgedWait, false);
           expect(outcome, 'M1 on a second connection').to.be.allowed();
-          const served = m2.matches(outcome);
-          let went = moment === 'after-m4' || m4.matches(await first.sendM3());
-          if (went) went = m6.matches(await sendsM5(first));
+          const served = shared.m2.matches(outcome);
+          let went = moment === 'after-m4' || shared.m4.matches(await first.sendM3());
+          if (went) went = shared.m6.matches(await shared.sendsM5(first));
           const how = served ? (went ? 'runs beside it' : 'takes over') : 'refused';
           observe('a second M1 while a setup is in progress', how);
           if (went) return;
           if (!served)
             violate('a second M1 was refused, and the setup in progress does not complete after it');
-          if (!m4.matches(await takesM3(second)))
+          if (!shared.m4.matches(await shared.takesM3(second)))
             violate('neither the setup in progress nor the one that took over completes');
         },
       ),
@@ -117,17 +122,17 @@ export default chapter(
       async ({ controller, expect, observe, violate }) => {
         const setups = [await controller.pairSetup(), await controller.setup()];
         const ready: PairSetup[] = [];
-        if (m2.matches(await setups[1]!.sendM1(undefined, controller.stepWait, false)))
+        if (shared.m2.matches(await setups[1]!.sendM1(undefined, controller.stepWait, false)))
           controller.accept(setups[1]!.m2!);
         for (const setup of setups) {
           if (setup.m2 === undefined) continue;
           setup.machine.answer(setup.m2.salt!, setup.m2.B!);
-          if (m4.matches(await setup.sendM3())) ready.push(setup);
+          if (shared.m4.matches(await setup.sendM3())) ready.push(setup);
         }
         observe('setups that reach M4 side by side', String(ready.length));
         if (ready.length === 0) throw new StepFailed('PS-STATE-08', 'neither of two setups reached M4');
         const outcomes = await Promise.all(ready.map((setup) => setup.sendM5()));
-        const winners = ready.filter((_setup, i) => m6.matches(outcomes[i]!));
+        const winners = ready.filter((_setup, i) => shared.m6.matches(outcomes[i]!));
         if (winners.length > 1)
           violate('two controllers were both told that they are the first and only one');
         expect(winners.length, 'setups that succeed').to.equal(1);
@@ -150,16 +155,16 @@ export default chapter(
         costs: { m2: 2, m4: 2, m6: 2, verifies: 2 },
         allow: [outcomes.tlvError(6), outcomes.tlvError(2), outcomes.badRequest()],
         tolerate: [outcomes.anyRefusal()],
-        forbid: [m6],
+        forbid: [shared.m6],
       },
       async ({ controller, bench, expect, notApplicable }) => {
         const first = await controller.pairSetup();
         const identity = controller.newIdentity(first.identity.id);
         const second = await controller.setup({ identity });
         const begun = await second.sendM1(undefined, controller.stepWait, false);
-        if (!m2.matches(begun))
+        if (!shared.m2.matches(begun))
           notApplicable('one Pair Setup at a time: M1 on a second connection is refused');
-        if (!m4.matches(await takesM3(second)) || !m4.matches(await first.sendM3()))
+        if (!shared.m4.matches(await shared.takesM3(second)) || !shared.m4.matches(await first.sendM3()))
           notApplicable('one Pair Setup at a time: the second M1 has taken it over');
         await first.m5();
         const late = await second.sendM5();
@@ -193,12 +198,12 @@ export default chapter(
             from: 'unpaired',
             needs: moment === 'm4' ? ['PS-M3-01'] : [],
             costs: { m2: 2, ...(moment === 'm4' && { m4: 1 }) },
-            allow: [m2],
+            allow: [shared.m2],
           },
           async ({ controller, expect, observe }) => {
             const setup = await controller.pairSetup();
             if (moment === 'm4') await setup.m3();
-            departures[way]!(setup.link, nothing);
+            departures[way]!(setup.link, shared.nothing);
             const { outcome, waited } = await polled(controller, FREE_AGAIN, 500);
             expect(outcome, `M1 ${FREE_AGAIN / 1000} s after the other connection has gone`).to.be.allowed();
             observe('milliseconds until Pair Setup is free', String(Math.round(waited)));
@@ -213,7 +218,7 @@ export default chapter(
         from: 'unpaired',
         needs: ['PS-M3-01'],
         costs: { m2: 2, m4: 1, attempts: 1, seconds: 30 },
-        allow: [m2],
+        allow: [shared.m2],
         tolerate: [busy],
         forbid: [outcomes.silence()],
       },
@@ -223,10 +228,10 @@ export default chapter(
         expect(outcome, `M1 after ${FREE_AFTER_SILENCE / 1000} s of silence elsewhere`).to.be.allowed();
         observe(
           'seconds until Pair Setup is free',
-          m2.matches(outcome) ? String(Math.round(waited / 1000)) : 'more than 60',
+          shared.m2.matches(outcome) ? String(Math.round(waited / 1000)) : 'more than 60',
         );
         // An accessory that was never busy runs setups side by side, and the first may well go on.
-        if (!m2.matches(outcome) || refusals === 0 || !(await silent.link.stillOpen(50))) return;
+        if (!shared.m2.matches(outcome) || refusals === 0 || !(await silent.link.stillOpen(50))) return;
         expect(await silent.sendM3(), 'M3 of the setup that timed out').to.be.allowed({
           ...outcomes.reject('setup-m4'),
           tolerate: [outcomes.anyRefusal()],
@@ -242,7 +247,7 @@ export default chapter(
         needs: ['PS-M3-01'],
         costs: { m2: 1, m4: 1, attempts: 1 },
         allow: [outcomes.tlvError(4), outcomes.badRequest()],
-        tolerate: [outcomes.anyRefusal(), m4],
+        tolerate: [outcomes.anyRefusal(), shared.m4],
       },
       async ({ controller, expect, violate }) => {
         const owner = await controller.pairSetup();
@@ -250,9 +255,9 @@ export default chapter(
         const { A, M1 } = owner.machine.session;
         const outcome = await (await controller.setup({ link: other })).sendItems(hap.setupM3(A, M1));
         expect(outcome).to.be.allowed();
-        if (!m4.matches(outcome)) return;
+        if (!shared.m4.matches(outcome)) return;
         const stranger = await controller.setup();
-        if (m6.matches(await stranger.sendM5({ secret: zeroSecret, key: zeroKey })))
+        if (shared.m6.matches(await stranger.sendM5({ secret: shared.zeroSecret, key: shared.zeroKey })))
           violate('one SRP state serves every connection, and a third one paired without knowing K');
       },
     ),
@@ -260,11 +265,11 @@ export default chapter(
       'PS-STATE-12/m5',
       'SRP state is bound to its connection',
       {
-        ...afterM4,
+        ...shared.afterM4,
         grid: ['setup-m5', 'other-connection'],
         costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
         allow: [outcomes.tlvError(6), outcomes.badRequest()],
-        tolerate: [outcomes.anyRefusal(), m6],
+        tolerate: [outcomes.anyRefusal(), shared.m6],
         forbid: [outcomes.silence()],
       },
       async ({ controller, expect }) => {
@@ -272,7 +277,7 @@ export default chapter(
         await owner.m3();
         const outcome = await owner.on(await controller.open()).sendM5();
         expect(outcome).to.be.allowed();
-        if (outcome.kind === 'reply' && m6.matches(outcome)) {
+        if (outcome.kind === 'reply' && shared.m6.matches(outcome)) {
           // Who goes by the exchange and not by the connection answers it; who answers anything, with something else.
           const defect = owner.readM6(outcome).findings.find(({ requirement }) => requirement === 'PS-M5-01');
           expect(defect?.what, 'M6').to.equal(undefined);
@@ -289,7 +294,7 @@ export default chapter(
         allow: [outcomes.tlvError(4, 'Authentication')],
         // By which code is PS-M3-04's question.
         tolerate: [outcomes.anyRefusal()],
-        forbid: [m4],
+        forbid: [shared.m4],
       },
       async ({ controller, expect }) => {
         const recorded = await controller.pairSetup();
@@ -316,12 +321,12 @@ export default chapter(
               m6: step === 'm5' ? 2 : 1,
               ...(step === 'm5' && { verifies: 1 }),
             },
-            allow: [m6],
+            allow: [shared.m6],
           },
           async ({ controller, bench, expect }) => {
             const setup = await controller.setup();
             expect(await setup.sendM1(undefined, controller.stepWait), 'M1 at first').to.be.allowed({
-              allow: [m2],
+              allow: [shared.m2],
             });
             controller.accept(setup.m2!);
             setup.machine.answer(setup.m2!.salt!, setup.m2!.B!);
@@ -338,9 +343,9 @@ export default chapter(
             leave(setup.link, next);
             if (step === 'm5') await bench.unpair();
             const { setup: fresh, outcome } = await polled(controller, FREE_AGAIN, 500);
-            expect(outcome, 'M1 afterwards').to.be.allowed({ allow: [m2] });
-            expect(await takesM3(fresh), 'M3 afterwards').to.be.allowed({ allow: [m4] });
-            expect(await sendsM5(fresh.asGuest()), 'M5 afterwards').to.be.allowed();
+            expect(outcome, 'M1 afterwards').to.be.allowed({ allow: [shared.m2] });
+            expect(await shared.takesM3(fresh), 'M3 afterwards').to.be.allowed({ allow: [shared.m4] });
+            expect(await shared.sendsM5(fresh.asGuest()), 'M5 afterwards').to.be.allowed();
           },
         ),
       ),
@@ -367,18 +372,18 @@ export default chapter(
         });
         expect(await verify.sendM1(undefined, controller.judgedWait), 'Pair Verify M1').to.be.allowed();
         const goesOn = {
-          allow: [m4, m6, outcomes.tlvError(4), outcomes.tlvError(6), outcomes.badRequest()],
+          allow: [shared.m4, shared.m6, outcomes.tlvError(4), outcomes.tlvError(6), outcomes.badRequest()],
           tolerate: [outcomes.anyRefusal()],
           forbid: [outcomes.silence()],
         };
         if (await setup.link.stillOpen(50)) {
           const third = await setup.sendM3();
           expect(third, 'M3 behind it').to.be.allowed(goesOn);
-          if (m4.matches(third)) {
-            const fifth = await sendsM5(setup);
+          if (shared.m4.matches(third)) {
+            const fifth = await shared.sendsM5(setup);
             expect(fifth, 'M5 behind it').to.be.allowed(goesOn);
-            observe('Pair Setup around a Pair Verify M1', m6.matches(fifth) ? 'completes' : 'ends');
-            if (m6.matches(fifth)) return;
+            observe('Pair Setup around a Pair Verify M1', shared.m6.matches(fifth) ? 'completes' : 'ends');
+            if (shared.m6.matches(fifth)) return;
           }
         }
         await setup.link.close();
@@ -386,8 +391,8 @@ export default chapter(
         const { setup: fresh } = await polled(controller, FREE_AGAIN, 500);
         if (
           fresh.m2 === undefined ||
-          !m4.matches(await takesM3(fresh)) ||
-          !m6.matches(await sendsM5(fresh.asGuest()))
+          !shared.m4.matches(await shared.takesM3(fresh)) ||
+          !shared.m6.matches(await shared.sendsM5(fresh.asGuest()))
         )
           violate('a new Pair Setup does not complete after a Pair Verify M1 came between');
       },
@@ -412,7 +417,7 @@ export default chapter(
                 attempts: attempts + (old === 'm3' ? 1 : 0),
               },
               ...(old === 'm5' ? outcomes.reject('setup-m6') : outcomes.reject('setup-m4')),
-              forbid: [old === 'm5' ? m6 : m4, outcomes.silence()],
+              forbid: [old === 'm5' ? shared.m6 : shared.m4, outcomes.silence()],
             },
             async ({ controller, expect, notApplicable }) => {
               const first = await controller.pairSetup();
@@ -422,11 +427,11 @@ export default chapter(
               const open = where !== '' || (await first.link.stillOpen(50));
               if (!open) notApplicable('the connection ends behind a refusal: no M1 comes over it again');
               let again = await next.sendM1(undefined, controller.stepWait, false);
-              if (!m2.matches(again) && where !== '') {
+              if (!shared.m2.matches(again) && where !== '') {
                 await first.link.close();
                 ({ setup: next, outcome: again } = await polled(controller, FREE_AGAIN, 500));
               }
-              if (!m2.matches(again)) notApplicable('a second M1 is refused here (PS-STATE-07)');
+              if (!shared.m2.matches(again)) notApplicable('a second M1 is refused here (PS-STATE-07)');
               const older = first.on(next.link);
               const outcome = old === 'm5' ? await older.sendM5() : await older.sendM3();
               expect(outcome, `${old.toUpperCase()} of the exchange before`).to.be.allowed();

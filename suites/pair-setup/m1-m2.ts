@@ -1,4 +1,10 @@
-import { type PairSetup, chapter, edits, hap, outcomes } from '../../harness/suite.js';
+/**
+ * The first step of Pair Setup: M1 asks for a method and flags, M2 brings the salt and B of SRP-6a (seed 002 §2).
+ * The watches judge every M2 of the run: length, freshness, range.
+ * The checks send M1 with a wrong State, another method or flags, once more, or where it is not due.
+ */
+import { chapter, edits, hap, outcomes } from '../../harness/suite.js';
+import { eitherWay, m2, risky, takeM2 } from './shared.js';
 
 const flags = {
   plain: undefined,
@@ -6,70 +12,6 @@ const flags = {
   split: hap.integerValue(hap.PairingFlag.Split),
   'transient-split': hap.integerValue(hap.PairingFlag.Transient + hap.PairingFlag.Split),
 };
-
-const risky = { from: 'unpaired', risky: true } as const;
-const m2 = outcomes.success('setup-m2');
-
-/** An M1 that may be served or refused: what it must not do is leave the controller waiting. */
-const eitherWay = {
-  allow: [m2, outcomes.tlvError(2), outcomes.badRequest()],
-  tolerate: [outcomes.anyRefusal()],
-  forbid: [outcomes.silence(), outcomes.success('setup-m4')],
-};
-
-/** An M1 that must be served as if what was added to it were not there; to refuse it is the lesser finding. */
-const ignored = {
-  allow: [m2],
-  tolerate: [outcomes.anyRefusal()],
-  forbid: [outcomes.silence(), outcomes.success('setup-m4')],
-};
-
-/** Little-endian, without leading zero bytes. */
-function bits(...set: readonly number[]): hap.Bytes {
-  const value = new Uint8Array(Math.floor(Math.max(...set) / 8) + 1);
-  for (const bit of set) value[bit >> 3]! |= 1 << (bit & 7);
-  return value;
-}
-
-/** Each ends in a byte or at one, and none is Transient (4) or Split (24). */
-const reservedBits = [0, 3, 5, 7, 8, 16, 23, 25, 31];
-
-const wideFlags: Record<string, hap.Bytes> = {
-  '5-bytes-zero': new Uint8Array(5),
-  '6-bytes-transient': hap.fromHex('100000000000'),
-  '7-bytes-bit-55': hap.fromHex('00000000000080'),
-  '8-bytes-zero': new Uint8Array(8),
-  '8-bytes-transient': hap.fromHex('1000000000000000'),
-  '8-bytes-bit-63': hap.fromHex('0000000000000080'),
-};
-
-/** Items of later messages, none of which has a meaning in M1. */
-const foreignItems = {
-  identifier: hap.tlv(hap.TlvType.Identifier, '7F3C0A52-9B1E-4D6A-8C55-2E0B7A91D3F4'),
-  proof: hap.tlv(hap.TlvType.Proof, new Uint8Array(hap.Length.proof).fill(0x5a)),
-  'encrypted-data': hap.tlv(hap.TlvType.EncryptedData, new Uint8Array(32).fill(0x5a)),
-  error: hap.tlv(hap.TlvType.Error, 2),
-  permissions: hap.tlv(hap.TlvType.Permissions, 1),
-};
-
-/** Computes the SRP session of the M2 that came. */
-function takeM2({ controller, machine, m2: read }: PairSetup): void {
-  controller.accept(read!);
-  machine.answer(read!.salt!, read!.B!);
-}
-
-/** Goes on from M2 to M6 in the regular mode. False when M5 is not accepted in plaintext. */
-async function completes(setup: PairSetup): Promise<boolean> {
-  takeM2(setup);
-  await setup.m3();
-  const outcome = await setup.asGuest().sendM5();
-  if (outcome.kind !== 'reply' || !outcomes.success('setup-m6').matches(outcome)) return false;
-  setup.readM6(outcome);
-  return true;
-}
-
-/** Milliseconds that are half of what iOS gives a step. */
-const SLOW = 5_000;
 
 export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
   check(
@@ -394,116 +336,6 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
         expect(await session.get('/accessories'), 'the session afterwards').to.be.allowed({
           allow: [outcomes.answered()],
         });
-    },
-  ),
-
-  ...[0, 1, 2, 3].map((length) =>
-    check(
-      `PS-M1-16/${length}-bytes`,
-      'Flags value 0 in 0 to 4 bytes equals no flags',
-      { ...risky, costs: { m2: 1 }, ...ignored },
-      async ({ controller, expect, warn }) => {
-        const setup = await controller.setup();
-        const outcome = await setup.sendM1(
-          edits.insert(hap.tlv(hap.TlvType.Flags, new Uint8Array(length)), -1),
-        );
-        expect(outcome).to.be.allowed();
-        if (outcome.kind === 'reply' && outcome.tlv?.has(hap.TlvType.Flags)) warn('M2 carries Flags');
-      },
-    ),
-  ),
-
-  ...Object.entries(wideFlags).map(([name, value]) =>
-    check(
-      `PS-M1-17/${name}`,
-      'Flags longer than 4 bytes',
-      { ...risky, costs: { m2: 1 }, ...eitherWay },
-      async ({ controller, bench, expect, observe }) => {
-        const setup = await controller.setup();
-        const outcome = await setup.sendM1(edits.insert(hap.tlv(hap.TlvType.Flags, value), -1));
-        expect(outcome).to.be.allowed();
-        observe('Flags longer than 4 bytes', m2.matches(outcome) ? 'served' : 'refused');
-        if (!m2.matches(outcome) || bench.options.code === undefined) return;
-        observe('mode entered', (await completes(setup)) ? 'regular' : 'not the regular one');
-      },
-    ),
-  ),
-
-  ...reservedBits.map((bit) =>
-    check(
-      `PS-M1-18/bit-${bit}`,
-      'Reserved flag bits are ignored',
-      { ...risky, costs: { m2: 1 }, ...ignored },
-      async ({ controller, expect, warn }) => {
-        const setup = await controller.setup();
-        const outcome = await setup.sendM1(edits.insert(hap.tlv(hap.TlvType.Flags, bits(bit)), -1));
-        expect(outcome).to.be.allowed();
-        if (outcome.kind === 'reply' && outcome.tlv?.has(hap.TlvType.Flags)) warn('M2 carries Flags');
-      },
-    ),
-  ),
-
-  // One of the values without a flag, and one with all that means nothing, go the whole way.
-  ...Object.entries({
-    'PS-M1-16/4-bytes': ['Flags value 0 in 0 to 4 bytes equals no flags', new Uint8Array(4)],
-    'PS-M1-18/all': ['Reserved flag bits are ignored', bits(...reservedBits)],
-  } as const).map(([id, [title, value]]) =>
-    check(
-      id,
-      title,
-      { ...risky, leaves: 'paired', costs: { m2: 1, m4: 1, m6: 1 }, ...ignored },
-      async ({ controller, bench, expect, violate }) => {
-        const setup = await controller.setup();
-        const outcome = await setup.sendM1(edits.insert(hap.tlv(hap.TlvType.Flags, value), -1));
-        expect(outcome).to.be.allowed();
-        if (m2.matches(outcome) && bench.options.code !== undefined && !(await completes(setup)))
-          violate('no flag of a mode was set, and the regular setup does not complete');
-      },
-    ),
-  ),
-
-  ...Object.entries(foreignItems).map(([name, item]) =>
-    check(
-      `PS-M1-19/${name}`,
-      'Irrelevant known items in M1 are ignored',
-      { ...risky, costs: { m2: 1 }, ...ignored },
-      async ({ controller, expect, violate }) => {
-        const setup = await controller.setup();
-        const outcome = await setup.sendM1(edits.insert(item, -1));
-        const reply = outcome.kind === 'reply' ? outcome.tlv : undefined;
-        if (reply?.has(hap.TlvType.PublicKey) && reply.has(item.type))
-          violate(`M2 brings back the ${hap.tlvTypeName(item.type)} of M1`);
-        expect(outcome).to.be.allowed();
-      },
-    ),
-  ),
-
-  check(
-    'PS-M1-20',
-    'M2 arrives in time',
-    {
-      from: 'unpaired',
-      costs: { m2: 1, m4: 1 },
-      allow: [m2, outcomes.success('setup-m4')],
-      forbid: [outcomes.silence()],
-    },
-    async ({ controller, bench, expect, observe, warn }) => {
-      const setup = await controller.setup();
-      const first = await setup.sendM1();
-      expect(first, 'M2').to.be.allowed({ allow: [m2], forbid: [outcomes.silence()] });
-      observe('milliseconds until M2', String(Math.round(first.elapsed)));
-      // M4 of a wrong code says nothing about time and costs a failed attempt.
-      const wrongCode = bench.broken.get('PS-M3-01')?.startsWith('wrong setup code') ?? false;
-      if (bench.options.code === undefined || wrongCode) return;
-      takeM2(setup);
-      const second = await setup.sendM3();
-      expect(second, 'M4').to.be.allowed({
-        allow: [outcomes.success('setup-m4')],
-        forbid: [outcomes.silence()],
-      });
-      observe('milliseconds until M4', String(Math.round(second.elapsed)));
-      for (const [name, { elapsed }] of Object.entries({ M2: first, M4: second }))
-        if (elapsed > SLOW) warn(`${name} took ${Math.round(elapsed)} ms; a phone gives up after 10 s`);
     },
   ),
 ]);

@@ -1,3 +1,8 @@
+/**
+ * The proof of Pair Setup: M3 brings A and the controller's proof, M4 the accessory's (seed 002 §2).
+ * The first check says which of the known mistakes of SRP an accessory makes that refuses the right code.
+ * The others send a wrong code, leading zeros, and an M3 that is broken in one place.
+ */
 import {
   type CheckContext,
   type CheckSpec,

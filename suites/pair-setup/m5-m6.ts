@@ -1,3 +1,8 @@
+/**
+ * The exchange of identities: M5 brings identifier, LTPK and signature of the controller, encrypted under K.
+ * Each check sends an M5 with one thing wrong: it has to be refused, and Pair Verify then shows that nothing was stored.
+ * One that is stored all the same is a way in for whoever sent it.
+ */
 import { chapter, edits, hap, outcomes } from '../../harness/suite.js';
 import { refused } from './refused.js';
 

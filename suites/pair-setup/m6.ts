@@ -1,3 +1,8 @@
+/**
+ * M6 and what is there behind it: its sub-TLVs, the accessory's identity in it, the pairing it confirms.
+ * The watches read every M6 of the run; the checks repeat M5, send it in other forms, and verify on the same connection.
+ * A setup that failed or was left leaves nothing behind.
+ */
 import { type Controller, type Link, chapter, edits, hap, outcomes } from '../../harness/suite.js';
 import { refused } from './refused.js';
 

@@ -1,17 +1,22 @@
+/**
+ * Pair Setup out of order on one connection: M3 or M5 too early, once more, or behind a failure; a second M1.
+ * Whatever comes has to be refused without granting anything.
+ * The next exchange begins as if nothing had been.
+ */
 import { chapter, edits, hap, outcomes } from '../../harness/suite.js';
-import { afterM4, m2, m4, m6, nothing, sendsM5, takesM3, zeroKey, zeroSecret } from './shared.js';
+import * as shared from './shared.js';
 
-const hashOfNothing = hap.sha512(nothing);
+const hashOfNothing = hap.sha512(shared.nothing);
 
 /** What an accessory that skipped M3 may hold in the place of K, and in the place of the derived cipher key. */
 const assumptions: Record<string, { secret: hap.Bytes; key?: hap.Bytes }> = {
-  'empty-secret': { secret: nothing },
-  'zero-secret': { secret: zeroSecret },
+  'empty-secret': { secret: shared.nothing },
+  'zero-secret': { secret: shared.zeroSecret },
   'hash-of-nothing': { secret: hashOfNothing },
-  'zero-key': { secret: zeroKey, key: zeroKey },
-  'zero-key-empty-secret': { secret: nothing, key: zeroKey },
-  'zero-key-zero-secret': { secret: zeroSecret, key: zeroKey },
-  'zero-key-hash-of-nothing': { secret: hashOfNothing, key: zeroKey },
+  'zero-key': { secret: shared.zeroKey, key: shared.zeroKey },
+  'zero-key-empty-secret': { secret: shared.nothing, key: shared.zeroKey },
+  'zero-key-zero-secret': { secret: shared.zeroSecret, key: shared.zeroKey },
+  'zero-key-hash-of-nothing': { secret: hashOfNothing, key: shared.zeroKey },
 };
 
 export default chapter('pair-setup.states', ({ check }) => [
@@ -36,7 +41,7 @@ export default chapter('pair-setup.states', ({ check }) => [
       expect(outcome).to.be.allowed();
       const open = outcome.kind === 'reply' && (await setup.link.stillOpen(50));
       const next = await controller.setup(open ? { link: setup.link } : {});
-      expect(await next.sendM1(), 'M1 behind it').to.be.allowed({ allow: [m2] });
+      expect(await next.sendM1(), 'M1 behind it').to.be.allowed({ allow: [shared.m2] });
       next.answerM2();
       await next.m3();
     },
@@ -76,7 +81,7 @@ export default chapter('pair-setup.states', ({ check }) => [
         const setup = await controller.pairSetup({ code: 'wrong' });
         await setup.sendM3();
         expect(
-          await setup.sendM5(name === 'zero-key' ? { secret: zeroSecret, key: zeroKey } : {}),
+          await setup.sendM5(name === 'zero-key' ? { secret: shared.zeroSecret, key: shared.zeroKey } : {}),
         ).to.be.allowed();
         expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
       },
@@ -109,7 +114,7 @@ export default chapter('pair-setup.states', ({ check }) => [
       from: 'unpaired',
       needs: ['PS-M3-01'],
       costs: { m2: 1, m4: 2, attempts: 2 },
-      allow: [m4, outcomes.tlvError(4), outcomes.badRequest()],
+      allow: [shared.m4, outcomes.tlvError(4), outcomes.badRequest()],
       tolerate: [outcomes.anyRefusal()],
       forbid: [outcomes.silence()],
     },
@@ -118,18 +123,18 @@ export default chapter('pair-setup.states', ({ check }) => [
       await setup.sendM3(edits.flip('Proof', 0));
       const outcome = await setup.sendM3();
       expect(outcome).to.be.allowed();
-      observe('the right proof behind a wrong one', m4.matches(outcome) ? 'accepted' : 'refused');
+      observe('the right proof behind a wrong one', shared.m4.matches(outcome) ? 'accepted' : 'refused');
     },
   ),
   check(
     'PS-STATE-06',
     'M3 again after M4',
     {
-      ...afterM4,
+      ...shared.afterM4,
       grid: ['setup-m3', 'replayed'],
       risky: true,
       costs: { m2: 1, m4: 2, m6: 1, verifies: 1, attempts: 1 },
-      allow: [m4, outcomes.tlvError(4), outcomes.badRequest()],
+      allow: [shared.m4, outcomes.tlvError(4), outcomes.badRequest()],
       tolerate: [outcomes.anyRefusal()],
     },
     async ({ controller, expect, observe, violate }) => {
@@ -137,19 +142,22 @@ export default chapter('pair-setup.states', ({ check }) => [
       const first = await setup.m3();
       const outcome = await setup.sendM3();
       expect(outcome, 'the same M3 again').to.be.allowed();
-      observe('M3 again behind M4', m4.matches(outcome) ? 'answered' : 'refused');
-      if (outcome.kind === 'reply' && m4.matches(outcome)) {
+      observe('M3 again behind M4', shared.m4.matches(outcome) ? 'answered' : 'refused');
+      if (outcome.kind === 'reply' && shared.m4.matches(outcome)) {
         const { proof } = setup.machine.readM4(outcome.tlv!);
         if (proof === undefined || !hap.equal(proof, first.proof!))
-          violate(`the same M3 was answered by another Proof (${hap.hex(proof ?? nothing).slice(0, 16)}…)`);
+          violate(
+            `the same M3 was answered by another Proof (${hap.hex(proof ?? shared.nothing).slice(0, 16)}…)`,
+          );
       }
       if (!(await setup.link.stillOpen(50))) return;
-      const last = await sendsM5(setup);
+      const last = await shared.sendsM5(setup);
       expect(last, 'M5 afterwards').to.be.allowed({
-        allow: [m6, outcomes.tlvError(6), outcomes.badRequest()],
+        allow: [shared.m6, outcomes.tlvError(6), outcomes.badRequest()],
         tolerate: [outcomes.anyRefusal()],
       });
-      if (!m6.matches(last)) expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
+      if (!shared.m6.matches(last))
+        expect(await controller.isStored(setup.identity), 'stored').to.equal(false);
     },
   ),
   check(
@@ -159,21 +167,25 @@ export default chapter('pair-setup.states', ({ check }) => [
       from: 'unpaired',
       needs: ['PS-M3-01'],
       costs: { m2: 2, m4: 1 },
-      allow: [m4],
+      allow: [shared.m4],
       tolerate: [outcomes.anyRefusal()],
       forbid: [outcomes.silence()],
     },
     async ({ controller, expect, violate }) => {
       const setup = await controller.pairSetup();
       const again = await setup.sendM1(undefined, controller.stepWait, false);
-      if (m2.matches(again)) {
-        expect(await takesM3(setup)).to.be.allowed({ allow: [m4], forbid: [outcomes.silence()] });
+      if (shared.m2.matches(again)) {
+        expect(await shared.takesM3(setup)).to.be.allowed({
+          allow: [shared.m4],
+          forbid: [outcomes.silence()],
+        });
         return;
       }
       expect(again, 'a second M1').to.be.allowed();
       const open = again.kind === 'reply' && (await setup.link.stillOpen(50));
       const third = await controller.setup(open ? { link: setup.link } : {});
-      if (!m2.matches(await third.sendM1())) violate('a second M1 was refused, and a third one is too');
+      if (!shared.m2.matches(await third.sendM1()))
+        violate('a second M1 was refused, and a third one is too');
     },
   ),
   check(
@@ -185,12 +197,12 @@ export default chapter('pair-setup.states', ({ check }) => [
       costs: { m2: 2, m4: 1, attempts: 1 },
       allow: [outcomes.tlvError(4), outcomes.badRequest()],
       tolerate: [outcomes.anyRefusal()],
-      forbid: [m4, outcomes.silence()],
+      forbid: [shared.m4, outcomes.silence()],
     },
     async ({ controller, expect, notApplicable }) => {
       const setup = await controller.pairSetup();
       const again = await setup.sendM1(undefined, controller.stepWait, false);
-      if (!m2.matches(again))
+      if (!shared.m2.matches(again))
         notApplicable('a second M1 on the connection is refused (PS-STATE-07/second-b)');
       expect(await setup.sendM3(), 'M3 for the first B').to.be.allowed();
     },
@@ -203,7 +215,7 @@ export default chapter('pair-setup.states', ({ check }) => [
       grid: ['setup-m1', 'out-of-order'],
       needs: ['PS-M3-01'],
       costs: { m2: 2, m4: 2 },
-      allow: [m4],
+      allow: [shared.m4],
       tolerate: [outcomes.anyRefusal()],
       forbid: [outcomes.silence()],
     },
@@ -211,7 +223,7 @@ export default chapter('pair-setup.states', ({ check }) => [
       const setup = await controller.pairSetup();
       await setup.m3();
       const again = await setup.sendM1(undefined, controller.stepWait, false);
-      expect(m2.matches(again) ? await takesM3(setup) : again).to.be.allowed();
+      expect(shared.m2.matches(again) ? await shared.takesM3(setup) : again).to.be.allowed();
     },
   ),
 ]);

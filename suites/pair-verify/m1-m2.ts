@@ -1,3 +1,8 @@
+/**
+ * The first step of Pair Verify: two fresh X25519 keys, and the accessory proves itself in M2 (seed 002 §3).
+ * The watches judge every M2 of the run: keys that come back, sub-TLVs, the signature.
+ * The checks send an M1 that is broken in one place.
+ */
 import { chapter, edits, hap, outcomes } from '../../harness/suite.js';
 
 const m2 = outcomes.success('verify-m2');

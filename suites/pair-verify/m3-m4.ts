@@ -1,3 +1,8 @@
+/**
+ * The proof of the controller in Pair Verify: M3 is signed with an LTSK the accessory has the LTPK of.
+ * Each check sends an M3 that is wrong in one thing: unknown, removed, signed otherwise, under another key.
+ * None of them may open a session, and none may cost the right controller its own.
+ */
 import { type CheckSpec, chapter, edits, hap, outcomes } from '../../harness/suite.js';
 
 type Parts = {

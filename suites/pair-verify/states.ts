@@ -1,3 +1,8 @@
+/**
+ * Pair Verify out of order: M3 without M1, twice, on another connection, and inside a session.
+ * A failure ends the exchange and nothing else: the next one on the same or another connection comes about.
+ * Pair Setup and Pair Verify on one connection must not be in each other's way.
+ */
 import {
   type CheckContext,
   type Controller,

@@ -1,3 +1,8 @@
+/**
+ * The administration of pairings as a controller first meets it: the list with one pairing, Remove of another controller,
+ * and /pairings without a verified session.
+ * Only a verified admin administers; what the others are refused is in the chapters beside this one.
+ */
 import { chapter, hap, outcomes } from '../../harness/suite.js';
 
 /** /pairings must not be served without a verified session. */

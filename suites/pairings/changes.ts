@@ -1,3 +1,8 @@
+/**
+ * Add and List: who is added is listed and gets in, with the rights that were given.
+ * New rights for a known identifier, another key for it, no room, the order of the list.
+ * Whoever is added here is removed again behind the check.
+ */
 import {
   type Controller,
   type Session,
@@ -7,7 +12,7 @@ import {
   hap,
   outcomes,
 } from '../../harness/suite.js';
-import { added, empty, line, lines, listed, paired, removed } from './shared.js';
+import * as shared from './shared.js';
 
 const denied = {
   allow: [outcomes.tlvError(4, 'Authentication')],
@@ -34,7 +39,7 @@ async function fill(
     const user = controller.newGuest();
     const permissions = users.length % 2 === 0 ? hap.Permission.Admin : hap.Permission.User;
     const outcome = await session.sendAdd(user, permissions);
-    if (!added.matches(outcome)) return { users, refusal: outcome };
+    if (!shared.added.matches(outcome)) return { users, refusal: outcome };
     users.push({ ...user, permissions });
   }
   return { users, refusal: undefined };
@@ -98,7 +103,7 @@ const malformedAdds: Record<
 
 export default chapter('pairings.changes', ({ check, watch }) => [
   watch('PAIRINGS-02', 'List format with several pairings', 'pairings', ({ reply }, { expect, warn }) => {
-    if (!listed.matches(reply)) return;
+    if (!shared.listed.matches(reply)) return;
     const { fragments } = reply.tlv!;
     const types = fragments.map(({ type }) => type);
     expect(types.filter((type) => type === hap.TlvType.State).length, 'State items of a list').to.equal(1);
@@ -112,7 +117,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
     check(
       `PAIRINGS-02/${more + 1}-pairings`,
       'List format with several pairings',
-      { ...paired, costs: { verifies: 2 }, allow: [listed] },
+      { ...shared.paired, costs: { verifies: 2 }, allow: [shared.listed] },
       async ({ controller, expect, bench, random }) => {
         const session = await controller.session();
         const { users, refusal } = await fill(controller, session, more);
@@ -121,11 +126,11 @@ export default chapter('pairings.changes', ({ check, watch }) => [
         const { entries, findings } = session.pairingsIn(outcome);
         expect(findings.map(({ what }) => what)).to.deep.equal([]);
         expect(
-          entries.map(({ id, ltpk, permissions }) => line({ id, ltpk }, permissions)).sort(),
+          entries.map(({ id, ltpk, permissions }) => shared.line({ id, ltpk }, permissions)).sort(),
         ).to.deep.equal(
           [
-            line(bench.admin!, hap.Permission.Admin),
-            ...users.map((user) => line(user, user.permissions)),
+            shared.line(bench.admin!, hap.Permission.Admin),
+            ...users.map((user) => shared.line(user, user.permissions)),
           ].sort(),
         );
         // A table that ends before sixteen is PAIRINGS-09's question.
@@ -133,7 +138,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
           const one = users[random.below(users.length)]!;
           await (await controller.pairVerify({ as: one })).m3();
         }
-        await empty(session, users);
+        await shared.empty(session, users);
       },
     ),
   ),
@@ -145,9 +150,9 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       `PAIRINGS-03/${name}`,
       'List carries harmless extra items',
       {
-        ...paired,
+        ...shared.paired,
         ...(name === 'with-unknown' && { grid: ['list', 'unknown'] as const }),
-        allow: [listed],
+        allow: [shared.listed],
         forbid: [outcomes.silence()],
       },
       async ({ controller, expect }) => {
@@ -159,7 +164,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
   check(
     'PAIRINGS-04',
     'Add a new admin and a new user',
-    { ...paired, costs: { verifies: 3 }, allow: [added] },
+    { ...shared.paired, costs: { verifies: 3 }, allow: [shared.added] },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
       const [admin, user] = [controller.newGuest(), controller.newGuest()];
@@ -172,26 +177,26 @@ export default chapter('pairings.changes', ({ check, watch }) => [
         if (outcome.kind === 'reply')
           expect(outcome.tlv!.typeNames(), 'items of the reply').to.deep.equal(['State']);
       }
-      expect(await lines(session), 'the list').to.deep.equal(
-        [line(bench.admin!, 1), line(admin, 1), line(user, 0)].sort(),
+      expect(await shared.lines(session), 'the list').to.deep.equal(
+        [shared.line(bench.admin!, 1), shared.line(admin, 1), shared.line(user, 0)].sort(),
       );
       const second = await controller.session({ as: admin });
       expect(await second.sendPairings(hap.listPairings()), 'List of the second admin').to.be.allowed({
-        allow: [listed],
+        allow: [shared.listed],
       });
       const plain = await controller.session({ as: user });
       expect(await plain.sendPairings(hap.listPairings()), 'List of the plain user').to.be.allowed({
         allow: [outcomes.tlvError(2, 'Authentication')],
         tolerate: [outcomes.anyRefusal()],
-        forbid: [listed],
+        forbid: [shared.listed],
       });
-      await empty(session, [admin, user]);
+      await shared.empty(session, [admin, user]);
     },
   ),
   check(
     'PAIRINGS-05',
     'Add for an existing id with the same LTPK updates the permissions',
-    { ...paired, costs: { verifies: 2 }, allow: [added] },
+    { ...shared.paired, costs: { verifies: 2 }, allow: [shared.added] },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
       const user = controller.newGuest();
@@ -199,8 +204,8 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       let open = await controller.session({ as: user });
       for (const permissions of [hap.Permission.Admin, hap.Permission.User]) {
         expect(await session.sendAdd(user, permissions), `Add again with ${permissions}`).to.be.allowed();
-        expect(await lines(session), 'the list').to.deep.equal(
-          [line(bench.admin!, 1), line(user, permissions)].sort(),
+        expect(await shared.lines(session), 'the list').to.deep.equal(
+          [shared.line(bench.admin!, 1), shared.line(user, permissions)].sort(),
         );
         // A session of somebody whose rights change may be ended.
         if (!(await open.link.stillOpen(50))) continue;
@@ -208,22 +213,22 @@ export default chapter('pairings.changes', ({ check, watch }) => [
         if (permissions === hap.Permission.Admin) {
           // Who has to come again for what he was given loses nothing; who keeps what was taken from him does harm.
           expect(list, 'List in the open session of the new admin').to.be.allowed({
-            allow: [listed, outcomes.anyRefusal()],
+            allow: [shared.listed, outcomes.anyRefusal()],
           });
-          if (listed.matches(list)) continue;
+          if (shared.listed.matches(list)) continue;
           // The one that has the rights which go next.
           open = await controller.session({ as: user });
           expect(await open.sendPairings(hap.listPairings()), 'List in a new session of it').to.be.allowed({
-            allow: [listed],
+            allow: [shared.listed],
           });
         } else
           expect(list, 'List in the open session of the former admin').to.be.allowed({
             allow: [outcomes.tlvError(2, 'Authentication')],
             tolerate: [outcomes.anyRefusal()],
-            forbid: [listed],
+            forbid: [shared.listed],
           });
       }
-      await empty(session, [user]);
+      await shared.empty(session, [user]);
     },
   ),
   ...Object.entries(otherKeys).map(([name, keys]) =>
@@ -231,11 +236,11 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       `PAIRINGS-06/${name}`,
       'Add for an existing id with a different LTPK is refused',
       {
-        ...paired,
+        ...shared.paired,
         costs: { verifies: name === 'random' ? 3 : 1 },
         allow: [outcomes.tlvError(2, 'Unknown')],
         tolerate: [outcomes.otherError(2)],
-        forbid: [added],
+        forbid: [shared.added],
       },
       async ({ controller, expect }) => {
         const session = await controller.session();
@@ -243,9 +248,9 @@ export default chapter('pairings.changes', ({ check, watch }) => [
         const { first, second } = keys(user.ltpk, other.ltpk);
         const outcome = await session.sendAdd(user, hap.Permission.User, first);
         // A key nobody can hold may be refused by itself: then there is nothing to take over.
-        if (!added.matches(outcome)) {
+        if (!shared.added.matches(outcome)) {
           expect(outcome, 'the first Add').to.be.allowed(
-            name === 'equal-as-text' ? outcomes.reject('pairings-add') : { allow: [added] },
+            name === 'equal-as-text' ? outcomes.reject('pairings-add') : { allow: [shared.added] },
           );
           return;
         }
@@ -264,7 +269,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
           const verify = await controller.pairVerify({ as: thief });
           expect(await verify.sendM3(), 'Pair Verify with the other key').to.be.allowed(denied);
         }
-        await empty(session, [user]);
+        await shared.empty(session, [user]);
       },
     ),
   ),
@@ -272,40 +277,40 @@ export default chapter('pairings.changes', ({ check, watch }) => [
     'PAIRINGS-06/key-of-another-controller',
     'Add for an existing id with a different LTPK is refused',
     {
-      ...paired,
+      ...shared.paired,
       costs: { verifies: 3 },
       allow: [outcomes.tlvError(2, 'Unknown')],
       tolerate: [outcomes.otherError(2)],
-      forbid: [added],
+      forbid: [shared.added],
     },
     async ({ controller, expect }) => {
       const session = await controller.session();
       const [user, other] = [controller.newGuest(), controller.newGuest()];
       for (const who of [user, other]) await session.add(who, hap.Permission.Admin);
-      const before = await lines(session);
+      const before = await shared.lines(session);
       const outcome = await session.sendAdd(user, hap.Permission.Admin, other.ltpk);
       expect(outcome, 'Add with the key of another controller').to.be.allowed();
-      expect(await lines(session), 'the list').to.deep.equal(before);
+      expect(await shared.lines(session), 'the list').to.deep.equal(before);
       await (await controller.pairVerify({ as: user })).m3();
       const verify = await controller.pairVerify({ as: { ...other, id: user.id } });
       expect(await verify.sendM3(), 'Pair Verify of the other controller in its name').to.be.allowed(denied);
-      await empty(session, [user, other]);
+      await shared.empty(session, [user, other]);
     },
   ),
   check(
     'PAIRINGS-06/own-identifier',
     'Add for an existing id with a different LTPK is refused',
     {
-      ...paired,
+      ...shared.paired,
       costs: { verifies: 3 },
       allow: [outcomes.tlvError(2, 'Unknown')],
       tolerate: [outcomes.otherError(2)],
-      forbid: [added],
+      forbid: [shared.added],
     },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
       const own = bench.admin!;
-      const before = await lines(session);
+      const before = await shared.lines(session);
       // Its key is kept before it leaves: were it taken, no other would open the accessory.
       const other = controller.newIdentity(own.id);
       expect(
@@ -313,7 +318,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
         'Add of itself with another key',
       ).to.be.allowed();
       const again = await controller.session();
-      expect(await lines(again), 'the list').to.deep.equal(before);
+      expect(await shared.lines(again), 'the list').to.deep.equal(before);
       const verify = await controller.pairVerify({ as: other });
       expect(await verify.sendM3(), 'Pair Verify with the other key').to.be.allowed(denied);
     },
@@ -323,29 +328,29 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       `PAIRINGS-07/${name}`,
       'Add with missing or malformed items',
       {
-        ...paired,
+        ...shared.paired,
         ...(name === 'without-public-key' && { grid: ['add', 'item-missing'] as const }),
         risky: true,
-        allow: [outcomes.tlvError(2), outcomes.badRequest(), ...(either ? [added] : [])],
+        allow: [outcomes.tlvError(2), outcomes.badRequest(), ...(either ? [shared.added] : [])],
         tolerate: [outcomes.anyRefusal()],
-        forbid: either ? [outcomes.silence()] : [added, outcomes.silence()],
+        forbid: either ? [outcomes.silence()] : [shared.added, outcomes.silence()],
       },
       async ({ controller, expect, observe, violate }) => {
         const session = await controller.session();
-        const before = await lines(session);
+        const before = await shared.lines(session);
         const user = controller.newIdentity();
         controller.bench.remember(user, 'add-pairing');
         const items = edit(hap.addPairing(user.id, user.ltpk, hap.Permission.User));
         const outcome = await session.sendPairings(items);
         expect(outcome).to.be.allowed();
         const id = items.find(({ type }) => type === hap.TlvType.Identifier)?.value ?? new Uint8Array(0);
-        const taken = added.matches(outcome);
+        const taken = shared.added.matches(outcome);
         if (either) observe(name, taken ? 'taken' : 'refused');
         const open = await session.link.stillOpen(50);
         const other = open ? session : await controller.session();
         const list = await other.sendPairings(hap.listPairings(), controller.stepWait);
-        if (!listed.matches(list)) violate(`List behind it gets ${outcomes.describeOutcome(list)}`);
-        const after = await lines(other);
+        if (!shared.listed.matches(list)) violate(`List behind it gets ${outcomes.describeOutcome(list)}`);
+        const after = await shared.lines(other);
         // What is taken has to be there as it came, and nothing beside it.
         const fresh = after.filter((entry) => !before.includes(entry));
         expect(
@@ -362,9 +367,9 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       `PAIRINGS-08/${hap.hex(Uint8Array.of(permissions))}`,
       'Permission values other than 0 and 1',
       {
-        ...paired,
+        ...shared.paired,
         costs: { verifies: 2 },
-        allow: [outcomes.tlvError(2), outcomes.badRequest(), added],
+        allow: [outcomes.tlvError(2), outcomes.badRequest(), shared.added],
         tolerate: [outcomes.anyRefusal()],
         forbid: [outcomes.silence()],
       },
@@ -373,8 +378,8 @@ export default chapter('pairings.changes', ({ check, watch }) => [
         const user = controller.newIdentity();
         const outcome = await session.sendAdd(user, permissions);
         expect(outcome).to.be.allowed();
-        observe('such permissions', added.matches(outcome) ? 'taken' : 'refused');
-        if (!added.matches(outcome)) return;
+        observe('such permissions', shared.added.matches(outcome) ? 'taken' : 'refused');
+        if (!shared.added.matches(outcome)) return;
         // Said to be stored, and dropped where the list is read again.
         const verify = await controller.pairVerify({ as: user });
         expect(await verify.sendM3(), 'Pair Verify of the controller added').to.be.allowed({
@@ -383,10 +388,10 @@ export default chapter('pairings.changes', ({ check, watch }) => [
         });
         const open = verify.secure();
         const list = await open.sendPairings(hap.listPairings());
-        if (listed.matches(list) && (permissions & 1) === 0)
+        if (shared.listed.matches(list) && (permissions & 1) === 0)
           violate('the admin bit is not set, and the controller may list the pairings');
-        observe('its controller', listed.matches(list) ? 'is an admin' : 'is a plain user');
-        await empty(session, [user]);
+        observe('its controller', shared.listed.matches(list) ? 'is an admin' : 'is a plain user');
+        await shared.empty(session, [user]);
       },
     ),
   ),
@@ -394,7 +399,7 @@ export default chapter('pairings.changes', ({ check, watch }) => [
     'PAIRINGS-09',
     'At least 16 pairings, then MaxPeers',
     {
-      ...paired,
+      ...shared.paired,
       allow: [outcomes.tlvError(2, 'MaxPeers')],
       tolerate: [outcomes.anyRefusal()],
       forbid: [outcomes.silence()],
@@ -407,16 +412,16 @@ export default chapter('pairings.changes', ({ check, watch }) => [
       if (held < LEAST) violate(`only ${held} pairings fit, ${LEAST} have to`);
       if (refusal !== undefined) expect(refusal, 'Add to a full table').to.be.allowed();
       const list = await session.sendPairings(hap.listPairings());
-      if (!listed.matches(list))
+      if (!shared.listed.matches(list))
         violate(`with ${held} pairings List of the first one gets ${outcomes.describeOutcome(list)}`);
-      expect((await lines(session)).length, 'entries').to.equal(users.length + 1);
-      await empty(session, users);
+      expect((await shared.lines(session)).length, 'entries').to.equal(users.length + 1);
+      await shared.empty(session, users);
     },
   ),
   check(
     'PAIRINGS-10',
     'A full table still allows update, remove and re-add',
-    { ...paired, costs: { verifies: 2 }, allow: [added] },
+    { ...shared.paired, costs: { verifies: 2 }, allow: [shared.added] },
     async ({ controller, bench, expect }) => {
       const session = await controller.session();
       const { users } = await fill(controller, session, LEAST - 1);
@@ -427,23 +432,23 @@ export default chapter('pairings.changes', ({ check, watch }) => [
         await session.sendAdd(first, hap.Permission.User),
         'update of an entry of a full table',
       ).to.be.allowed();
-      expect(await session.sendRemove(second.id), 'Remove').to.be.allowed({ allow: [removed] });
+      expect(await session.sendRemove(second.id), 'Remove').to.be.allowed({ allow: [shared.removed] });
       const fresh = controller.newIdentity();
       expect(
         await session.sendAdd(fresh, hap.Permission.User),
         'Add in the place of the one removed',
       ).to.be.allowed();
       const rest = users.slice(2);
-      expect(await lines(session), 'the list').to.deep.equal(
+      expect(await shared.lines(session), 'the list').to.deep.equal(
         [
-          line(bench.admin!, 1),
-          line(first, 0),
-          line(fresh, 0),
-          ...rest.map((user) => line(user, user.permissions)),
+          shared.line(bench.admin!, 1),
+          shared.line(first, 0),
+          shared.line(fresh, 0),
+          ...rest.map((user) => shared.line(user, user.permissions)),
         ].sort(),
       );
       await (await controller.pairVerify({ as: fresh })).m3();
-      await empty(session, [first, fresh, ...rest]);
+      await shared.empty(session, [first, fresh, ...rest]);
     },
   ),
 ]);

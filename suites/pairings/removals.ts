@@ -1,5 +1,10 @@
+/**
+ * Requests to /pairings that ask for little or for nothing: an unknown identifier, a wrong State or Method.
+ * What is wrong is refused and changes nothing; who is gone already is gone.
+ * Identifiers come back byte for byte, whatever they are made of.
+ */
 import { type Cell, type CheckSpec, chapter, edits, hap, outcomes } from '../../harness/suite.js';
-import { added, empty, line, lines, listed, paired, removed } from './shared.js';
+import * as shared from './shared.js';
 
 const oddRequests: Record<string, (items: readonly hap.TlvItem[]) => readonly hap.TlvItem[]> = {
   'state-missing': edits.drop('State'),
@@ -30,10 +35,10 @@ export default chapter(
         `PAIRINGS-14/${name}`,
         'Remove with an unknown identifier',
         {
-          ...paired,
-          needs: [...paired.needs, 'PAIRINGS-12'],
+          ...shared.paired,
+          needs: [...shared.paired.needs, 'PAIRINGS-12'],
           // The controller wants it gone, and gone it is (seed 002 §7.2 has no error): one that is told otherwise asks for ever.
-          allow: [removed],
+          allow: [shared.removed],
           forbid: [outcomes.anyRefusal(), outcomes.silence()],
         },
         async ({ controller, expect }) => {
@@ -43,9 +48,9 @@ export default chapter(
             await session.add(user, hap.Permission.User);
             await session.sendRemove(user.id);
           }
-          const before = await lines(session);
+          const before = await shared.lines(session);
           expect(await session.sendRemove(user.id)).to.be.allowed();
-          expect(await lines(session), 'the list').to.deep.equal(before);
+          expect(await shared.lines(session), 'the list').to.deep.equal(before);
         },
       ),
     ),
@@ -57,34 +62,34 @@ export default chapter(
         `PAIRINGS-14/${name}`,
         'Remove with an unknown identifier',
         {
-          ...paired,
+          ...shared.paired,
           ...(name === 'without-identifier' && { grid: ['remove', 'item-missing'] as const }),
           // Nobody has an empty identifier: to say that he is gone is as right as to refuse.
           allow: [
             outcomes.tlvError(2),
             outcomes.badRequest(),
-            ...(name === 'identifier-0-bytes' ? [removed] : []),
+            ...(name === 'identifier-0-bytes' ? [shared.removed] : []),
           ],
           tolerate: [outcomes.anyRefusal()],
-          forbid: [outcomes.silence(), ...(name === 'identifier-0-bytes' ? [] : [removed])],
+          forbid: [outcomes.silence(), ...(name === 'identifier-0-bytes' ? [] : [shared.removed])],
         },
         async ({ controller, expect }) => {
           const session = await controller.session();
-          const before = await lines(session);
+          const before = await shared.lines(session);
           expect(await session.sendPairings(edit(hap.removePairing(hap.utf8('nobody'))))).to.be.allowed();
           const after = (await session.link.stillOpen(50)) ? session : await controller.session();
-          expect(await lines(after), 'the list').to.deep.equal(before);
+          expect(await shared.lines(after), 'the list').to.deep.equal(before);
         },
       ),
     ),
     ...Object.entries(oddRequests).map(([name, edit]) => {
       const spec: CheckSpec = {
-        ...paired,
+        ...shared.paired,
         ...(name in oddCells && { grid: ['list', oddCells[name]!] as const }),
         allow: [outcomes.tlvError(2), outcomes.badRequest()],
         // A State that nobody looks at does no harm here, nor a Method with a zero byte behind it (TLV-11).
-        tolerate: [outcomes.anyRefusal(), ...(lenient.test(name) ? [listed] : [])],
-        forbid: [outcomes.silence(), ...(lenient.test(name) ? [] : [listed])],
+        tolerate: [outcomes.anyRefusal(), ...(lenient.test(name) ? [shared.listed] : [])],
+        forbid: [outcomes.silence(), ...(lenient.test(name) ? [] : [shared.listed])],
       };
       return check(
         `PAIRINGS-17/${name}`,
@@ -92,10 +97,10 @@ export default chapter(
         spec,
         async ({ controller, expect }) => {
           const session = await controller.session();
-          const before = await lines(session);
+          const before = await shared.lines(session);
           expect(await session.sendPairings(edit(hap.listPairings()))).to.be.allowed();
           if (await session.link.stillOpen(50))
-            expect(await lines(session), 'the list').to.deep.equal(before);
+            expect(await shared.lines(session), 'the list').to.deep.equal(before);
         },
       );
     }),
@@ -103,9 +108,9 @@ export default chapter(
       'PAIRINGS-23',
       'Identifiers come back byte-exact',
       {
-        ...paired,
+        ...shared.paired,
         costs: { verifies: 3 },
-        allow: [added],
+        allow: [shared.added],
         // Two identifiers that differ in case may count as one, as long as one does not take the other's place.
         tolerate: [outcomes.tlvError(2)],
         forbid: [outcomes.silence()],
@@ -119,18 +124,18 @@ export default chapter(
           const user = controller.newIdentity(id);
           const outcome = await session.sendAdd(user, hap.Permission.User);
           expect(outcome, `Add of ${hap.text(id)}`).to.be.allowed(
-            taken.length === 0 ? { allow: [added] } : undefined,
+            taken.length === 0 ? { allow: [shared.added] } : undefined,
           );
-          if (added.matches(outcome)) taken.push(user);
+          if (shared.added.matches(outcome)) taken.push(user);
         }
         if (taken.length < ids.length) warn('identifiers that differ in case alone count as one');
-        const now = (await session.list()).entries.map(({ id, ltpk }) => line({ id, ltpk }, 0));
+        const now = (await session.list()).entries.map(({ id, ltpk }) => shared.line({ id, ltpk }, 0));
         for (const user of taken) {
-          if (!now.includes(line(user, 0)))
+          if (!now.includes(shared.line(user, 0)))
             violate(`${hap.text(user.id)} was added and is not in the list byte for byte`);
           await (await controller.pairVerify({ as: user })).m3();
         }
-        await empty(session, taken);
+        await shared.empty(session, taken);
       },
     ),
   ],

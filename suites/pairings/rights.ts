@@ -1,3 +1,8 @@
+/**
+ * Admins and plain users: what each may ask for, and what becomes of open sessions when rights change or a pairing goes.
+ * The last admin takes everybody along, and leaves an accessory that can be paired again.
+ * What fails here decides whether a run can leave the accessory as it was found.
+ */
 import { type Controller, type Session, chapter, hap, outcomes } from '../../harness/suite.js';
 
 const removed = outcomes.success('pairings-remove');

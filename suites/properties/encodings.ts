@@ -1,15 +1,9 @@
-import {
-  chapter,
-  cutAt,
-  cutPoints,
-  equivalentEncodings,
-  fc,
-  frameSizes,
-  hap,
-  outcomes,
-  property,
-  requestSpellings,
-} from '../../harness/suite.js';
+/**
+ * Properties of encodings: the same message in other fragments, spellings, segments or frames means the same.
+ * Each draws how it is written, sends it, and asks for the usual answer.
+ * What fails is made smaller and can be replayed.
+ */
+import { arbitraries, chapter, fc, hap, outcomes, property } from '../../harness/suite.js';
 
 const verifyM2 = outcomes.success('verify-m2');
 const setupM2 = outcomes.success('setup-m2');
@@ -60,7 +54,7 @@ export default chapter('properties.encodings', () => [
     'TLV-02/any-verify-m1',
     'Unknown TLV types are ignored',
     { from: 'paired', keyless: true, each: { verifies: 1 }, allow: [verifyM2], forbid: [outcomes.silence()] },
-    () => equivalentEncodings(m1),
+    () => arbitraries.equivalentEncodings(m1),
     async ({ controller, bench, expect, step }, { bytes, words }) => {
       const link = await controller.open();
       step(link.number, words);
@@ -73,7 +67,7 @@ export default chapter('properties.encodings', () => [
     'TLV-02/any-setup-m1',
     'Unknown TLV types are ignored',
     { from: 'unpaired', each: { m2: 1 }, allow: [setupM2], forbid: [outcomes.silence()] },
-    () => equivalentEncodings(hap.setupM1()),
+    () => arbitraries.equivalentEncodings(hap.setupM1()),
     async ({ controller, expect, step }, { bytes, words }) => {
       const setup = await controller.setup();
       step(setup.link.number, words);
@@ -92,7 +86,7 @@ export default chapter('properties.encodings', () => [
       allow: [m4],
       forbid: [outcomes.silence()],
     },
-    () => equivalentEncodings(m3Shape, { unknown: 2 }),
+    () => arbitraries.equivalentEncodings(m3Shape, { unknown: 2 }),
     async ({ controller, expect, step }, { bytes, words }) => {
       const setup = await controller.pairSetup();
       step(setup.link.number, words);
@@ -110,7 +104,7 @@ export default chapter('properties.encodings', () => [
       allow: [verifyM2],
       forbid: [outcomes.anyRefusal()],
     },
-    () => requestSpellings(request),
+    () => arbitraries.requestSpellings(request),
     async ({ controller, bench, expect, step }, { bytes, words }) => {
       const link = await controller.open();
       step(link.number, words);
@@ -124,14 +118,14 @@ export default chapter('properties.encodings', () => [
     'HTTP-07/any-segmentation',
     'Request bytes may arrive in any segmentation',
     { from: 'paired', keyless: true, each: { verifies: 1 }, allow: [verifyM2] },
-    () => cutPoints(LEAST),
+    () => arbitraries.cutPoints(LEAST),
     async ({ controller, bench, expect, step }, points) => {
       const link = await controller.open();
       const { paths, mediaType } = bench.profile;
       const headers = [['Content-Type', mediaType]] as const;
       const bytes = link.encode({ method: 'POST', path: paths.verify, headers, body: m1Body });
       step(link.number, `Pair Verify M1 in ${points.length + 1} segments, cut at ${points.join(', ')}`);
-      for (const part of cutAt(bytes, points)) {
+      for (const part of arbitraries.cutAt(bytes, points)) {
         link.send(part);
         await bench.clock.sleep(GAP);
       }
@@ -145,17 +139,19 @@ export default chapter('properties.encodings', () => [
     'Requests split over several frames are reassembled',
     { from: 'paired', needs: ['PV-M3-01'], each: { verifies: 1 }, allow: [outcomes.answered(200)] },
     () =>
-      fc
-        .constantFrom(...LONG)
-        .chain((size) =>
-          fc.record({ size: fc.constant(size), sizes: frameSizes(size), cuts: cutPoints(size) }),
-        ),
+      fc.constantFrom(...LONG).chain((size) =>
+        fc.record({
+          size: fc.constant(size),
+          sizes: arbitraries.frameSizes(size),
+          cuts: arbitraries.cutPoints(size),
+        }),
+      ),
     async ({ controller, expect, bench }, { size, sizes, cuts }) => {
       const session = await controller.session();
       const plain = session.padded(size);
       const ends = sizes.map((_, i) => sizes.slice(0, i + 1).reduce((sum, size) => sum + size, 0));
-      const frames = session.sealParts(cutAt(plain, ends.slice(0, -1)));
-      const segments = cutAt(hap.concat(...frames), sparingLengths(cuts, frames));
+      const frames = session.sealParts(arbitraries.cutAt(plain, ends.slice(0, -1)));
+      const segments = arbitraries.cutAt(hap.concat(...frames), sparingLengths(cuts, frames));
       const line = `GET ${bench.profile.resource} in frames of ${sizes.join(', ')} bytes, in ${segments.length} segments`;
       const outcome = await session.sendSegments(segments, GAP, line);
       expect(outcome).to.be.allowed(lenient(outcomes.answered(200), sizes));
@@ -174,7 +170,7 @@ export default chapter('properties.encodings', () => [
       each: { verifies: 1 },
       allow: [outcomes.success('pairings-list')],
     },
-    () => cutPoints(LEAST, 3),
+    () => arbitraries.cutPoints(LEAST, 3),
     async ({ controller, expect, bench }, cuts) => {
       const session = await controller.session();
       await session.demands('list');
@@ -188,7 +184,7 @@ export default chapter('properties.encodings', () => [
       });
       // The places are counted from the end, where the body is.
       const places = cuts.map((cut) => plain.length - cut).filter((place) => place > 0);
-      const parts = cutAt(
+      const parts = arbitraries.cutAt(
         plain,
         places.toSorted((a, b) => a - b),
       );

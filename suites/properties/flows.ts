@@ -1,7 +1,12 @@
+/**
+ * Properties of flows: random sequences of steps against a model of what the accessory has to say to each.
+ * The model knows who is paired, what is in progress on which connection, and where sources leave a choice.
+ * What fails is cut to the shortest sequence that still does.
+ */
 import { type Trial, chapter, fc, hap, property } from '../../harness/suite.js';
 import { Flow } from './flow.js';
 import { CONTROLLERS, type Model, newModel } from './model.js';
-import { type Step, administrationSteps, insideSteps, sessionSteps, setupSteps } from './steps.js';
+import * as moves from './steps.js';
 
 /** Commands of a flow at most, and at least when it is looked for: shorter ones are what checks are for. */
 const MOST = 12;
@@ -9,7 +14,7 @@ const LEAST = 4;
 
 /** Flows of these steps; what has failed may shrink to a single one. */
 function flows(
-  steps: readonly fc.Arbitrary<Step>[],
+  steps: readonly fc.Arbitrary<moves.Step>[],
 ): (replayPath?: string) => fc.Arbitrary<Iterable<fc.AsyncCommand<Model, Flow>>> {
   return (replayPath) =>
     fc.commands<Model, Flow, false>([...steps], {
@@ -41,7 +46,7 @@ export default chapter('properties.flows', () => [
     'PS-STATE-15/flows',
     'Random message sequences follow the model',
     { from: 'unpaired', needs: ['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M3-01'], risky: true, each },
-    flows(setupSteps),
+    flows(moves.setupSteps),
     async (trial, steps) => {
       trial.controller.needsRemoval();
       if (trial.searching) fc.pre([...steps].length >= LEAST);
@@ -57,8 +62,8 @@ export default chapter('properties.flows', () => [
 
   ...(
     [
-      ['PV-STATE-05', 'Several verifies at the same time do not disturb each other', sessionSteps],
-      ['PV-STATE-06', 'Pair Verify inside a verified session', insideSteps],
+      ['PV-STATE-05', 'Several verifies at the same time do not disturb each other', moves.sessionSteps],
+      ['PV-STATE-06', 'Pair Verify inside a verified session', moves.insideSteps],
     ] as const
   ).map(([requirement, title, steps]) =>
     property(
@@ -101,7 +106,7 @@ export default chapter('properties.flows', () => [
       risky: true,
       each: { verifies: 10 },
     },
-    flows(administrationSteps),
+    flows(moves.administrationSteps),
     async (trial, steps) => {
       trial.controller.needsRemoval();
       if (!(await trial.controller.admitsPlain())) trial.notApplicable('the receiver admits admins alone');

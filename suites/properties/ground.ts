@@ -8,7 +8,7 @@ import {
   hap,
   outcomes,
 } from '../../harness/suite.js';
-import { type Model, SLOTS, type Slot, type Sure, closedSlot, weaker } from './model.js';
+import * as models from './model.js';
 
 /** Milliseconds after which a connection that was not used may have been given up by the accessory. */
 const PATIENT = 20_000;
@@ -36,7 +36,7 @@ interface Wire {
 
 /** What every step of a flow does: it has a connection, is judged by the model, and what it leaves is noted. */
 export class Ground {
-  readonly wires: Wire[] = Array.from({ length: SLOTS }, () => ({ who: 0, exchange: 0 }));
+  readonly wires: Wire[] = Array.from({ length: models.SLOTS }, () => ({ who: 0, exchange: 0 }));
   protected exchanges = 0;
   protected steps = 0;
   /** A Pair Setup has begun. */
@@ -65,11 +65,11 @@ export class Ground {
   }
 
   /** Begins a step on a connection, which is opened when it is not. */
-  async begin(model: Model, at: number, words: string): Promise<Link> {
+  async begin(model: models.Model, at: number, words: string): Promise<Link> {
     const slot = model.slots[at]!;
     const wire = this.wires[at]!;
     if (!slot.open || wire.link === undefined) {
-      Object.assign(slot, { ...closedSlot(), open: true });
+      Object.assign(slot, { ...models.closedSlot(), open: true });
       wire.link = await this.trial.controller.open();
       delete wire.setup;
       delete wire.verify;
@@ -82,19 +82,19 @@ export class Ground {
   }
 
   /** Pair Setup is closed to everybody else: the accessory is paired, and this dress knows no taking over. */
-  protected closedTo(model: Model): boolean {
+  protected closedTo(model: models.Model): boolean {
     return model.members.size > 0 && !this.trial.bench.profile.servesPaired;
   }
 
   /** What was sure is so no more. */
-  protected doubt(slot: Slot, rude = false): void {
+  protected doubt(slot: models.Slot, rude = false): void {
     slot.rude ||= rude;
-    for (const key of ['m3', 'm5', 'holds', 'v3'] as const) slot[key] = weaker(slot[key]);
-    if (slot.session !== undefined) slot.session.sure = weaker(slot.session.sure);
+    for (const key of ['m3', 'm5', 'holds', 'v3'] as const) slot[key] = models.weaker(slot[key]);
+    if (slot.session !== undefined) slot.session.sure = models.weaker(slot.session.sure);
   }
 
   /** Takes note of an end of the connection that came with an answer. */
-  protected async settle(model: Model, at: number, outcome: outcomes.Outcome): Promise<void> {
+  protected async settle(model: models.Model, at: number, outcome: outcomes.Outcome): Promise<void> {
     const slot = model.slots[at]!;
     slot.at = this.now;
     const link = this.wires[at]!.link!;
@@ -104,14 +104,14 @@ export class Ground {
       outcome.kind === 'garbage' ||
       // A link that is secured is asked when it is used: events may be under way.
       (outcomes.anyRefusal().matches(outcome) && !link.secured && !(await link.stillOpen(FIN_WAIT)));
-    if (over) Object.assign(slot, closedSlot());
+    if (over) Object.assign(slot, models.closedSlot());
   }
 
   /** Compares an outcome with what the model says of its success. @returns whether it was one. */
   protected judge(
     outcome: outcomes.Outcome,
     step: outcomes.Matcher,
-    sure: Sure,
+    sure: models.Sure,
     requirement: string,
     what: string,
   ): boolean {
@@ -153,12 +153,12 @@ export class Ground {
     if (tlv.error !== undefined && more) wrong('PS-ERR-01', 'an error with other items beside it');
   }
 
-  async open(model: Model, at: number): Promise<void> {
+  async open(model: models.Model, at: number): Promise<void> {
     await this.begin(model, at, 'open');
   }
 
   /** Ends a connection from our side. */
-  async leave(model: Model, at: number, how: 'close' | 'reset' | 'half'): Promise<void> {
+  async leave(model: models.Model, at: number, how: 'close' | 'reset' | 'half'): Promise<void> {
     const link = await this.begin(model, at, how === 'half' ? 'half a request, then close' : how);
     if (how === 'reset') link.reset();
     if (how === 'half') {
@@ -166,6 +166,6 @@ export class Ground {
       link.finish();
     }
     await link.close();
-    Object.assign(model.slots[at]!, closedSlot());
+    Object.assign(model.slots[at]!, models.closedSlot());
   }
 }

@@ -1,15 +1,17 @@
+/**
+ * Properties of refusals: messages that are broken at random are refused, and grant nothing.
+ * Each draws a defect of its kind: bits of a proof or a signature, TLV8 that cannot be read, requests that are none.
+ * Behind it an honest controller is served as before.
+ */
 import {
   type Link,
   type PairVerify,
   type Trial,
-  bitOf,
+  arbitraries,
   chapter,
-  editedTlv,
   edits,
   fc,
   hap,
-  malformedRequests,
-  malformedTlv,
   outcomes,
   property,
 } from '../../harness/suite.js';
@@ -140,7 +142,7 @@ export default chapter('properties.refusals', () => [
       runs: 4,
       ...outcomes.reject('setup-m4'),
     },
-    () => bitOf(512),
+    () => arbitraries.bitOf(512),
     async ({ controller, expect, step }, bit) => {
       const setup = await controller.pairSetup();
       step(setup.link.number, `bit ${bit} of the Proof flipped`);
@@ -159,7 +161,7 @@ export default chapter('properties.refusals', () => [
       runs: 4,
       ...outcomes.reject('setup-m6'),
     },
-    () => bitOf(8 * SEALED_M5),
+    () => arbitraries.bitOf(8 * SEALED_M5),
     async ({ controller, expect, step }, bit) => {
       const setup = await controller.pairSetup();
       await setup.m3();
@@ -175,7 +177,7 @@ export default chapter('properties.refusals', () => [
     'PV-M3-04/any-bit',
     'EncryptedData that does not open',
     { from: 'paired', each: { verifies: 1 }, ...outcomes.reject('verify-m4') },
-    () => bitOf(8 * SEALED),
+    () => arbitraries.bitOf(8 * SEALED),
     async ({ controller, expect, step }, bit) => {
       const verify = await controller.pairVerify();
       step(verify.link.number, `bit ${bit} of EncryptedData flipped`);
@@ -196,7 +198,7 @@ export default chapter('properties.refusals', () => [
       each: { verifies: 2 },
       forbid: [outcomes.anyReply()],
     },
-    () => bitOf(8 * FRAME),
+    () => arbitraries.bitOf(8 * FRAME),
     async (trial, bit) => {
       const { controller, bench, expect } = trial;
       const session = await controller.session();
@@ -279,7 +281,7 @@ export default chapter('properties.refusals', () => [
     'TLV-14/any-malformed-verify-m1',
     'Arbitrary bytes never crash, hang or advance the accessory',
     { from: 'paired', keyless: true, risky: true, each: { verifies: 2 } },
-    () => malformedTlv(m1),
+    () => arbitraries.malformedTlv(m1),
     async (trial, { bytes, words }) => {
       const { controller, step } = trial;
       const link = await controller.open();
@@ -294,7 +296,7 @@ export default chapter('properties.refusals', () => [
     'TLV-14/any-edited-verify-m1',
     'Arbitrary bytes never crash, hang or advance the accessory',
     { from: 'paired', keyless: true, risky: true, each: { verifies: 2 } },
-    () => editedTlv(m1),
+    () => arbitraries.editedTlv(m1),
     async (trial, { bytes, words }) => {
       const { controller, step } = trial;
       const link = await controller.open();
@@ -313,7 +315,7 @@ export default chapter('properties.refusals', () => [
     'TLV-14/any-malformed-verify-m3',
     'Arbitrary bytes never crash, hang or advance the accessory',
     { from: 'paired', risky: true, each: { verifies: 2 } },
-    () => malformedTlv(m3Shape),
+    () => arbitraries.malformedTlv(m3Shape),
     async (trial, { bytes, words }) => {
       const { controller, step } = trial;
       const verify = await controller.pairVerify();
@@ -331,7 +333,7 @@ export default chapter('properties.refusals', () => [
     'TLV-14/any-edited-verify-m3',
     'Arbitrary bytes never crash, hang or advance the accessory',
     { from: 'paired', risky: true, each: { verifies: 2 } },
-    () => editedTlv(m3Shape),
+    () => arbitraries.editedTlv(m3Shape),
     async (trial, { bytes }) => {
       const { controller, step } = trial;
       const verify = await controller.pairVerify();
@@ -351,7 +353,7 @@ export default chapter('properties.refusals', () => [
     'TLV-14/any-edited-setup-m1',
     'Arbitrary bytes never crash, hang or advance the accessory',
     { from: 'unpaired', risky: true, each: { m2: 2 }, runs: 5 },
-    () => editedTlv(hap.setupM1()),
+    () => arbitraries.editedTlv(hap.setupM1()),
     async (trial, { bytes, words }) => {
       const { controller, expect, step } = trial;
       const setup = await controller.setup();
@@ -376,7 +378,7 @@ export default chapter('properties.refusals', () => [
       runs: 20,
       each: { verifies: 1 },
     },
-    () => editedTlv(hap.listPairings()),
+    () => arbitraries.editedTlv(hap.listPairings()),
     async ({ controller, bench, expect, step }, { bytes, words }) => {
       const session = await controller.session();
       step(session.link.number, words);
@@ -401,7 +403,7 @@ export default chapter('properties.refusals', () => [
     'Length anomalies',
     { from: 'paired', needs: ['PV-M3-01'], risky: true, each: { verifies: 2 } },
     () =>
-      malformedRequests({
+      arbitraries.malformedRequests({
         startLine: 'POST /pair-verify HTTP/1.1',
         headers: [
           ['Host', 'accessory.local'],

@@ -1,3 +1,8 @@
+/**
+ * Attacks with a name: keys of low order, reflection, weak Ed25519 keys and signatures, failures that tell too much,
+ * a setup code anybody would guess.
+ * The watch looks for secrets of the run in all that the accessory sends.
+ */
 import { chapter, edits, hap, outcomes } from '../../harness/suite.js';
 import { ok, refusedAdd } from './shared.js';
 

@@ -1,3 +1,8 @@
+/**
+ * Input made to break something: identifiers with NUL and separators, messages far too short or too long.
+ * The accessory may refuse or close, and must be there for the next controller.
+ * What real accessories are known to go down of runs last.
+ */
 import {
   type CheckSpec,
   type Controller,

@@ -1,3 +1,8 @@
+/**
+ * SRP with chosen public keys: every A that fixes the session key without the code.
+ * Each form is sent with the proof that fits it, so that only the test of A itself stands in its way.
+ * The code is never used.
+ */
 import { chapter, hap, outcomes } from '../../harness/suite.js';
 
 const nothing = new Uint8Array(0);

@@ -1,3 +1,8 @@
+/**
+ * The keys and frames of a session (seed 002 §4): directions, counters, additional data, tags.
+ * Each check sends a frame that is wrong in one thing: the accessory closes, and nothing in it is carried out.
+ * Plaintext inside a session, and frames outside of one, are refused as well.
+ */
 import { type Controller, type Session, chapter, hap, outcomes } from '../../harness/suite.js';
 
 const request = { method: 'GET', path: '/accessories' };

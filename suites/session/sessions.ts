@@ -1,3 +1,8 @@
+/**
+ * Sessions side by side and one after the other: independent, at least eight of them, idle ones, abrupt ends.
+ * No plaintext comes from the accessory behind M4, and events come whole, between responses.
+ * The accessory must not tire of sessions that come and go.
+ */
 import {
   type Characteristic,
   type CheckContext,

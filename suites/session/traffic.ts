@@ -1,3 +1,8 @@
+/**
+ * How messages lie in frames and frames in TCP segments: lengths at the limits, splits, dribbles, pipelined requests.
+ * The watch looks at the length of every frame of the run.
+ * Frames that are empty, too long or cut off are told from those that are only on their way.
+ */
 import {
   type Characteristic,
   type CheckContext,

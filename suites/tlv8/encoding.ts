@@ -1,3 +1,8 @@
+/**
+ * TLV8 (seed 002 §1): order, unknown types, fragments, lengths, separators, truncation.
+ * The checks write a message in another way that means the same, or in one that means nothing.
+ * What means the same is answered as usual; the rest is refused, and the accessory stays up.
+ */
 import { chapter, edits, hap, outcomes } from '../../harness/suite.js';
 
 const m2 = { allow: [outcomes.success('setup-m2')] };

@@ -1,3 +1,8 @@
+/**
+ * Each message with each defect: State wrong or missing, an item missing, doubled, cut, oversized, under a broken tag.
+ * A cell is the right message with one thing wrong; the accessory refuses and grants nothing.
+ * Cells that have a requirement of their own are in its chapter.
+ */
 import {
   type Cell,
   type CheckSpec,

@@ -1,3 +1,8 @@
+/**
+ * Transient Pair Setup: it ends with M4, and frames follow under keys from K; nothing is stored.
+ * The checks come to the first answer in a frame, and look that no pairing is left, no rights are given, and M5 does not
+ * go on in plaintext. Where it was never declared and does not come about, nothing is asked.
+ */
 import { type CheckContext, type Session, chapter, hap, outcomes } from '../../harness/suite.js';
 
 const m2 = outcomes.success('setup-m2');

@@ -1,3 +1,8 @@
+/**
+ * Split Pair Setup: a transient one is asked for with both flags, and a later one goes on from the same verifier.
+ * M2 echoes the flags where an accessory grants it.
+ * Without a transient one before it, a split one has nothing to go on from.
+ */
 import { chapter, hap, outcomes } from '../../harness/suite.js';
 
 const m2 = outcomes.success('setup-m2');
