@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { InputError } from '../protocol/index.js';
 import { version } from '../version.js';
 import type { AccessoryFlags } from './accessory.js';
+import type { CloneFlags } from './clone.js';
 import { loadConfig, mergeConfig } from './config.js';
 import type { DiscoverFlags } from './discover.js';
 import type { ListFlags } from './list.js';
@@ -13,6 +14,7 @@ import type { ExportFlags, GenerateFlags } from './vectors.js';
 
 // A command loads what it needs when it is called: `unpair` has no use for the suite.
 const accessory = () => import('./accessory.js');
+const cloneOf = () => import('./clone.js');
 const discover = () => import('./discover.js');
 const lists = () => import('./list.js');
 const pairings = () => import('./pairings.js');
@@ -178,6 +180,52 @@ function program(exit: (code: number) => void): Command {
     .action(async (path: string, flags: { out?: string }) =>
       exit((await vectorsOf()).vectorsFromEvidenceCommand(path, flags)),
     );
+
+  const clone = hapspec
+    .command('clone')
+    .description('pairing data of one device for another: export, import, convert, show');
+  const transfer = (name: string, about: string, input: string): Command =>
+    clone
+      .command(name)
+      .description(about)
+      .argument('<INPUT>', `${input}, or - for standard input`)
+      .option('--out <PATH>', 'file or folder to write, by format')
+      .option('--replace', 'overwrite the file that is there');
+  const from = ['--from <FORMAT>', 'format of the input; a wrong one lists all'] as const;
+  const to = ['--to <FORMAT>', 'format of the output; a wrong one lists all'] as const;
+  const deviceId = ['--device-id <ID>', 'device id, where the format does not hold it'] as const;
+  const paired = [
+    '--paired <TARGET>',
+    'put in the secret key by which "hapspec pair" is a controller of TARGET',
+  ] as const;
+  const state = ['--state <DIR>', 'where that key is kept (default .hapspec, env HAPSPEC_STATE)'] as const;
+  transfer('export', 'write the pairing data of a stack as a snapshot', 'file or folder of the stack')
+    .option(...from)
+    .option(...deviceId)
+    .option(...paired)
+    .option(...state)
+    .action(async (path: string, flags: CloneFlags) =>
+      exit((await cloneOf()).cloneExportCommand(path, flags)),
+    );
+  transfer('import', 'write a snapshot as the pairing data of a stack', 'snapshot')
+    .option(...to)
+    .action(async (path: string, flags: CloneFlags) =>
+      exit((await cloneOf()).cloneImportCommand(path, flags)),
+    );
+  transfer('convert', 'write the pairing data of one stack as that of another', 'file or folder of the stack')
+    .option(...from)
+    .option(...to)
+    .option(...deviceId)
+    .action(async (path: string, flags: CloneFlags) =>
+      exit((await cloneOf()).cloneConvertCommand(path, flags)),
+    );
+  clone
+    .command('show')
+    .description('show what a snapshot, or the pairing data of a stack, holds, without its secrets')
+    .argument('<INPUT>', 'file or folder, or - for standard input')
+    .option(...from)
+    .option(...deviceId)
+    .action(async (path: string, flags: CloneFlags) => exit((await cloneOf()).cloneShowCommand(path, flags)));
 
   const keyed = (name: string, about: string): Command =>
     hapspec
