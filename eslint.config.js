@@ -11,7 +11,18 @@ const byCharacter = {
 };
 
 /** The rooms of the house; what each may import is below. */
-const rooms = ['protocol', 'controller', 'wire', 'accessory', 'target', 'runner', 'report', 'vectors', 'clone', 'cli'];
+const rooms = [
+  'protocol',
+  'controller',
+  'wire',
+  'accessory',
+  'target',
+  'runner',
+  'report',
+  'vectors',
+  'clone',
+  'cli',
+];
 
 /** What the two ends of a run compute with different implementations: no primitive may be shared by them. */
 const accessoryComputes = [

@@ -82,7 +82,7 @@ function transfer(path: string, from: Format, to: Format, flags: CloneFlags): nu
   const { deviceId, controllers } = snapshot;
   console.log(
     oneLine(
-      `${out}: ${text(deviceId)} with ${controllers.length} ${controllers.length === 1 ? "controller" : "controllers"} as ${to.name}; it holds a secret key`,
+      `${out}: ${text(deviceId)} with ${controllers.length} ${controllers.length === 1 ? 'controller' : 'controllers'} as ${to.name}; it holds a secret key`,
     ),
   );
   for (const note of to.notes?.(snapshot) ?? []) console.log(oneLine(`next: ${note}`));

@@ -49,6 +49,8 @@ function program(exit: (code: number) => void): Command {
       collect,
     )
     .option('--mfi-root <FILE>', 'trust anchors for the certificate of an MFi accessory, PEM or DER')
+    .option('--clone-of <SNAPSHOT>', 'it is a clone of that device: ask the chapter of clones alone')
+    .option('--old <HOST:PORT>', 'the device of --clone-of, where it is up beside its clone')
     .option('--junit <FILE>', 'write a JUnit report, kept current while the run goes on')
     .option('--json <FILE>', 'write a JSON report')
     .option('--only <PATTERN>', 'run only checks with such an id, * allowed (repeatable)', collect)
@@ -112,6 +114,7 @@ function program(exit: (code: number) => void): Command {
     .option('--mfi', 'with an authentication coprocessor whose certificate is self-made')
     .option('--mfi-root <FILE>', 'write the certificate of its authority there')
     .option('--state <DIR>', 'keep identity and pairings in this folder')
+    .option('--import <SNAPSHOT>', 'take over the pairing data of another device')
     .option('--fault <NAME>', 'with this fault, or as this benign variant')
     .option('--seed <N>', 'draw everything random from this')
     .option('--latency <NAME>', 'answer as slowly as real hardware: esp32')
@@ -226,6 +229,20 @@ function program(exit: (code: number) => void): Command {
     .option(...from)
     .option(...deviceId)
     .action(async (path: string, flags: CloneFlags) => exit((await cloneOf()).cloneShowCommand(path, flags)));
+
+  clone
+    .command('check')
+    .description(
+      'prove on the wire that a device is a clone: the short form of run TARGET --clone-of SNAPSHOT',
+    )
+    .argument('<TARGET>', 'the new device: HOST:PORT, or embedded[:FAULT]')
+    .argument('<SNAPSHOT>', 'what "hapspec clone export" wrote of the old one')
+    .option('--old <HOST:PORT>', 'the old device, where it is up as well')
+    .option('--restart <CMD>', 'shell command that power-cycles the new device')
+    .option('--state <DIR>', 'keys, ledger and lock of each accessory (default .hapspec, env HAPSPEC_STATE)')
+    .action(async (target: string, cloned: string, flags: RunFlags) =>
+      exit(await (await import('./run.js')).runCommand(target, { ...flags, cloneOf: cloned })),
+    );
 
   const keyed = (name: string, about: string): Command =>
     hapspec

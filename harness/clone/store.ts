@@ -16,7 +16,10 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Bytes, InputError } from '../protocol/index.js';
 import { whyUnreadable, writeAtomically } from '../report/index.js';
+import { readStore } from './convert.js';
 import type { Files, Format } from './formats/format.js';
+import { formatOf } from './formats/index.js';
+import type { Snapshot } from './snapshot.js';
 
 /** Larger files, and folders of more, are no pairing data. */
 const MOST = { bytes: 8 * 1024 * 1024, files: 500, depth: 2 };
@@ -149,5 +152,16 @@ export function writeFiles(format: Format, files: Files, out: string, replace = 
     if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
     if (error instanceof InputError) throw error;
     throw new InputError(`cannot write ${out}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** A snapshot from its file. @throws InputError naming the file, and what is wrong with it */
+export function readSnapshot(path: string): Snapshot {
+  const files = readFiles(path);
+  try {
+    return readStore(formatOf('snapshot', '--clone-of'), files);
+  } catch (error) {
+    if (error instanceof InputError) throw new InputError(`${path}: ${error.message}`);
+    throw error;
   }
 }

@@ -1,7 +1,7 @@
-import { expect } from 'chai';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'chai';
 import { hex } from '../../harness/protocol/index.js';
 import { bin, hapspec, hapspecLine, start } from '../cli/process.js';
 import { fixture, log, strings } from './fixture.js';

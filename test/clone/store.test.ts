@@ -1,8 +1,8 @@
-import { expect } from 'chai';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'chai';
 import {
   type Format,
   formatOf,

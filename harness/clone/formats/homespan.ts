@@ -62,7 +62,7 @@ function within<T>(where: string, read: () => T): T {
 }
 
 /** Colours and other things a terminal draws with. */
- 
+
 const ESCAPES = /\u001b\[[0-9;?]*[ -/]*[@-~]/g;
 /** What loggers put in front of a line: times, in brackets or not, with an arrow or not, and levels. */
 const STAMP =
