@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError, aint, readTrustAnchors, seededRandom } from './protocol/index.js';
+import { InputError, aint, equal, readTrustAnchors, seededRandom } from './protocol/index.js';
 import { redactor, reportRedactor, whyUnreadable, writeEvidence, writeReplay } from './report/index.js';
 import {
   type CheckResult,
@@ -13,6 +13,7 @@ import {
 import {
   type AccessoryState,
   type Bench,
+  type CloneOf,
   Lifecycle,
   type Memory,
   addressKey,
@@ -37,6 +38,20 @@ export function withKept(state: AccessoryState, kept: AccessoryState | undefined
     },
     spend: (count) => state.spend(count),
     wasReset: () => state.wasReset(),
+  };
+}
+
+/** The same without the controllers of a clone: they are to stay in it, though the harness may be one of them. */
+function withoutClones(memory: Memory, device: CloneOf | undefined): Memory {
+  if (device === undefined) return memory;
+  const { controllers } = device;
+  return {
+    ...memory,
+    get attempts() {
+      return memory.attempts;
+    },
+    identities: () =>
+      memory.identities().filter(({ identity }) => !controllers.some(({ id }) => equal(id, identity.id))),
   };
 }
 
@@ -82,7 +97,7 @@ export function prepareOne(
   part: Pick<RunOptions, 'selected' | 'before' | 'stopped' | 'violated'>,
   share = 1,
 ): One {
-  const { target, options, address, seed, code, replay } = wanted;
+  const { target, options, address, seed, code, replay, clone } = wanted;
   const timeout = aint(options.timeout ?? defaultPatience.answer, 'timeout', 100, 600_000);
   const random = seededRandom(seed);
   const kept =
@@ -103,12 +118,17 @@ export function prepareOne(
     ...(options.mfiRoot !== undefined && { mfiRoots: trustAnchors(options.mfiRoot) }),
     ...(options.startLine && { startLine: options.startLine }),
     pace: aint(options.pace ?? 0, 'pace', 0, 60_000),
-    ...(state && { memory: withKept(state, kept) }),
+    ...(state && { memory: withoutClones(withKept(state, kept), clone?.device) }),
+    ...(clone && { clone: clone.device }),
+    ...(clone?.old && { old: clone.old }),
   });
   if (replay !== undefined && replay.profile !== bench.profile.name)
     throw new InputError(
       `--replay ${options.replay!}: it was found under the profile ${replay.profile}, and ${target} has ${bench.profile.name}`,
     );
+  // What is in the file of the user is in no report.
+  for (const { ltsk } of [...(clone ? [clone.device, ...clone.device.controllers] : [])])
+    if (ltsk !== undefined) bench.keyring.keys.push(ltsk);
   const redact = redactor(codesOf(wanted), bench.keyring.keys);
   const redacted = reportRedactor(redact);
   const { violated } = options;

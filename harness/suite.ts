@@ -6,14 +6,17 @@ export * as outcomes from './outcomes.js';
 export {
   type Announced,
   type Characteristic,
+  type ClonedDevice,
   type Controller,
   type Link,
+  type OwnPairing,
   type PairSetup,
   type PairVerify,
   type Session,
   StepFailed,
   type TransientSetup,
   guess,
+  ownPairings,
   readAccessories,
 } from './target/index.js';
 export { header } from './wire/index.js';

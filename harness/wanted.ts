@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { suite } from '../suites/index.js';
+import { type Snapshot, readSnapshot } from './clone/index.js';
 import {
   AIRPLAY_CODE,
   InputError,
@@ -16,6 +17,7 @@ import {
   type Level,
   type Replay,
   type RunHead,
+  isAboutClones,
   loadExpectations,
   readReplay,
   select,
@@ -69,6 +71,10 @@ export interface ConformanceOptions {
   readonly time?: number;
   /** File of a counterexample: it alone is run. */
   readonly replay?: string;
+  /** Snapshot of the device the accessory is a clone of: the chapter of clones alone is asked. */
+  readonly cloneOf?: string;
+  /** HOST:PORT of that device, where it is up beside its clone. */
+  readonly old?: string;
   /** Threads a run against the embedded accessory is shared out to, at the most; 1 unless given. */
   readonly jobs?: number;
   /** Told what a replay does, line by line. */
@@ -90,6 +96,8 @@ export interface Wanted {
   readonly seed: string;
   readonly code: SetupCode | undefined;
   readonly replay: Replay | undefined;
+  /** What the accessory is a clone of, and where that is. */
+  readonly clone: { readonly device: Snapshot; readonly old: Address | undefined } | undefined;
 }
 
 /** Reads target and options. @throws InputError naming what is wrong with one of them. */
@@ -97,7 +105,10 @@ export function wantedOf(target: string, options: ConformanceOptions): Wanted {
   const address = parseAddress(target);
   const { only = [], skip = [], levels = [] } = options;
   const replay = options.replay === undefined ? undefined : replayOf(options.replay, options);
-  const cases = propertiesAsAsked(suite, address, options);
+  const clone = cloneOf(address, options);
+  // Anything else would begin with a factory reset, or could do nothing with an accessory that is paired.
+  const whole = clone === undefined ? suite : suite.filter(isAboutClones);
+  const cases = propertiesAsAsked(whole, address, options);
   const selected =
     replay === undefined
       ? select(cases, { only, skip, levels })
@@ -113,7 +124,25 @@ export function wantedOf(target: string, options: ConformanceOptions): Wanted {
     seed,
     code: codeOf(options.code, selected, address),
     replay,
+    clone,
   };
+}
+
+/** @throws InputError for a snapshot that cannot be used, and for options that mean nothing beside one */
+function cloneOf(address: Address, { cloneOf: path, old, replay }: ConformanceOptions): Wanted['clone'] {
+  if (path === undefined) {
+    if (old !== undefined) throw new InputError('--old: it is the device of --clone-of: give that too');
+    return undefined;
+  }
+  if (replay !== undefined)
+    throw new InputError('--clone-of: a replay is of no clone: leave one of them out');
+  const device = readSnapshot(path);
+  if (old === undefined) return { device, old };
+  if (address.kind === 'embedded')
+    throw new InputError('--old: an embedded clone has its old device beside it: leave --old out');
+  const where = parseAddress(old);
+  if (where.kind !== 'tcp') throw new InputError(`--old ${old}: expected HOST:PORT`);
+  return { device, old: where };
 }
 
 /** The suite with its properties run as often as the user wants. */
@@ -196,6 +225,8 @@ export function repeatOf({ options, address }: Wanted): readonly string[] {
     launch: options.launch,
     reset: options.reset,
     restart: options.restart,
+    'clone-of': options.cloneOf,
+    old: options.old,
   };
   for (const [option, value] of Object.entries(values))
     if (value !== undefined) words.push(`--${option}`, shellWord(String(value)));

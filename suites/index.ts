@@ -1,5 +1,8 @@
 import { loadCases, loadCatalogue, verifySuite } from '../harness/suite.js';
 import receiver from './airplay/receiver.js';
+import cloneControllers from './clone/controllers.js';
+import cloneIdentity from './clone/identity.js';
+import cloneIndependence from './clone/independence.js';
 import announcement from './discovery/announcement.js';
 import exclusions from './excluded.json' with { type: 'json' };
 import bugs from './field-bugs.json' with { type: 'json' };
@@ -82,6 +85,9 @@ export const suite = loadCases(
     refusals,
     flows,
     receiver,
+    cloneIdentity,
+    cloneControllers,
+    cloneIndependence,
   ],
   catalogue,
   profiles,

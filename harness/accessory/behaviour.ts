@@ -1,6 +1,7 @@
 import { type AnnouncementDecisions, healthyAnnouncement } from './announcement/announcement.js';
 import { type DatabaseDecisions, healthyDatabase } from './database.js';
 import { type DeviceDecisions, healthyDevice } from './device/device.js';
+import { type ImportDecisions, healthyImport } from './device/import.js';
 import { type RouteDecisions, healthyRoutes } from './http/route.js';
 import { type ServeDecisions, healthyServing } from './http/serve.js';
 import { type ReplyDecisions, healthyReplies } from './messages/reply.js';
@@ -29,6 +30,7 @@ export interface Behaviour
     ResponseDecisions,
     SealedDecisions,
     DeviceDecisions,
+    ImportDecisions,
     DatabaseDecisions,
     ExchangeDecisions,
     M1Decisions,
@@ -51,6 +53,7 @@ export const healthy: Behaviour = {
   ...healthyResponses,
   ...healthySealing,
   ...healthyDevice,
+  ...healthyImport,
   ...healthyDatabase,
   ...healthyExchanges,
   ...healthyM1,

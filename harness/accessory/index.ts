@@ -8,6 +8,7 @@ export * from './announcement/advertise.js';
 export * from './announcement/announcement.js';
 export * from './behaviour.js';
 export * from './core.js';
+export * from './device/import.js';
 export * from './device/store.js';
 export * from './dress/dress.js';
 export * from './dress/mfi-chip.js';

@@ -3,14 +3,17 @@ import { networkInterfaces } from 'node:os';
 import {
   Accessory,
   Advertiser,
+  type Behaviour,
   CATEGORY,
   type Dress,
   SETUP_ID,
+  type Store,
   faults,
   fileStore,
   findFault,
   hapDress,
   healthyIn,
+  importInto,
   latencies,
   memoryStore,
   mfiChip,
@@ -18,12 +21,15 @@ import {
   twin,
   variants,
 } from '../accessory/index.js';
+import { readSnapshot } from '../clone/index.js';
 import {
   AIRPLAY_CODE,
   InputError,
+  type Random,
   type SetupCode,
   aint,
   airplayCode,
+  equal,
   formatSetupPayload,
   isTrivialCode,
   parseSetupCode,
@@ -39,6 +45,8 @@ export interface AccessoryFlags {
   readonly host: string;
   readonly code?: string;
   readonly state?: string;
+  /** Snapshot of the device it takes over. */
+  readonly import?: string;
   readonly fault?: string;
   readonly seed?: string;
   readonly latency?: string;
@@ -75,6 +83,25 @@ function dressOf(flags: AccessoryFlags): { dress: Dress; code: SetupCode } {
     dress: { kind: 'airplay', ...(secret && { secret }), ...mfi },
     code: airplayCode(pin ?? password ?? AIRPLAY_CODE),
   };
+}
+
+/**
+ * Puts the pairing data of another device into the store.
+ * @throws InputError for a snapshot that cannot be used, and where the store is somebody else's already
+ */
+function takeOver(path: string, store: Store, behaviour: Behaviour, random: Random): void {
+  const { ltsk, ...device } = readSnapshot(path);
+  if (ltsk === undefined)
+    throw new InputError(
+      `--import ${path}: there is no secret key in it: nothing can stand in for that device`,
+    );
+  const there = store.load();
+  if (there !== undefined && !equal(there.ltsk, ltsk))
+    throw new InputError(
+      `--import ${path}: the folder of --state holds another identity already, which would be lost: name another folder`,
+    );
+  // What has changed since it was taken over stays.
+  if (there === undefined) importInto(store, behaviour, { ...device, ltsk }, random.fork('import'));
 }
 
 /** The setup code of a HAP accessory unless another is given. */
@@ -138,17 +165,21 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
     throw new InputError(
       `--advertise: nothing can be announced from ${flags.host}: give an address of the network with --host`,
     );
+  const random = seededRandom(flags.seed ?? randomBytes(16).toString('hex'));
+  const store = flags.state === undefined ? memoryStore() : fileStore(flags.state);
+  const behaviour =
+    fault === undefined
+      ? healthyIn(asked.dress)
+      : twin({ ...fault, dress: { ...asked.dress, ...(chip && { mfi: chip }) } });
+  if (flags.import !== undefined) takeOver(flags.import, store, behaviour, random);
   let advertiser: Advertiser | undefined = undefined;
   const accessory = new Accessory({
     onChange: () => advertiser?.changed(),
     code,
-    random: seededRandom(flags.seed ?? randomBytes(16).toString('hex')),
-    store: flags.state === undefined ? memoryStore() : fileStore(flags.state),
+    random,
+    store,
     ...(flags.latency !== undefined && { latency: latencies[flags.latency]! }),
-    behaviour:
-      fault === undefined
-        ? healthyIn(asked.dress)
-        : twin({ ...fault, dress: { ...asked.dress, ...(chip && { mfi: chip }) } }),
+    behaviour,
   });
   const listener = await startServer({ accessory, host: flags.host, port }).catch(
     (error: NodeJS.ErrnoException) => {

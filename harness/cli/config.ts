@@ -30,6 +30,8 @@ export const configKeys = {
   startLine: 'string',
   declares: 'list',
   mfiRoot: 'string',
+  cloneOf: 'string',
+  old: 'string',
   runs: 'number',
   jobs: 'number',
   time: 'string',
@@ -62,6 +64,7 @@ const paths: ReadonlySet<string> = new Set<ConfigKey>([
   'expectations',
   'evidence',
   'mfiRoot',
+  'cloneOf',
 ]);
 
 const names = ['hapspec.config.js', 'hapspec.config.json'] as const;

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { InputError } from '../protocol/index.js';
 import { version } from '../version.js';
 import type { AccessoryFlags } from './accessory.js';
+import type { CloneFlags } from './clone.js';
 import { loadConfig, mergeConfig } from './config.js';
 import type { DiscoverFlags } from './discover.js';
 import type { ListFlags } from './list.js';
@@ -13,6 +14,7 @@ import type { ExportFlags, GenerateFlags } from './vectors.js';
 
 // A command loads what it needs when it is called: `unpair` has no use for the suite.
 const accessory = () => import('./accessory.js');
+const cloneOf = () => import('./clone.js');
 const discover = () => import('./discover.js');
 const lists = () => import('./list.js');
 const pairings = () => import('./pairings.js');
@@ -47,6 +49,8 @@ function program(exit: (code: number) => void): Command {
       collect,
     )
     .option('--mfi-root <FILE>', 'trust anchors for the certificate of an MFi accessory, PEM or DER')
+    .option('--clone-of <SNAPSHOT>', 'it is a clone of that device: ask the chapter of clones alone')
+    .option('--old <HOST:PORT>', 'the device of --clone-of, where it is up beside its clone')
     .option('--junit <FILE>', 'write a JUnit report, kept current while the run goes on')
     .option('--json <FILE>', 'write a JSON report')
     .option('--only <PATTERN>', 'run only checks with such an id, * allowed (repeatable)', collect)
@@ -110,6 +114,7 @@ function program(exit: (code: number) => void): Command {
     .option('--mfi', 'with an authentication coprocessor whose certificate is self-made')
     .option('--mfi-root <FILE>', 'write the certificate of its authority there')
     .option('--state <DIR>', 'keep identity and pairings in this folder')
+    .option('--import <SNAPSHOT>', 'take over the pairing data of another device')
     .option('--fault <NAME>', 'with this fault, or as this benign variant')
     .option('--seed <N>', 'draw everything random from this')
     .option('--latency <NAME>', 'answer as slowly as real hardware: esp32')
@@ -177,6 +182,66 @@ function program(exit: (code: number) => void): Command {
     .option('--out <FILE>', 'write there (default: standard output)')
     .action(async (path: string, flags: { out?: string }) =>
       exit((await vectorsOf()).vectorsFromEvidenceCommand(path, flags)),
+    );
+
+  const clone = hapspec
+    .command('clone')
+    .description('pairing data of one device for another: export, import, convert, show');
+  const transfer = (name: string, about: string, input: string): Command =>
+    clone
+      .command(name)
+      .description(about)
+      .argument('<INPUT>', `${input}, or - for standard input`)
+      .option('--out <PATH>', 'file or folder to write, by format')
+      .option('--replace', 'overwrite the file that is there');
+  const from = ['--from <FORMAT>', 'format of the input; a wrong one lists all'] as const;
+  const to = ['--to <FORMAT>', 'format of the output; a wrong one lists all'] as const;
+  const deviceId = ['--device-id <ID>', 'device id, where the format does not hold it'] as const;
+  const paired = [
+    '--paired <TARGET>',
+    'put in the secret key by which "hapspec pair" is a controller of TARGET',
+  ] as const;
+  const state = ['--state <DIR>', 'where that key is kept (default .hapspec, env HAPSPEC_STATE)'] as const;
+  transfer('export', 'write the pairing data of a stack as a snapshot', 'file or folder of the stack')
+    .option(...from)
+    .option(...deviceId)
+    .option(...paired)
+    .option(...state)
+    .action(async (path: string, flags: CloneFlags) =>
+      exit((await cloneOf()).cloneExportCommand(path, flags)),
+    );
+  transfer('import', 'write a snapshot as the pairing data of a stack', 'snapshot')
+    .option(...to)
+    .action(async (path: string, flags: CloneFlags) =>
+      exit((await cloneOf()).cloneImportCommand(path, flags)),
+    );
+  transfer('convert', 'write the pairing data of one stack as that of another', 'file or folder of the stack')
+    .option(...from)
+    .option(...to)
+    .option(...deviceId)
+    .action(async (path: string, flags: CloneFlags) =>
+      exit((await cloneOf()).cloneConvertCommand(path, flags)),
+    );
+  clone
+    .command('show')
+    .description('show what a snapshot, or the pairing data of a stack, holds, without its secrets')
+    .argument('<INPUT>', 'file or folder, or - for standard input')
+    .option(...from)
+    .option(...deviceId)
+    .action(async (path: string, flags: CloneFlags) => exit((await cloneOf()).cloneShowCommand(path, flags)));
+
+  clone
+    .command('check')
+    .description(
+      'prove on the wire that a device is a clone: the short form of run TARGET --clone-of SNAPSHOT',
+    )
+    .argument('<TARGET>', 'the new device: HOST:PORT, or embedded[:FAULT]')
+    .argument('<SNAPSHOT>', 'what "hapspec clone export" wrote of the old one')
+    .option('--old <HOST:PORT>', 'the old device, where it is up as well')
+    .option('--restart <CMD>', 'shell command that power-cycles the new device')
+    .option('--state <DIR>', 'keys, ledger and lock of each accessory (default .hapspec, env HAPSPEC_STATE)')
+    .action(async (target: string, cloned: string, flags: RunFlags) =>
+      exit(await (await import('./run.js')).runCommand(target, { ...flags, cloneOf: cloned })),
     );
 
   const keyed = (name: string, about: string): Command =>

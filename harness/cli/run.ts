@@ -45,6 +45,8 @@ export interface RunFlags {
   readonly startLine?: string;
   readonly declares?: readonly string[];
   readonly mfiRoot?: string;
+  readonly cloneOf?: string;
+  readonly old?: string;
   readonly runs?: string | number;
   readonly time?: string | number;
   readonly replay?: string;
@@ -151,6 +153,8 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     ...(startLine !== undefined && { startLine }),
     declares: featuresOf(flags.declares ?? []),
     ...(flags.mfiRoot !== undefined && { mfiRoot: flags.mfiRoot }),
+    ...(flags.cloneOf !== undefined && { cloneOf: flags.cloneOf }),
+    ...(flags.old !== undefined && { old: flags.old }),
     ...(timeout !== undefined && { timeout }),
     ...(seed !== undefined && { seed }),
     ...(attempts !== undefined && { attempts }),
@@ -379,6 +383,8 @@ function commandLine(target: string, flags: RunFlags): string {
   if (flags.startLine !== undefined) words.push('--start-line', flags.startLine);
   for (const feature of flags.declares ?? []) words.push('--declares', feature);
   if (flags.mfiRoot !== undefined) words.push('--mfi-root', `'${flags.mfiRoot}'`);
+  if (flags.cloneOf !== undefined) words.push('--clone-of', `'${flags.cloneOf}'`);
+  if (flags.old !== undefined) words.push('--old', flags.old);
   if (flags.strict) words.push('--strict');
   if (flags.attempts !== undefined) words.push('--attempts', String(flags.attempts));
   for (const hook of ['launch', 'reset', 'restart'] as const)

@@ -79,15 +79,21 @@ let serial = 0;
  * current while the process may end at any time.
  * @param durable - false where the file is soon written again: what a killed process wrote is there all the same, only
  *   a machine that loses its power needs the fsync
+ * @param mode - who may read it, before the umask
  * @throws InputError naming the path and what to do when it is a folder or cannot be written.
  */
-export function writeAtomically(path: string, content: string | Uint8Array, durable = true): void {
+export function writeAtomically(
+  path: string,
+  content: string | Uint8Array,
+  durable = true,
+  mode = 0o666,
+): void {
   let temporary: string | undefined;
   try {
     const target = destination(path);
     mkdirSync(dirname(target), { recursive: true });
     const name = join(dirname(target), `.${basename(target).slice(0, 100)}.${process.pid}-${serial++}.tmp`);
-    const file = openSync(name, 'wx');
+    const file = openSync(name, 'wx', mode);
     temporary = name;
     try {
       writeFileSync(file, content);

@@ -1,8 +1,9 @@
-import type { Bench } from '../target/index.js';
+import { type Bench, type ClonedDevice, ownPairings } from '../target/index.js';
 import type { Book } from './book.js';
 import type { Case, Check } from './check.js';
 import {
   type Asked,
+  type Capabilities,
   type Estimate,
   type Offer,
   type Plan,
@@ -31,6 +32,18 @@ export interface BudgetOptions {
   readonly destructive?: boolean;
   /** Checks that run first, unreported, for what they show to the selected ones: their own part of the run has them. */
   readonly before?: readonly Check[];
+}
+
+/** What can be asked of a clone, by what is known of the old device. */
+function whatIsKnown(clone: ClonedDevice): NonNullable<Capabilities['clone']> {
+  const can = (who: 'anybody' | 'admin' | 'user'): boolean => ownPairings(clone, who).length > 0;
+  return {
+    anybody: can('anybody'),
+    admin: can('admin'),
+    user: can('user'),
+    old: clone.old !== undefined,
+    users: clone.controllers.filter(({ admin }) => !admin).length,
+  };
 }
 
 /** What a run may ask of the accessory: what it plans to, and what it can afford beyond that as it goes. */
@@ -62,6 +75,7 @@ export class Budget {
       destructive: options.destructive ?? false,
       profile: bench.profile.name,
       ...(bench.options.declares && { declares: bench.options.declares }),
+      ...(bench.options.clone && { clone: whatIsKnown(bench.options.clone) }),
       quick: bench.clock.virtual && !(options.destructive ?? false),
     };
     const budget = {

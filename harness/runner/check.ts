@@ -108,6 +108,13 @@ export interface CheckSpec extends Alternatives {
   /** Never repeated: its body has spent what a repeat would cost. */
   readonly once?: boolean;
   readonly needsHook?: 'reset' | 'restart';
+  /** It is about a clone: what it takes beside the snapshot. */
+  readonly clone?: {
+    /** The secret key of a controller, of an admin, or of a plain user. */
+    readonly key?: 'anybody' | 'admin' | 'user';
+    /** The old device is up as well. */
+    readonly old?: boolean;
+  };
   /** Starts from `paired`, and does as well with an accessory somebody else has paired. */
   readonly keyless?: boolean;
   /** Message and defect, for a stimulus that is a valid message with one thing wrong. */

@@ -4,6 +4,7 @@ export { DEFAULT_ATTEMPTS } from './budget.js';
 export * from './cascade.js';
 export * from './catalogue.js';
 export * from './check.js';
+export * from './cloned.js';
 export * from './coverage.js';
 export * from './hunt.js';
 export * from './judge.js';

@@ -12,6 +12,15 @@ export interface Capabilities {
   readonly declares?: readonly string[];
   /** Name of the profile; what makes no sense under it is left out. */
   readonly profile?: string;
+  /** The accessory is said to be a clone: whose secret keys are there, and whether the old device is up. */
+  readonly clone?: {
+    readonly anybody: boolean;
+    readonly admin: boolean;
+    readonly user: boolean;
+    readonly old: boolean;
+    /** Plain users in the snapshot, with a secret key or without. */
+    readonly users: number;
+  };
   /** In memory, where only arithmetic takes time: what takes seconds of it is left out. */
   readonly quick?: boolean;
 }
@@ -274,13 +283,36 @@ function signsOfLife({ risky, costs }: CheckSpec): number {
 }
 
 function blockedBy(spec: CheckSpec, can: Capabilities): string | undefined {
-  if (spec.destructive && !can.destructive)
-    return 'it can lock the accessory: --destructive and --reset CMD would enable it';
-  if (spec.destructive && !can.reset) return 'it can lock the accessory: --reset CMD would enable it';
+  const harm = spec.clone === undefined ? 'it can lock the accessory' : 'it ends the pairings of the clone';
+  if (spec.destructive && !can.destructive) return `${harm}: --destructive and --reset CMD would enable it`;
+  if (spec.destructive && !can.reset) return `${harm}: --reset CMD would enable it`;
   if (spec.ifAccepted === 'reset' && !can.reset)
     return 'only a factory reset could undo it if the accessory accepts it: --reset CMD would enable it';
   if (spec.needsHook === 'restart' && !can.restart) return '--restart CMD would enable it';
   if (spec.needsHook === 'reset' && !can.reset) return '--reset CMD would enable it';
+  return undefined;
+}
+
+/** Why a check of clones cannot be asked, and what would enable it. */
+function cloneLacks({ clone }: CheckSpec, can: Capabilities): PlanEntry['leftOut'] {
+  if (clone === undefined) return undefined;
+  if (can.clone === undefined)
+    return { reason: 'not-applicable', message: 'it is about a clone: --clone-of SNAPSHOT asks it' };
+  const { key, old = false } = clone;
+  if (key === 'user' && can.clone.users === 0)
+    return { reason: 'not-applicable', message: 'no controller of the snapshot is a plain user' };
+  if (key !== undefined && !can.clone[key]) {
+    const whose = { anybody: 'a controller', admin: 'an admin', user: 'a plain user' }[key];
+    return {
+      reason: 'blocked',
+      message: `the snapshot has no secret key of ${whose}: "hapspec pair OLD" makes the harness an admin before the snapshot is taken, and "hapspec clone export --paired OLD" puts its key in`,
+    };
+  }
+  if (old && !can.clone.old)
+    return {
+      reason: 'blocked',
+      message: 'the old device has to be up as well: --old HOST:PORT would enable it',
+    };
   return undefined;
 }
 
@@ -320,6 +352,8 @@ export function makePlan(
   }
   const left = { attempts: budget.attempts, ...budget.exchanges, seconds: budget.seconds };
   for (const { id, spec } of checks) {
+    const lacking = cloneLacks(spec, can);
+    if (lacking !== undefined && !leftOut.has(id)) leftOut.set(id, lacking);
     const blocked = blockedBy(spec, can);
     if (blocked !== undefined && !leftOut.has(id)) leftOut.set(id, { reason: 'blocked', message: blocked });
   }

@@ -12,6 +12,7 @@ import { memoiseArithmetic, seededRandom } from '../protocol/index.js';
 import { embeddedBench, embeddedCode } from '../target/index.js';
 import { defaultPatience } from '../wire/index.js';
 import type { Case } from './check.js';
+import { deviceToClone, isAboutClones } from './cloned.js';
 import type { Hunt } from './hunt.js';
 import { withRuns } from './property.js';
 import type { CheckResult } from './result.js';
@@ -66,29 +67,51 @@ export function canBeRed(entry: Case): boolean {
   return entry.kind === 'watch' || entry.spec.warnsOnly !== true;
 }
 
-/** Runs cases against a twin in memory and in virtual time, seeded. */
+interface TwinOptions {
+  readonly seed: number;
+  readonly latency?: Latency;
+  readonly hunt?: Hunt;
+  readonly weigh?: (weighed: Weighed) => void;
+  /** Who looks on, and is told of each check when it has run. */
+  readonly onlookers?: WithOnlookers & { readonly ran: (id: string) => void };
+}
+
+/**
+ * Runs cases against a twin in memory and in virtual time, seeded. The chapter of clones is asked of a twin that has
+ * taken over the pairing data of another device, and stands beside it; of one whose fault is none of clones no more.
+ */
 export async function runTwin(
   suite: readonly Case[],
   selected: readonly Case[],
   fault: Fault | undefined,
-  options: {
-    readonly seed: number;
-    readonly latency?: Latency;
-    readonly hunt?: Hunt;
-    readonly weigh?: (weighed: Weighed) => void;
-    /** Who looks on, and is told of each check when it has run. */
-    readonly onlookers?: WithOnlookers & { readonly ran: (id: string) => void };
-  },
+  options: TwinOptions,
+): Promise<readonly CheckResult[]> {
+  const ofClones = selected.filter(isAboutClones);
+  const others = fault?.clone === undefined ? selected.filter((entry) => !isAboutClones(entry)) : [];
+  return [
+    ...(others.length > 0 ? await runOne(suite, others, fault, options) : []),
+    ...(ofClones.length > 0 ? await runOne(suite.filter(isAboutClones), ofClones, fault, options, true) : []),
+  ];
+}
+
+async function runOne(
+  suite: readonly Case[],
+  selected: readonly Case[],
+  fault: Fault | undefined,
+  options: TwinOptions,
+  cloned = false,
 ): Promise<readonly CheckResult[]> {
   memoiseArithmetic(true);
   const random = seededRandom(options.seed);
   const behaviour = options.onlookers?.behaviour ?? (fault && twin(fault));
+  const clone = cloned ? { clone: deviceToClone(random.fork('device to clone')) } : {};
   const bench = embeddedBench(
-    { code: embeddedCode(fault?.dress), random, patience: defaultPatience },
+    { code: embeddedCode(fault?.dress), random, patience: defaultPatience, ...clone },
     {
       ...(behaviour && { behaviour }),
       ...(fault?.dress && { dress: fault.dress }),
       ...(options.latency && { latency: options.latency }),
+      ...(fault?.clone === 'firmware' && { sameProgram: true }),
     },
   );
   const target = fault === undefined ? 'embedded' : `embedded:${fault.name}`;
@@ -121,7 +144,8 @@ export async function runTwin(
  * first of the same dress and changes nothing else. Undefined where there is no such run.
  */
 export function shownBy(variant: Fault): string | null | undefined {
-  if (variant.breaks.length > 0) return undefined;
+  // A clone is made when it is made: no run of another shows it.
+  if (variant.breaks.length > 0 || variant.clone !== undefined) return undefined;
   if (variant.dress === undefined) return null;
   const first = variants.find(({ dress }) => dress === variant.dress);
   const plain = first !== undefined && Object.keys(first.change(healthyIn(variant.dress))).length === 0;

@@ -2,19 +2,24 @@ import { X509Certificate } from 'node:crypto';
 import {
   Accessory,
   type AccessoryOptions,
+  type Behaviour,
   type Dress,
   deliver,
   embed,
   findFault,
   hapDress,
   healthyIn,
+  importInto,
   memoryStore,
   mfiChip,
   serve,
+  stateOf,
   twin,
 } from '../accessory/index.js';
 import {
   AIRPLAY_CODE,
+  type Bytes,
+  InputError,
   type Random,
   type SetupCode,
   airplayCode,
@@ -34,6 +39,7 @@ import {
 } from '../wire/index.js';
 import type { Address } from './address.js';
 import { Bench } from './bench.js';
+import type { CloneOf } from './clone.js';
 import {
   type Announced,
   AnnouncementLog,
@@ -64,6 +70,10 @@ export interface ConnectOptions {
   readonly startLine?: Profile['startLine'];
   /** Who may have issued the certificate of a coprocessor. */
   readonly mfiRoots?: readonly X509Certificate[];
+  /** What the accessory is a clone of; an embedded one is made from it, and the old device stands beside it. */
+  readonly clone?: CloneOf;
+  /** Where the old device is, where it is up. */
+  readonly old?: Address;
 }
 
 /** A bench for an address. @throws InputError when an embedded fault does not exist. */
@@ -85,6 +95,7 @@ export function benchFor(address: Address, options: ConnectOptions): Bench {
       ...(options.mfiRoots && { mfiRoots: options.mfiRoots }),
       ...(options.hooks && { hooks: options.hooks }),
       ...(options.memory && { memory: options.memory }),
+      ...(options.clone && { clone: { ...options.clone, ...oldOf(options.old) } }),
       ...(options.pace !== undefined && { pace: options.pace }),
     });
   }
@@ -92,8 +103,17 @@ export function benchFor(address: Address, options: ConnectOptions): Bench {
   const code = options.code ?? embeddedCode(fault?.dress);
   return embeddedBench(
     { ...options, code },
-    { ...(fault && { behaviour: twin(fault) }), ...(fault?.dress && { dress: fault.dress }) },
+    {
+      ...(fault && { behaviour: twin(fault) }),
+      ...(fault?.dress && { dress: fault.dress }),
+      ...(fault?.clone === 'firmware' && { sameProgram: true }),
+    },
   );
+}
+
+/** The way to the old device. */
+function oldOf(old: Address | undefined): { readonly old?: Dialer } {
+  return old?.kind === 'tcp' ? { old: new TcpDialer(old.host, old.port) } : {};
 }
 
 /** True for a receiver of AirPlay. @throws InputError when an embedded fault does not exist. */
@@ -193,12 +213,17 @@ export function embeddedBench(
     readonly network?: MemoryNetwork;
     /** A HAP accessory unless given. */
     readonly dress?: Dress;
+    /** The old device of a clone behaves as the clone does, and does not only as it should. */
+    readonly sameProgram?: boolean;
   } = {},
 ): Bench {
   const { code, random, patience } = options;
-  const { network, dress = hapDress, ...given } = twinOptions;
+  const { network, dress = hapDress, sameProgram = false, ...given } = twinOptions;
   const accessoryOptions = { behaviour: healthyIn(dress), ...given };
   const store = memoryStore();
+  const { clone } = options;
+  if (clone !== undefined)
+    importInto(store, accessoryOptions.behaviour, withSecret(clone), random.fork('import'));
   let starts = 0;
   // A start goes on drawing what no start before it has drawn.
   const boot = (): Accessory => {
@@ -210,6 +235,9 @@ export function embeddedBench(
   let accessory = boot();
   const host = embed(accessory, new VirtualClock(), network);
   announcements = new EmbeddedAnnouncements(() => accessory, host.clock, host, dress.kind);
+  const old =
+    clone &&
+    oldDevice(clone, code, random, host.clock, sameProgram ? accessoryOptions.behaviour : healthyIn(dress));
   return new Bench({
     dialer: host,
     profile: profileOf(dress, options.startLine),
@@ -218,6 +246,7 @@ export function embeddedBench(
     random,
     patience,
     announcements,
+    ...(clone && old && { clone: { ...clone, old } }),
     reseed: (label) => accessory.reseed(random.fork(`accessory in ${label}`)),
     hooks: {
       reset: async () => deliver(accessory, accessory.factoryReset()),
@@ -228,4 +257,26 @@ export function embeddedBench(
       },
     },
   });
+}
+
+/** The data of an embedded clone. @throws InputError where the secret key is not among them */
+function withSecret(clone: CloneOf): CloneOf & { readonly ltsk: Bytes } {
+  const { ltsk } = clone;
+  if (ltsk === undefined)
+    throw new InputError(
+      '--clone-of: the snapshot has no secret key of the accessory: an embedded clone cannot be made from it',
+    );
+  return { ...clone, ltsk };
+}
+
+/** The old device, up beside its clone. */
+function oldDevice(
+  clone: CloneOf,
+  code: SetupCode,
+  random: Random,
+  clock: Clock,
+  behaviour: Behaviour,
+): Dialer {
+  const store = memoryStore(stateOf(withSecret(clone)));
+  return embed(new Accessory({ code, random: random.fork('old device'), store, behaviour }), clock);
 }

@@ -13,6 +13,7 @@ import {
   setupM1,
 } from '../protocol/index.js';
 import { type Clock, type Dialer, type Patience, Trace } from '../wire/index.js';
+import type { ClonedDevice } from './clone.js';
 import type { Announcements } from './discovery.js';
 import { Gates } from './gates.js';
 import type { Heard, Topic } from './heard.js';
@@ -52,6 +53,8 @@ export interface BenchOptions {
   readonly announcements?: Announcements;
   /** Survives the process: keys that may be in the accessory, attempts spent. */
   readonly memory?: Memory;
+  /** The device the accessory is a clone of, by its own account. */
+  readonly clone?: ClonedDevice;
 }
 
 /** What may be done to the accessory from outside. Each resolves when the accessory answers again. */
@@ -101,6 +104,8 @@ export class Fixture {
     this.learned = new Learned(profile, declares, announcements);
     this.household = new Household(this.keyring, this.learned, this.pairing);
     this.links = new Links(options, this.clock, this.trace, (number) => this.observer(number));
+    const { clone } = options;
+    if (clone !== undefined) this.pairing.accessory = { id: clone.deviceId, ltpk: clone.ltpk };
     this.gates = new Gates(this.clock, this.links, (admission) => this.emit('admission', admission));
   }
 

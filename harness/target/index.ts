@@ -8,6 +8,7 @@ export type { KnownState, PairingState } from './pairing.js';
 export type { Spent } from './tally.js';
 export type { Lockout } from './learned.js';
 export * from './accessories.js';
+export * from './clone.js';
 export * from './controller.js';
 export * from './pair-setup.js';
 export * from './pair-verify.js';

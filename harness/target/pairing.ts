@@ -11,7 +11,7 @@ export class Pairing {
   state: KnownState = 'unknown';
   /** The controller that paired, while the accessory is ours. */
   admin: Identity | undefined;
-  /** The accessory's identity as M6 claimed it. */
+  /** The accessory's identity as M6 claimed it; of a clone that of the old device. */
   accessory: Peer | undefined;
   /** The last decision about the state: what, from which exchange, when. */
   decision = '';

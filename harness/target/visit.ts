@@ -145,6 +145,11 @@ export class Visit {
           clean: false,
           message: `NOT AS FOUND, or not known to be: the accessory may hold pairings made by hapspec: ${this.bench.keyring.keptKeys()}. ${recovery(this.bench.options.memory)}`,
         };
+      if (this.bench.options.clone !== undefined && this.bench.state === 'unpaired' && foundAs === 'foreign')
+        return {
+          clean: true,
+          message: 'the clone is unpaired now: a check that ends its pairings was asked for',
+        };
       if (this.bench.state === 'unpaired' || this.bench.state === foundAs)
         return {
           clean: true,

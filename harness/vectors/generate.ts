@@ -12,6 +12,7 @@ import { setupCode } from './primitives/setup-code.js';
 import { plainSessions, srp } from './primitives/srp.js';
 import { tlv8 } from './primitives/tlv8.js';
 import { jsonSchema, kinds } from './schemas.js';
+import { snapshotJsonSchema } from './snapshot.js';
 
 const generators: Readonly<Record<string, Generator>> = {
   tlv8,
@@ -59,5 +60,6 @@ export function generateAll(seed: string): Map<string, string> {
   for (const kind of generatedKinds) files.set(`${kind}.json`, serialise(generateKind(kind, seed)));
   for (const kind of Object.keys(kinds))
     files.set(`schemas/${kind}.schema.json`, serialise(jsonSchema(kind)));
+  files.set('schemas/pairing-snapshot.schema.json', serialise(snapshotJsonSchema()));
   return files;
 }

@@ -109,6 +109,8 @@ describe('cli: configuration', () => {
       startLine: 'rtsp',
       declares: ['transient'],
       mfiRoot: 'root.pem',
+      cloneOf: 'snapshot.json',
+      old: '192.168.1.39:51826',
       runs: 300,
       jobs: 2,
       time: '10m',
@@ -125,6 +127,7 @@ describe('cli: configuration', () => {
         expectations: join(root, 'a', 'known.json'),
         evidence: join(root, 'a', 'evidence'),
         mfiRoot: join(root, 'a', 'root.pem'),
+        cloneOf: join(root, 'a', 'snapshot.json'),
       });
     });
 

@@ -1,9 +1,18 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { pages } from '../../harness/cli/pages.js';
+import { log } from '../clone/fixture.js';
 import { endChildren, hapspecLine, startHapspec } from './process.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -87,6 +96,7 @@ describe('the documentation', function () {
     it(`${path} has commands that work`, async () => {
       const folder = mkdtempSync(join(tmpdir(), 'hapspec-docs-'));
       mkdirSync(join(folder, 'vectors'));
+      writeFileSync(join(folder, 'serial.log'), log);
       const env = { HAPSPEC_STATE: join(folder, 'state') };
       const places: (readonly [RegExp, string])[] = [];
       const serve = async (args: readonly string[]): Promise<string> => {

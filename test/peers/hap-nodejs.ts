@@ -77,7 +77,7 @@ async function accessory(): Promise<void> {
   light.getCharacteristic(Characteristic.Brightness).onGet(() => 50);
   lamp.on('listening', (listening: number) => console.log(`listening ${listening}`));
   await lamp.publish({
-    username: 'CC:22:3D:E3:CE:F6',
+    username: process.env['HAPSPEC_PEER_USERNAME'] ?? 'CC:22:3D:E3:CE:F6',
     pincode: code,
     category: 5,
     port: Number(port),

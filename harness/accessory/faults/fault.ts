@@ -17,6 +17,8 @@ export interface Fault {
   readonly fieldBug?: number;
   /** Of a benign variant: ids of what it could touch; everything unless given. */
   readonly concerns?: RegExp;
+  /** It is one of a clone, which meets the chapter of clones: a mistake of the clone, or of the program both devices run. */
+  readonly clone?: 'import' | 'firmware';
   /** What the accessory is that makes it; a HAP accessory unless given. */
   readonly dress?: Dress;
   readonly change: (healthy: Behaviour) => Partial<Behaviour>;

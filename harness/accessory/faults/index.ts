@@ -10,6 +10,7 @@ import { sessionFaults } from '../session/faults/index.js';
 import { setupFaults } from '../setup/faults/index.js';
 import { pairVerifyFaults } from '../verify/faults/index.js';
 import seen from './also-seen.json' with { type: 'json' };
+import { cloneFaults } from './clones.js';
 import type { Fault } from './fault.js';
 import { securityFaults } from './security.js';
 import { variants } from './variants.js';
@@ -31,6 +32,7 @@ export const faults: readonly Fault[] = unique([
   ...announcementFaults,
   ...airplayFaults,
   ...mfiFaults,
+  ...cloneFaults,
 ]);
 
 /** A fault or a benign variant. @throws InputError when there is none of that name. */

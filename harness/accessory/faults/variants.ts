@@ -24,6 +24,7 @@ import { MAX_IDENTIFIER, type Pairing } from '../facts.js';
 import type { Reply } from '../messages/reply.js';
 import { single } from '../messages/request.js';
 import { pieces } from '../session/frames.js';
+import { cloneVariants } from './clones.js';
 import type { Fault } from './fault.js';
 import { fails } from './items.js';
 
@@ -454,4 +455,5 @@ export const variants: readonly Fault[] = [
       return { ...place, txt: txt.filter(([key]) => !['ff', 'pv', 'sh'].includes(key)) };
     },
   })),
+  ...cloneVariants,
 ];
