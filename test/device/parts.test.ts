@@ -1,4 +1,18 @@
 import { expect } from 'chai';
+import { Gates } from '../../harness/device/gates.js';
+import { Household } from '../../harness/device/household.js';
+import {
+  type Announced,
+  type Memory,
+  type Outcome,
+  airplayProfile,
+  hapProfile,
+} from '../../harness/device/index.js';
+import { Keyring } from '../../harness/device/keyring.js';
+import { Learned } from '../../harness/device/learned.js';
+import { Links } from '../../harness/device/links.js';
+import { Pairing } from '../../harness/device/pairing.js';
+import { Tally } from '../../harness/device/tally.js';
 import {
   type Identity,
   Method,
@@ -7,20 +21,6 @@ import {
   hex,
   seededRandom,
 } from '../../harness/protocol/index.js';
-import { Gates } from '../../harness/target/gates.js';
-import { Household } from '../../harness/target/household.js';
-import {
-  type Announced,
-  type Memory,
-  type Outcome,
-  airplayProfile,
-  hapProfile,
-} from '../../harness/target/index.js';
-import { Keyring } from '../../harness/target/keyring.js';
-import { Learned } from '../../harness/target/learned.js';
-import { Links } from '../../harness/target/links.js';
-import { Pairing } from '../../harness/target/pairing.js';
-import { Tally } from '../../harness/target/tally.js';
 import { type Connection, Trace, VirtualClock, defaultPatience } from '../../harness/wire/index.js';
 
 const random = seededRandom('parts');
