@@ -16,7 +16,7 @@ const rooms = [
   'controller',
   'wire',
   'accessory',
-  'target',
+  'device',
   'runner',
   'report',
   'vectors',
@@ -204,10 +204,10 @@ export default defineConfig(
     files: ['harness/accessory/crypto.ts'],
     rules: room('accessory', { from: ['protocol', 'wire'] })[0].rules,
   },
-  ...room('target', { from: ['protocol', 'controller', 'wire', 'accessory'] }),
-  ...room('runner', { from: ['protocol', 'controller', 'wire', 'accessory', 'target'] }),
+  ...room('device', { from: ['protocol', 'controller', 'wire', 'accessory'] }),
+  ...room('runner', { from: ['protocol', 'controller', 'wire', 'accessory', 'device'] }),
   ...room('report', { from: ['protocol'], types: ['runner', 'wire'] }),
-  ...room('vectors', { from: ['protocol'], types: ['runner', 'controller', 'wire', 'accessory', 'target'] }),
+  ...room('vectors', { from: ['protocol'], types: ['runner', 'controller', 'wire', 'accessory', 'device'] }),
   // The snapshot is checked by its schema, and one place says how a file is written at once.
   ...room('clone', { from: ['protocol', 'vectors', 'report'] }),
   {

@@ -2,7 +2,7 @@
 export * as accessory from './accessory/index.js';
 export * as controller from './controller/index.js';
 export * as protocol from './protocol/index.js';
-export * as target from './target/index.js';
+export * as target from './device/index.js';
 export * as wire from './wire/index.js';
 export * as runner from './runner/index.js';
 export * as report from './report/index.js';

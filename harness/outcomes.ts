@@ -24,4 +24,4 @@ export {
   tlvError,
   unauthorised,
   withoutCode,
-} from './target/index.js';
+} from './device/index.js';

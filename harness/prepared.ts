@@ -1,5 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import {
+  type AccessoryState,
+  type Bench,
+  type CloneOf,
+  Lifecycle,
+  type Memory,
+  addressKey,
+  benchFor,
+  openState,
+} from './device/index.js';
 import { InputError, aint, equal, readTrustAnchors, seededRandom } from './protocol/index.js';
 import { redactor, reportRedactor, whyUnreadable, writeEvidence, writeReplay } from './report/index.js';
 import {
@@ -10,16 +20,6 @@ import {
   type RunReport,
   quoted,
 } from './runner/index.js';
-import {
-  type AccessoryState,
-  type Bench,
-  type CloneOf,
-  Lifecycle,
-  type Memory,
-  addressKey,
-  benchFor,
-  openState,
-} from './target/index.js';
 import { type Wanted, codesOf, headOf, repeatOf } from './wanted.js';
 import { type Patience, type TraceEvent, defaultPatience } from './wire/index.js';
 

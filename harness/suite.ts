@@ -18,7 +18,7 @@ export {
   guess,
   ownPairings,
   readAccessories,
-} from './target/index.js';
+} from './device/index.js';
 export { header } from './wire/index.js';
 export { loadCatalogue } from './runner/catalogue.js';
 export { verifySuite } from './runner/plan.js';

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { suite } from '../suites/index.js';
 import { type Snapshot, readSnapshot } from './clone/index.js';
+import { type Address, EMBEDDED_CODE, type Feature, isReceiver, parseAddress } from './device/index.js';
 import {
   AIRPLAY_CODE,
   InputError,
@@ -24,7 +25,6 @@ import {
   shellWord,
   withRuns,
 } from './runner/index.js';
-import { type Address, EMBEDDED_CODE, type Feature, isReceiver, parseAddress } from './target/index.js';
 import { version } from './version.js';
 
 /** What a run is about; the same for the command, for mocha and for programs. */

@@ -11,10 +11,10 @@ import {
   writeFiles,
   writeStore,
 } from '../clone/index.js';
+import { addressKey, openState, parseAddress } from '../device/index.js';
 import { DEFAULT_STATE } from '../prepared.js';
 import { InputError, equal, hex, text } from '../protocol/index.js';
 import { oneLine } from '../report/index.js';
-import { addressKey, openState, parseAddress } from '../target/index.js';
 
 export interface CloneFlags {
   readonly from?: string;

@@ -1,4 +1,13 @@
 import {
+  type Announced,
+  BROWSE_TIME,
+  type ServiceKind,
+  browse,
+  isNowhere,
+  servicesOf,
+  wantedBy,
+} from '../device/index.js';
+import {
   InputError,
   aint,
   airplayFeatures,
@@ -9,15 +18,6 @@ import {
   txtNumber,
 } from '../protocol/index.js';
 import { oneLine } from '../report/index.js';
-import {
-  type Announced,
-  BROWSE_TIME,
-  type ServiceKind,
-  browse,
-  isNowhere,
-  servicesOf,
-  wantedBy,
-} from '../target/index.js';
 import { multicastInterfaces } from '../wire/index.js';
 
 export interface DiscoverFlags {

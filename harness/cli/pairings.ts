@@ -1,5 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { readPairings } from '../controller/index.js';
+import {
+  type AccessoryState,
+  type Bench,
+  Blocked,
+  type Memory,
+  StepFailed,
+  addressKey,
+  benchFor,
+  isReceiver,
+  openState,
+  parseAddress,
+} from '../device/index.js';
 import { DEFAULT_STATE, withKept } from '../prepared.js';
 import {
   AIRPLAY_CODE,
@@ -15,18 +27,6 @@ import {
   text,
 } from '../protocol/index.js';
 import { printable } from '../report/index.js';
-import {
-  type AccessoryState,
-  type Bench,
-  Blocked,
-  type Memory,
-  StepFailed,
-  addressKey,
-  benchFor,
-  isReceiver,
-  openState,
-  parseAddress,
-} from '../target/index.js';
 import { Unreachable, defaultPatience } from '../wire/index.js';
 import { resolveTarget } from './discover.js';
 

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { suite } from '../../suites/index.js';
 import { prepareRun } from '../conformance.js';
+import { type Bench, type Feature, HookFailed, parseAddress } from '../device/index.js';
 import type { Prepared } from '../prepared.js';
 import { InputError } from '../protocol/index.js';
 import { consoleReporter, json, junit, makeFolder, writeAtomically } from '../report/index.js';
@@ -15,7 +16,6 @@ import {
   withoutProxies,
   writeExpectations,
 } from '../runner/index.js';
-import { type Bench, type Feature, HookFailed, parseAddress } from '../target/index.js';
 import { version } from '../version.js';
 import { type Clock, Unreachable, defaultPatience, realClock } from '../wire/index.js';
 import { resolveTarget } from './discover.js';

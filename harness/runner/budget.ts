@@ -1,4 +1,4 @@
-import { type Bench, type ClonedDevice, ownPairings } from '../target/index.js';
+import { type Bench, type ClonedDevice, ownPairings } from '../device/index.js';
 import type { Book } from './book.js';
 import type { Case, Check } from './check.js';
 import {

@@ -1,5 +1,4 @@
 import type { Authentication, SetupM2, SetupM4, SetupM6, VerifyM2 } from '../controller/index.js';
-import { type Bytes, InputError, type Random, type ReceivedFrame } from '../protocol/index.js';
 import {
   type Admission,
   type Bench,
@@ -15,7 +14,8 @@ import {
   steps,
   success,
   tlvError,
-} from '../target/index.js';
+} from '../device/index.js';
+import { type Bytes, InputError, type Random, type ReceivedFrame } from '../protocol/index.js';
 import type { HttpMessage } from '../wire/index.js';
 import { type Catalogue, type Requirement, requirementId } from './catalogue.js';
 import { glob } from './glob.js';

@@ -1,5 +1,5 @@
+import type { CloneOf } from '../device/index.js';
 import { type Random, accessoryIdentity, controllerIdentity } from '../protocol/index.js';
-import type { CloneOf } from '../target/index.js';
 import type { Case } from './check.js';
 
 /** It belongs to the chapter of clones: asked of an accessory that is said to be one, and of no other. */

@@ -1,4 +1,4 @@
-import { type Bench, Blocked, HookFailed, StepFailed, answered, describeOutcome } from '../target/index.js';
+import { type Bench, Blocked, HookFailed, StepFailed, answered, describeOutcome } from '../device/index.js';
 import { Unreachable } from '../wire/index.js';
 import type { Book } from './book.js';
 import { type RunEnvironment, failure } from './execute.js';

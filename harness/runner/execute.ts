@@ -1,5 +1,4 @@
 import { EditWithoutEffect } from '../controller/index.js';
-import type { Random } from '../protocol/index.js';
 import {
   type Bench,
   Blocked,
@@ -8,7 +7,8 @@ import {
   type Matcher,
   NotApplicable,
   StepFailed,
-} from '../target/index.js';
+} from '../device/index.js';
+import type { Random } from '../protocol/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
 import { type Case, type Check, type CheckContext, needsOf } from './check.js';
 import { Falsified, type Hunt, Inconclusive } from './hunt.js';

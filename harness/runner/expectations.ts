@@ -1,9 +1,9 @@
 import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
-import { InputError } from '../protocol/index.js';
 // Not through the target's index: only this one function of it is needed here.
-import { replaceFile } from '../target/files.js';
+import { replaceFile } from '../device/files.js';
+import { InputError } from '../protocol/index.js';
 import type { Case } from './check.js';
 import type { CheckResult } from './result.js';
 import { matchesPattern } from './selection.js';

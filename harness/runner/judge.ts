@@ -1,5 +1,5 @@
 import { Assertion, AssertionError, config, expect as chaiExpect, use, util } from 'chai';
-import { type Matcher, type Outcome, describeOutcome } from '../target/index.js';
+import { type Matcher, type Outcome, describeOutcome } from '../device/index.js';
 
 /** Outcomes a check sorts into right, tolerated and forbidden; everything else is judged by the level. */
 export interface Alternatives {

@@ -1,5 +1,5 @@
+import type { Topic } from '../device/index.js';
 import { InputError } from '../protocol/index.js';
-import type { Topic } from '../target/index.js';
 import { type Case, type Check, type CheckSpec, type Watch, needsOf } from './check.js';
 
 /** What the run may do to the accessory beyond talking to it. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
+import { Controller } from '../device/index.js';
 import { memoiseArithmetic, memoising } from '../protocol/index.js';
-import { Controller } from '../target/index.js';
 import type { TraceEvent } from '../wire/index.js';
 import type { Case, CheckContext, CheckSpec, Draft } from './check.js';
 import { Violation, exchangeLines } from './execute.js';

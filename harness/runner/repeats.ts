@@ -1,4 +1,4 @@
-import { type Bench, Blocked, HookFailed } from '../target/index.js';
+import { type Bench, Blocked, HookFailed } from '../device/index.js';
 import { Unreachable } from '../wire/index.js';
 import type { Book } from './book.js';
 import type { Budget } from './budget.js';

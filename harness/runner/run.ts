@@ -1,5 +1,5 @@
+import type { Bench } from '../device/index.js';
 import { type Identity, equal } from '../protocol/index.js';
-import type { Bench } from '../target/index.js';
 import type { TraceEvent } from '../wire/index.js';
 import { Book, type RunFacts, type RunHead } from './book.js';
 import { Budget, type BudgetOptions } from './budget.js';

@@ -8,8 +8,8 @@ import {
   variants,
   withOnlookers,
 } from '../accessory/index.js';
+import { embeddedBench, embeddedCode } from '../device/index.js';
 import { memoiseArithmetic, seededRandom } from '../protocol/index.js';
-import { embeddedBench, embeddedCode } from '../target/index.js';
 import { defaultPatience } from '../wire/index.js';
 import type { Case } from './check.js';
 import { deviceToClone, isAboutClones } from './cloned.js';

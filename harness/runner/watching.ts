@@ -1,4 +1,4 @@
-import type { Bench, Heard } from '../target/index.js';
+import type { Bench, Heard } from '../device/index.js';
 import type { TraceEvent } from '../wire/index.js';
 import type { Watch } from './check.js';
 import { type RunEnvironment, Violation, failure, header, messageOf } from './execute.js';

@@ -1,4 +1,4 @@
-import { type Outcome, describeOutcome } from '../target/index.js';
+import { type Outcome, describeOutcome } from '../device/index.js';
 import type { TraceEvent } from '../wire/index.js';
 import type { Judgement } from './judge.js';
 

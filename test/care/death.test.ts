@@ -1,8 +1,8 @@
 import { existsSync, rmSync } from 'node:fs';
 import { expect } from 'chai';
+import { openState } from '../../harness/device/index.js';
 import { TlvType, decodeTlv, memoiseArithmetic, text } from '../../harness/protocol/index.js';
 import type { CheckResult, RunReport } from '../../harness/runner/index.js';
-import { openState } from '../../harness/target/index.js';
 import type { ConformanceOptions } from '../../harness/wanted.js';
 import { endChildren, hapspec } from '../cli/process.js';
 import { slowness } from '../pace.js';

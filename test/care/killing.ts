@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { openState } from '../../harness/target/index.js';
+import { openState } from '../../harness/device/index.js';
 import { hapspec, start } from '../cli/process.js';
 import { Folder, kept, pairable, runHere } from './tools.js';
 

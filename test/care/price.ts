@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { type Behaviour, healthy, latencies } from '../../harness/accessory/index.js';
+import { Bench, benchFor, embeddedBench, parseAddress, success } from '../../harness/device/index.js';
 import { TlvType, parseSetupCode, seededRandom, tlv } from '../../harness/protocol/index.js';
 import type { CheckResult } from '../../harness/runner/index.js';
-import { Bench, benchFor, embeddedBench, parseAddress, success } from '../../harness/target/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { SEED, casesOf, everyday, execute, isUndeclared, newRun, runCases, word } from '../runner/bench.js';

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { type Latency, healthy } from '../../harness/accessory/index.js';
+import { Bench, benchFor, embeddedBench, parseAddress } from '../../harness/device/index.js';
 import { memoiseArithmetic, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import { QUICK, exchangesFor, makePlan, quickExchanges } from '../../harness/runner/index.js';
-import { Bench, benchFor, embeddedBench, parseAddress } from '../../harness/target/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { casesOf, execute, newRun, runCases } from '../runner/bench.js';

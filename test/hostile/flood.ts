@@ -4,9 +4,9 @@
  * received, and the most memory the process ever had.
  */
 import type { Fault } from '../../harness/accessory/index.js';
+import { Bench } from '../../harness/device/index.js';
 import { type Bytes, join, sealFrame, seededRandom, utf8 } from '../../harness/protocol/index.js';
 import { runTwin } from '../../harness/runner/index.js';
-import { Bench } from '../../harness/target/index.js';
 import { TcpDialer } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { listen } from '../cli/process.js';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { parseSnapshot, snapshotText } from '../../harness/clone/index.js';
+import { benchFor, parseAddress } from '../../harness/device/index.js';
 import {
   type Identity,
   Permission,
@@ -12,7 +13,6 @@ import {
   seededRandom,
 } from '../../harness/protocol/index.js';
 import type { RunReport } from '../../harness/runner/index.js';
-import { benchFor, parseAddress } from '../../harness/target/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 import { type Child, endChildren, hapspec, start } from '../cli/process.js';
 import { fixture, log, range } from '../clone/fixture.js';

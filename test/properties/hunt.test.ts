@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { findFault, healthy, twin, variants } from '../../harness/accessory/index.js';
 import { conformance, prepareRun } from '../../harness/conformance.js';
+import { type Bench, embeddedBench } from '../../harness/device/index.js';
 import { parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import {
   type Case,
@@ -18,7 +19,6 @@ import {
   readReplay,
   withRuns,
 } from '../../harness/runner/index.js';
-import { type Bench, embeddedBench } from '../../harness/target/index.js';
 import { Unreachable, defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { casesOf } from '../runner/bench.js';

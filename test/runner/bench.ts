@@ -1,4 +1,5 @@
 import { Accessory, type Behaviour, deliver, memoryStore, serve } from '../../harness/accessory/index.js';
+import { Bench, type Topic, benchFor, parseAddress } from '../../harness/device/index.js';
 import { type Random, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import {
   type Case,
@@ -16,7 +17,6 @@ import {
   loadCatalogue,
   requirementId,
 } from '../../harness/runner/index.js';
-import { Bench, type Topic, benchFor, parseAddress } from '../../harness/target/index.js';
 import { type Patience, TcpDialer, defaultPatience, listenTcp } from '../../harness/wire/index.js';
 import { suite as wholeSuite } from '../../suites/index.js';
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
+import { embeddedBench } from '../../harness/device/index.js';
 import { parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import { Run, chapter, loadCases } from '../../harness/runner/index.js';
-import { embeddedBench } from '../../harness/target/index.js';
 import { type MemoryNetworkHost, defaultPatience } from '../../harness/wire/index.js';
 import { catalogue, suite } from '../../suites/index.js';
 

@@ -1,15 +1,4 @@
 import { AssertionError, expect } from 'chai';
-import { TlvError, type TlvItem, TlvType, decodeTlv, encodeTlv, tlv } from '../../harness/protocol/index.js';
-import {
-  type Alternatives,
-  FOREIGN,
-  Judge,
-  NotAllowed,
-  judge,
-  reject,
-  shellWord,
-  wordsOf,
-} from '../../harness/runner/index.js';
 import {
   type Matcher,
   type Outcome,
@@ -30,7 +19,18 @@ import {
   tlvError,
   unauthorised,
   withoutCode,
-} from '../../harness/target/index.js';
+} from '../../harness/device/index.js';
+import { TlvError, type TlvItem, TlvType, decodeTlv, encodeTlv, tlv } from '../../harness/protocol/index.js';
+import {
+  type Alternatives,
+  FOREIGN,
+  Judge,
+  NotAllowed,
+  judge,
+  reject,
+  shellWord,
+  wordsOf,
+} from '../../harness/runner/index.js';
 import type { HttpMessage } from '../../harness/wire/index.js';
 
 interface Made {

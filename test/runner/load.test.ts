@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { faults } from '../../harness/accessory/index.js';
+import { closed, silence, success, tlvError } from '../../harness/device/index.js';
 import { InputError } from '../../harness/protocol/index.js';
 import {
   type CheckSpec,
@@ -11,7 +12,6 @@ import {
   requirementId,
   secondsFor,
 } from '../../harness/runner/index.js';
-import { closed, silence, success, tlvError } from '../../harness/target/index.js';
 import { catalogue, suite } from '../../suites/index.js';
 import requirements from '../../suites/requirements.json' with { type: 'json' };
 import { casesOf } from './bench.js';

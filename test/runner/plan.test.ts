@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { Halt, healthy } from '../../harness/accessory/index.js';
+import { Bench, embeddedBench } from '../../harness/device/index.js';
 import { type TlvMessage, memoiseArithmetic, seededRandom } from '../../harness/protocol/index.js';
 import {
   type Capabilities,
@@ -12,7 +13,6 @@ import {
   needsOf,
   quickExchanges,
 } from '../../harness/runner/index.js';
-import { Bench, embeddedBench } from '../../harness/target/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { SEED, casesOf, code, everyday, newRun } from './bench.js';

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { drop, replace } from '../../harness/controller/index.js';
+import { anyReply, closed, success, tlvError } from '../../harness/device/index.js';
 import { InputError, memoiseArithmetic } from '../../harness/protocol/index.js';
 import {
   type Case,
@@ -11,7 +12,6 @@ import {
   executeUnderMocha,
   verifySuite,
 } from '../../harness/runner/index.js';
-import { anyReply, closed, success, tlvError } from '../../harness/target/index.js';
 import { casesOf, everyday, execute, fromSuite, newRun, runCases, sanity, word, wordsById } from './bench.js';
 
 const any: CheckSpec = { from: 'any' };

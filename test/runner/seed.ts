@@ -1,7 +1,7 @@
 import { expect } from 'chai';
+import { benchFor } from '../../harness/device/index.js';
 import { hex, seededRandom } from '../../harness/protocol/index.js';
 import { type Case, type Check, type CheckContext, type Run, runCheck } from '../../harness/runner/index.js';
-import { benchFor } from '../../harness/target/index.js';
 import { type TraceEvent, defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { SEED, code, everyday, execute, fromSuite, newRun, sanity, word } from './bench.js';

@@ -10,6 +10,7 @@ import {
   withOnlookers,
 } from '../../harness/accessory/index.js';
 import { nextOf, stretches, summary } from '../../harness/cli/selftest.js';
+import type { Outcome } from '../../harness/device/index.js';
 import {
   FOREIGN,
   type Row,
@@ -19,7 +20,6 @@ import {
   runTwin,
   shownBy,
 } from '../../harness/runner/index.js';
-import type { Outcome } from '../../harness/target/index.js';
 import type { TraceEvent } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 

@@ -8,9 +8,9 @@ import {
   startServer,
   twin,
 } from '../../harness/accessory/index.js';
+import { Bench, airplayProfile, embeddedCode } from '../../harness/device/index.js';
 import { memoiseArithmetic, seededRandom } from '../../harness/protocol/index.js';
 import type { RunReport } from '../../harness/runner/index.js';
-import { Bench, airplayProfile, embeddedCode } from '../../harness/target/index.js';
 import { type Patience, TcpDialer } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { execute, newRun } from '../runner/bench.js';

@@ -1,7 +1,7 @@
 /** A worker: whole flows against healthy accessories in memory, one for each seed from `from` up to `to`. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { benchFor, describeOutcome, success } from '../../harness/device/index.js';
 import { parseSetupCode, seededRandom, text } from '../../harness/protocol/index.js';
-import { benchFor, describeOutcome, success } from '../../harness/target/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 
 export interface FlowRange {

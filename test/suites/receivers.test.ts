@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { findFault } from '../../harness/accessory/index.js';
+import { Bench, benchFor, parseAddress } from '../../harness/device/index.js';
 import { memoiseArithmetic, seededRandom } from '../../harness/protocol/index.js';
 import type { CheckResult, RunReport } from '../../harness/runner/index.js';
-import { Bench, benchFor, parseAddress } from '../../harness/target/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 import { everyday, execute, newRun } from '../runner/bench.js';
 

@@ -1,12 +1,12 @@
 import { expect } from 'chai';
 import { healthy, pieces } from '../../harness/accessory/index.js';
+import { embeddedBench } from '../../harness/device/index.js';
 import {
   isSmallOrder,
   memoiseArithmetic,
   parseSetupCode,
   seededRandom,
 } from '../../harness/protocol/index.js';
-import { embeddedBench } from '../../harness/target/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 import { execute, fromSuite, newRun, word, wordsById } from '../runner/bench.js';
 

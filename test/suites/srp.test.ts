@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { type Behaviour, findFault, healthy, twin } from '../../harness/accessory/index.js';
+import { embeddedBench } from '../../harness/device/index.js';
 import {
   type SrpConvention,
   type SrpConventionName,
@@ -9,7 +10,6 @@ import {
   srpConventions,
 } from '../../harness/protocol/index.js';
 import type { CheckResult } from '../../harness/runner/index.js';
-import { embeddedBench } from '../../harness/target/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { code, execute, fromSuite, newRun, word } from '../runner/bench.js';

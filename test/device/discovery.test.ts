@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { describeService } from '../../harness/cli/discover.js';
+import { ServiceTable, isNowhere, parseAddress, servicesOf, wantedBy } from '../../harness/device/index.js';
 import { utf8 } from '../../harness/protocol/index.js';
-import { ServiceTable, isNowhere, parseAddress, servicesOf, wantedBy } from '../../harness/target/index.js';
 import { type MdnsRecord, readRecord } from '../../harness/wire/index.js';
 
 const TYPE = '_hap._tcp.local';

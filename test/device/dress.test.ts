@@ -7,8 +7,6 @@ import {
   healthyIn,
   twin,
 } from '../../harness/accessory/index.js';
-import { memoiseArithmetic, parseSetupCode, seededRandom, text, utf8 } from '../../harness/protocol/index.js';
-import { type CheckResult } from '../../harness/runner/index.js';
 import {
   type Bench,
   airplayProfile,
@@ -16,7 +14,9 @@ import {
   embeddedCode,
   hapProfile,
   isPairingBody,
-} from '../../harness/target/index.js';
+} from '../../harness/device/index.js';
+import { memoiseArithmetic, parseSetupCode, seededRandom, text, utf8 } from '../../harness/protocol/index.js';
+import { type CheckResult } from '../../harness/runner/index.js';
 import { type HttpMessage, defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { execute, newRun } from '../runner/bench.js';

@@ -23,6 +23,9 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { replaceFile } from '../../harness/device/files.js';
+import type { StoredIdentity } from '../../harness/device/key-log.js';
+import { type AccessoryState, openState } from '../../harness/device/store.js';
 import {
   type Identity,
   InputError,
@@ -31,9 +34,6 @@ import {
   hex,
   seededRandom,
 } from '../../harness/protocol/index.js';
-import { replaceFile } from '../../harness/target/files.js';
-import type { StoredIdentity } from '../../harness/target/key-log.js';
-import { type AccessoryState, openState } from '../../harness/target/store.js';
 
 const slow = process.env['HAPSPEC_SLOW'] === '1';
 /** Each of these costs the start of a process, or of five. */

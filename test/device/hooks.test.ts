@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { HookFailed, launchHook, runHook, waitUntil } from '../../harness/target/hooks.js';
+import { HookFailed, launchHook, runHook, waitUntil } from '../../harness/device/hooks.js';
 
 /** True while the process exists and has not ended: one that nobody fetched yet counts as ended. */
 function lives(pid: number): boolean {
@@ -240,7 +240,7 @@ describe('target: hooks', () => {
       ['fails', 'throw new Error("as planned")'],
     ] as const)
       it(`ends with the process that launched it, when that ${how}`, async () => {
-        const hooks = new URL('../../harness/target/hooks.js', import.meta.url).href;
+        const hooks = new URL('../../harness/device/hooks.js', import.meta.url).href;
         const command = `trap '' TERM; echo $$ > ${dir}/shell; while :; do sleep 0.05; done`;
         const script = `
           import { existsSync } from 'node:fs';

@@ -9,6 +9,7 @@ import {
   memoryStore,
   twin,
 } from '../../harness/accessory/index.js';
+import { Bench, HookFailed, type Hooks, type Memory, airplayProfile } from '../../harness/device/index.js';
 import {
   AIRPLAY_CODE,
   type Identity,
@@ -21,7 +22,6 @@ import {
   parseSetupCode,
   seededRandom,
 } from '../../harness/protocol/index.js';
-import { Bench, HookFailed, type Hooks, type Memory, airplayProfile } from '../../harness/target/index.js';
 import { VirtualClock, defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { execute, newRun } from '../runner/bench.js';

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
+import { openState } from '../../harness/device/store.js';
 import { controllerIdentity, hex, seededRandom } from '../../harness/protocol/index.js';
-import { openState } from '../../harness/target/store.js';
 
 /**
  * A process for the store's tests: `remember DIR KEY SEED` remembers without end and says so after each return;

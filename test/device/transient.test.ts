@@ -1,6 +1,5 @@
 import { expect } from 'chai';
 import { type Dress, airplayDress, hapDress } from '../../harness/accessory/index.js';
-import { memoiseArithmetic, seededRandom } from '../../harness/protocol/index.js';
 import {
   type Bench,
   type Link,
@@ -8,7 +7,8 @@ import {
   embeddedBench,
   embeddedCode,
   success,
-} from '../../harness/target/index.js';
+} from '../../harness/device/index.js';
+import { memoiseArithmetic, seededRandom } from '../../harness/protocol/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 
 const slow = process.env['HAPSPEC_SLOW'] === '1';

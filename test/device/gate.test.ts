@@ -1,6 +1,6 @@
 import { expect } from 'chai';
+import { type Admission, FREE_AGAIN, Gate, type Outcome, hapProfile } from '../../harness/device/index.js';
 import { TlvError, decodeTlv, encodeTlv, errorReply } from '../../harness/protocol/index.js';
-import { type Admission, FREE_AGAIN, Gate, type Outcome, hapProfile } from '../../harness/target/index.js';
 
 const SILENCE: Outcome = { kind: 'silence', elapsed: 10_000 };
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { Bench, Pace, type Wait, answered, anyReply, silence } from '../../harness/device/index.js';
 import { parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import {
   type CheckSpec,
@@ -9,7 +10,6 @@ import {
   type RunReport,
   property,
 } from '../../harness/runner/index.js';
-import { Bench, Pace, type Wait, answered, anyReply, silence } from '../../harness/target/index.js';
 import {
   type Clock,
   type Connection,

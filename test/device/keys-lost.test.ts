@@ -11,6 +11,7 @@ import {
   memoryStore,
   twin,
 } from '../../harness/accessory/index.js';
+import { Bench, type Memory, airplayProfile, hapProfile } from '../../harness/device/index.js';
 import {
   AIRPLAY_CODE,
   type Identity,
@@ -28,7 +29,6 @@ import {
   seededRandom,
   tlv,
 } from '../../harness/protocol/index.js';
-import { Bench, type Memory, airplayProfile, hapProfile } from '../../harness/target/index.js';
 import { type Clock, type TraceEvent, VirtualClock, defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
 import { execute, newRun } from '../runner/bench.js';
