@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { prepareRun } from '../harness/conformance.js';
-import type { Case, CheckResult } from '../harness/runner/index.js';
 import type { Wait } from '../harness/device/index.js';
+import type { Case, CheckResult } from '../harness/runner/index.js';
 import { type Patience, defaultPatience } from '../harness/wire/index.js';
 import { peer } from './processes.js';
 

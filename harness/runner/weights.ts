@@ -24,8 +24,8 @@ function withoutChance(line: string): string {
 const IDLE = 10_000;
 
 /**
- * One behaviour in words: the state a check starts from, the answer before on the same connection and whether it was idle
- * since, what was said to it, and the outcome. What is fair of one check is fair of every other that meets the same.
+ * One behaviour in words: the state a check starts from, the answer before on the same connection, whether it was idle since
+ * and what another one was told meanwhile, what was said to it, and the outcome. What is fair of one check is fair of every other that meets the same.
  */
 export function behaviourOf(from: string, events: readonly TraceEvent[], outcome: Outcome): string {
   const said = events.findLast((event) => event.kind === 'said');
@@ -35,7 +35,10 @@ export function behaviourOf(from: string, events: readonly TraceEvent[], outcome
     event !== undefined && 'line' in event ? withoutChance(event.line) : 'nothing';
   const idle =
     said !== undefined && heard !== undefined && said.time - heard.time > IDLE ? ', idle since' : '';
-  return `${from}; behind ${line(heard)}${idle}: ${line(said)} → ${withoutChance(describeOutcome(outcome))}`;
+  const since = heard === undefined ? [] : before.slice(before.indexOf(heard));
+  const elsewhere = since.findLast((event) => event.kind === 'said' && event.connection !== said?.connection);
+  const meanwhile = elsewhere === undefined ? '' : `, meanwhile ${line(elsewhere)} elsewhere`;
+  return `${from}; behind ${line(heard)}${idle}${meanwhile}: ${line(said)} → ${withoutChance(describeOutcome(outcome))}`;
 }
 
 /** Behaviours that one check takes as right and another only tolerates, each with a check of either kind. */

@@ -132,6 +132,7 @@ describe('runner: selftest', () => {
       behaviourOf('paired', [said], close),
       behaviourOf('unpaired', [said], close),
       behaviourOf('paired', [event('heard', '200 State=2'), said], close),
+      behaviourOf('paired', [event('heard', '200 State=2'), event('said', 'Remove', 2), said], close),
       behaviourOf('paired', [event('heard', '200 State=2', 1, -60_000), said], close),
       behaviourOf('paired', [said], { kind: 'silence', elapsed: 3 }),
     ];
