@@ -33,10 +33,11 @@ export async function enter(
   link?: Link,
 ): Promise<{ readonly outcome: outcomes.Outcome; readonly session?: Session }> {
   const verify = await verifyAs(controller, as, link);
-  const m2 = await verify.sendM1();
+  // An answer is due each time, also where what comes behind it may be silence.
+  const m2 = await verify.sendM1(undefined, controller.stepWait);
   if (!outcomes.success('verify-m2').matches(m2)) return { outcome: m2 };
   if (verify.m2?.items === undefined) violate('M2 does not open');
-  const m4 = await verify.sendM3();
+  const m4 = await verify.sendM3({}, undefined, controller.stepWait);
   return outcomes.success('verify-m4').matches(m4)
     ? { outcome: m4, session: verify.secure() }
     : { outcome: m4 };

@@ -94,7 +94,13 @@ describe('clone: the chapter', () => {
       const report = await conformance(`embedded:${name}`, { cloneOf: path, seed: 1, destructive: true });
       const found = new Set(red(report));
       if (breaks.length === 0) expect([...found], name).to.deep.equal([]);
-      else expect([...found], name).to.include.members([...breaks]);
+      else {
+        expect(found.has(breaks[0]!) || found.has(breaks.at(-1)!), name).to.equal(true);
+        // What stands on a red one was not asked.
+        const below = report.results.filter(({ reason }) => reason === 'dependency');
+        for (const id of below) found.add(id.requirement);
+        expect([...found], name).to.include.members([...breaks]);
+      }
       expect(report.exit.code, name).to.equal(breaks.length === 0 ? 0 : 1);
     }
   });
