@@ -1,9 +1,8 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { catalogue, excluded, suite } from '../../suites/index.js';
 import { faults } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
-import { writeAtomically } from '../report/index.js';
+import { makeFolder, writeAtomically } from '../report/index.js';
 import { type Case, coverage, gridTable, matchesPattern, select, wordsOf } from '../runner/index.js';
 import { didYouMean } from './nearest.js';
 import { pages } from './pages.js';
@@ -19,12 +18,8 @@ export interface ListFlags {
 /** `hapspec list --markdown DIR`: the catalogue, a page for each chapter. @throws InputError where DIR cannot be written to */
 function writePages(folder: string): string {
   const made = pages();
-  try {
-    mkdirSync(folder, { recursive: true });
-    for (const [name, text] of made) writeAtomically(join(folder, name), text);
-  } catch (error) {
-    throw new InputError(`--markdown ${folder}: cannot be written to (${(error as Error).message})`);
-  }
+  makeFolder(folder);
+  for (const [name, text] of made) writeAtomically(join(folder, name), text);
   return `${made.size} pages in ${folder}`;
 }
 

@@ -2,6 +2,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -21,6 +22,7 @@ const fixes: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of that path is a file, not a folder; choose another path',
   EEXIST: 'a part of that path is a file, not a folder; choose another path',
   EISDIR: 'that is a folder; name a file inside it',
+  ENOENT: 'no folder can be made there; choose another path',
   ENOSPC: 'the disk is full; make room or choose another path',
   ENAMETOOLONG: 'that name is too long; choose a shorter one',
 };
@@ -61,10 +63,28 @@ function destination(path: string): string {
   return target;
 }
 
+/**
+ * Makes a folder and those above it, one by one: all at once Node goes round for ever where a file system has no place
+ * for folders (/proc).
+ */
+function makePath(path: string): void {
+  const missing: string[] = [];
+  for (let at = resolve(path); !existsSync(at); at = dirname(at)) missing.unshift(at);
+  // What is there may be a file: then this says so.
+  if (missing.length === 0) mkdirSync(path, { recursive: true });
+  for (const folder of missing)
+    try {
+      mkdirSync(folder);
+    } catch (error) {
+      // Somebody else was first.
+      if (systemCode(error) !== 'EEXIST') throw error;
+    }
+}
+
 /** Makes a folder that files are going to be written into. @throws InputError when it cannot be, or they could not */
 export function makeFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    makePath(path);
     accessSync(path, constants.W_OK);
   } catch (error) {
     throw cannotWrite(path, error);
@@ -91,7 +111,7 @@ export function writeAtomically(
   let temporary: string | undefined;
   try {
     const target = destination(path);
-    mkdirSync(dirname(target), { recursive: true });
+    makePath(dirname(target));
     const name = join(dirname(target), `.${basename(target).slice(0, 100)}.${process.pid}-${serial++}.tmp`);
     const file = openSync(name, 'wx', mode);
     temporary = name;

@@ -14,7 +14,7 @@ import { slowness } from '../pace.js';
 import { parseStrictly } from '../report/xml.js';
 import { word } from '../runner/bench.js';
 import known from './ends.json' with { type: 'json' };
-import { CODE, type Row, heavy, rows } from './peers.js';
+import { CODE, type Row, TIMEOUT, heavy, rows } from './peers.js';
 
 /** The plain flow and every watch. */
 const sanity = ['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M1-01', 'PV-M3-01'];
@@ -23,7 +23,6 @@ const only = [...sanity, ...suite.filter(({ kind }) => kind === 'watch').map(({ 
 const skip = suite
   .filter(({ id, kind }) => kind === 'check' && !sanity.includes(id) && only.includes(id.split('/')[0]!))
   .map(({ id }) => id);
-const TIMEOUT = 1_000;
 /** For megabytes to come and be read on a busy machine: these peers go on until they are too long, so nobody waits for it. */
 const HEAVY_TIMEOUT = 10_000;
 const endless = / without end$/;

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { InputError } from '../../harness/protocol/index.js';
-import { writeAtomically } from '../../harness/report/index.js';
+import { makeFolder, writeAtomically } from '../../harness/report/index.js';
 
 describe('writing a file whole', () => {
   let folder: string;
@@ -63,6 +63,16 @@ describe('writing a file whole', () => {
     writeFileSync(join(folder, 'file'), '');
     const path = join(folder, 'file', 'deeper', 'junit.xml');
     expect(() => writeAtomically(path, 'x')).to.throw(InputError, path);
+  });
+
+  it('names path and fix, and does not go round for ever, where no folder can be made', function () {
+    if (process.platform !== 'linux') this.skip();
+    const path = '/proc/hapspec/report.xml';
+    expect(() => writeAtomically(path, 'x')).to.throw(
+      InputError,
+      `cannot write ${path}: no folder can be made`,
+    );
+    expect(() => makeFolder('/proc/hapspec')).to.throw(InputError, 'no folder can be made');
   });
 
   it('refuses what is no ordinary file', () => {
