@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { findFault } from '../../harness/accessory/index.js';
 import {
   type Bytes,
   concat,
@@ -21,6 +22,8 @@ import {
   sign,
   utf8,
 } from '../../harness/protocol/index.js';
+import { runTwin } from '../../harness/runner/index.js';
+import { suite } from '../../suites/index.js';
 
 const random = seededRandom(1);
 const K = random.bytes(64);
@@ -69,6 +72,25 @@ describe('protocol: how data was sealed that does not open', () => {
     expect(howSealed(random.bytes(3), rule)).to.equal(undefined);
     expect(howSealed(seal(key, labelNonce('PS-Msg05'), random.bytes(5000)), rule)).to.equal(undefined);
   });
+});
+
+describe('what a run says of such mistakes', () => {
+  const table: Readonly<Record<string, readonly [id: string, words: string]>> = {
+    'm6-sealed-as-m5': ['PS-M5-01', 'it opens with the nonce PS-Msg05'],
+    'm6-signature-other-order': ['PS-M6-01', 'it holds over Identifier | LTPK | AccessoryX'],
+    'echoes-controller-proof': ['PS-M3-03', 'it is the proof of M3 sent back'],
+    'verify-signs-other-order': ['PV-M2-01', 'it holds over controller’s key | Identifier | accessory’s key'],
+    'counter-big-endian': ['SESS-02', 'it opens with the counter as a big-endian number'],
+    'one-key-both-ways': ['SESS-01', 'it opens with the key of the other direction'],
+    'seals-without-aad': ['SESS-04/frames-of-the-accessory', 'it opens with no additional data'],
+  };
+  for (const [name, [id, words]] of Object.entries(table))
+    it(`${name}: ${words}`, async () => {
+      const asked = suite.filter((entry) => entry.id === id);
+      const [result] = await runTwin(suite, asked, findFault(name), { seed: 1 });
+      expect(result!.status).to.equal('fail');
+      expect(result!.message).to.include(words);
+    });
 });
 
 describe('protocol: over what was signed or hashed that does not hold', () => {
