@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { pages } from '../../harness/cli/pages.js';
 import { log } from '../clone/fixture.js';
-import { endChildren, hapspecLine, startHapspec } from './process.js';
+import { endChildren, hapspec, hapspecLine, startHapspec } from './process.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
@@ -77,6 +77,29 @@ describe('the documentation', function () {
     const folder = join(root, 'docs/checks');
     expect(readdirSync(folder)).to.have.members([...made.keys()]);
     for (const [name, text] of made) expect(readFileSync(join(folder, name), 'utf8'), name).to.equal(text);
+  });
+
+  it('shows reports as they are: reports/example-*, written by the command in reports/README.md', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hapspec-docs-'));
+    try {
+      const [, line = ''] = /`npx hapspec (run embedded:[^`]+)`/.exec(
+        readFileSync(join(root, 'reports/README.md'), 'utf8'),
+      )!;
+      const files = ['--junit', join(folder, 'junit.xml'), '--json', join(folder, 'report.json')];
+      await hapspec([...wordsOf(line).words, ...files]);
+      // Times, and the version, are those of another day; counterexamples go where keys are kept.
+      const lasting = (text: string): string =>
+        text
+          .replace(/(time|timestamp|startedAt|durationMs|version)"?[=:] ?("[^"]*"|[\d.]+)/g, '')
+          .replace(/--replay '[^']*replays\//g, "--replay '")
+          .replace(/hapspec.?\d+\.\d+\.\d+/g, 'hapspec');
+      for (const name of ['junit.xml', 'report.json']) {
+        const kept = readFileSync(join(root, 'reports', `example-${name}`), 'utf8');
+        expect(lasting(readFileSync(join(folder, name), 'utf8')), name).to.equal(lasting(kept));
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   it('names files that are there', () => {
