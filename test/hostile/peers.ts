@@ -364,7 +364,6 @@ const sessions: readonly Row[] = [
     behind('sealed', () => undefined),
   ),
   row('FIN in a session', behind('sealed', ends)),
-  row('M2 after 0.6 of the timeout', behind('m2', late(0.6 * TIMEOUT))),
   row('M2 after three timeouts', behind('m2', late(3 * TIMEOUT))),
   row('M4 after three timeouts', behind('m4', late(3 * TIMEOUT))),
   row('a reply in a session after three timeouts', behind('sealed', late(3 * TIMEOUT))),
@@ -378,9 +377,19 @@ function endlessly(socket: Socket, bytes: Bytes): void {
 }
 
 /** Last, so that what it takes to read them holds up nobody's clock. */
-export const heavy: readonly Row[] = [
+const heavy: readonly Row[] = [
   row('a TLV of 16 MB', () => says(() => response(filled(16 * 1024 * 1024)))),
   row('a million empty TLVs', () => says(() => response(filled(2_000_000, 0)))),
 ];
 
-export const rows: readonly Row[] = [...setup, ...sessions, ...broken, ...heavy];
+/** Its answers come in time, with two seconds to spare that a busy machine may take. First, so that it waits beside the others. */
+const PATIENCE = 5 * TIMEOUT;
+const inTime = row('M2 after 0.6 of the timeout', behind('m2', late(0.6 * PATIENCE)));
+
+/** Milliseconds an answer of a peer may take. Megabytes have to come and be read on a busy machine; nobody waits for them. */
+export function timeoutOf(of: Row): number {
+  if (of === inTime) return PATIENCE;
+  return heavy.includes(of) || / without end$/.test(of.name) ? 10_000 : TIMEOUT;
+}
+
+export const rows: readonly Row[] = [inTime, ...setup, ...sessions, ...broken, ...heavy];
