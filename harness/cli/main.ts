@@ -138,6 +138,7 @@ function program(exit: (code: number) => void): Command {
     .option('--seed <N>', 'what everything random derives from', '1')
     .option('--properties', 'which property finds each fault, and after how many runs')
     .option('--cascade', 'what is red in a whole run against each fault, beside what it breaks')
+    .option('--only <FAULT>', 'of these faults alone; `*` stands for any characters; repeatable', collect)
     .option(
       '--update <FILE>',
       'put the summary between its two marks in this file, or write the table of --properties or --cascade there',

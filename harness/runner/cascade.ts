@@ -92,29 +92,47 @@ function inShort(ids: readonly string[]): string {
     .join(', ');
 }
 
-/** The matrix as it is kept in a file, a line for each fault. */
-export function cascadeTable(rows: readonly CascadeRow[]): string {
-  const alone = rows.filter(({ also, undeclared }) => also.length + undeclared.length === 0).length;
-  const lines = rows.map((row) =>
-    [
-      row.fault,
-      row.breaks.join(', '),
-      inShort(row.own),
-      [inShort(row.also), ...row.undeclared.map((red) => `**${red.split(' ')[0]!}**`)]
-        .filter(Boolean)
-        .join(', '),
-      String(row.skipped),
-      String(row.errors.length),
-    ].join(' | '),
+function lineOf(row: CascadeRow): string {
+  const cells = [
+    row.fault,
+    row.breaks.join(', '),
+    inShort(row.own),
+    [inShort(row.also), ...row.undeclared.map((red) => `**${red.split(' ')[0]!}**`)]
+      .filter(Boolean)
+      .join(', '),
+    String(row.skipped),
+    String(row.errors.length),
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+/** Lines of a matrix that was written before, by fault. */
+export function cascadeLines(table: string): ReadonlyMap<string, string> {
+  return new Map(
+    table.split('\n').flatMap((line) => {
+      const name = /^\| (\S+) \|/.exec(line)?.[1];
+      return name === undefined || name === 'fault' || name === '---' ? [] : [[name, line] as const];
+    }),
   );
+}
+
+/** The matrix as it is kept in a file, a line for each fault: in the given order, with what was kept of the others. */
+export function cascadeTable(
+  rows: readonly CascadeRow[],
+  kept: ReadonlyMap<string, string> = new Map(),
+  order: readonly string[] = rows.map(({ fault }) => fault),
+): string {
+  const made = new Map(rows.map((row) => [row.fault, lineOf(row)]));
+  const lines = order.flatMap((name) => made.get(name) ?? kept.get(name) ?? []);
+  const alone = lines.filter((line) => line.split(' | ')[3]!.trim() === '').length;
   return [
     '# One cause, one red',
     '',
-    `Written by \`hapspec selftest --cascade --update FILE\`: each fault in a whole run. ${alone} of ${rows.length} faults are red under the requirements they break and nowhere else; the others say why they are (\`harness/accessory/faults/also-seen.json\`). What stands on a red check is skipped (\`suites/needs.json\`).`,
+    `Written by \`hapspec selftest --cascade --update FILE\`: each fault in a whole run. ${alone} of ${lines.length} faults are red under the requirements they break and nowhere else; the others say why they are (\`harness/accessory/faults/also-seen.json\`). What stands on a red check is skipped (\`suites/needs.json\`).`,
     '',
     '| fault | breaks | red of it | also seen by | skipped | errors |',
     '| --- | --- | --- | --- | ---: | ---: |',
-    ...lines.map((line) => `| ${line} |`),
+    ...lines,
     '',
   ].join('\n');
 }

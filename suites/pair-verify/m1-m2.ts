@@ -27,6 +27,7 @@ const extras = {
   'unknown-item': hap.tlv(0x7f, Uint8Array.of(0)),
   identifier: hap.tlv(hap.TlvType.Identifier, new Uint8Array(36).fill(0x41)),
   flags: hap.tlv(hap.TlvType.Flags, new Uint8Array(4)),
+  'empty-item': hap.tlv(0x7f, new Uint8Array(0)),
 };
 
 /** States that begin nothing in Pair Verify. */

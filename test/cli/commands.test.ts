@@ -188,6 +188,19 @@ describe('hapspec: commands around a run', function () {
   });
 
   // CI runs it by itself: here it would take longer than everything else together.
+  it('selftest --only grades the faults it fits, and names one that there is none of', async () => {
+    const { code, stdout } = await hapspecLine(['selftest', '--only', 'M1-Order-*']);
+    expect(stdout)
+      .to.match(/^m1-order-matters: TLV-01/m)
+      .and.include(' 1 faults, 1 kills');
+    expect(code).to.equal(0);
+    for (const words of [['nobody'], ['m1-*', '--properties'], ['m1-*', '--update', 'README.md']]) {
+      const wrong = await hapspecLine(['selftest', '--only', ...words]);
+      expect(wrong.code).to.equal(2);
+      expect(wrong.stderr).to.match(/^hapspec: --only /);
+    }
+  });
+
   (process.env['HAPSPEC_SLOW'] === '1' ? it : it.skip)('selftest passes', async () => {
     const { code, stdout } = await hapspec(['selftest']);
     expect(stdout).to.include('selftest passed');

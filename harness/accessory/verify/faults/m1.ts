@@ -123,6 +123,20 @@ export const m1: readonly Fault[] = [
     }),
   ),
   fault(
+    'empty-item-ends-verify-m1',
+    {
+      breaks: ['PV-M1-06'],
+      story: 'a length of 0 ends the loop over the items, and what stands behind it is missing',
+    },
+    (ok) => ({
+      isMalformed: (request) =>
+        ok.isMalformed(request) ||
+        (request.endpoint === 'pair-verify' &&
+          request.message.state === 1 &&
+          request.message.items.some(({ value }) => value.length === 0)),
+    }),
+  ),
+  fault(
     'resumes-any-session',
     {
       breaks: ['RESUME-01'],
