@@ -107,7 +107,7 @@ function room(name, { from = [], types = [], elsewhere, inner = {} }) {
   };
   return [
     { files: [`harness/${name}/*.ts`], rules: rulesFor('\\.\\./') },
-    { files: [`harness/${name}/*/*.ts`], rules: rulesFor('\\.\\./\\.\\./') },
+    { files: [`harness/${name}/*/*.ts`, `harness/${name}/*/*.tsx`], rules: rulesFor('\\.\\./\\.\\./') },
     ...Object.entries(inner).map(([folder, others]) => ({
       files: [`harness/${name}/${folder}/*.ts`],
       ignores: [`harness/${name}/${folder}/faults.ts`],
@@ -155,7 +155,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [tseslint.configs.recommendedTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
@@ -183,7 +183,7 @@ export default defineConfig(
 
   {
     // What is longer is read by nobody from top to bottom. Data may be.
-    files: ['harness/**/*.ts', 'suites/**/*.ts'],
+    files: ['harness/**/*.ts', 'harness/**/*.tsx', 'suites/**/*.ts'],
     ignores: ['harness/vectors/shapes.ts'],
     rules: { 'max-lines': ['error', 500] },
   },

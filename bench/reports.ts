@@ -47,6 +47,7 @@ function sample(): RunReport {
     startedAt: '2026-01-01T00:00:00.000Z',
     results,
     price: { m2: 1, m4: 1, m6: 1, verifies: 1, attempts: 0, resets: 0, wallMs: 1, accessoryMs: 1 },
+    timing: {},
     aftermath: { clean: true, message: 'as it was found' },
     exit: { code: 1, meaning: '100 checks failed' },
   };

@@ -160,6 +160,11 @@ export class Fixture {
         pace.answered(reply.elapsed, path !== undefined && path !== this.profile.paths.setup);
         if (reply.tlv !== undefined) this.emit('pairing-reply', reply);
         if (reply.tlv?.error !== undefined && asked !== undefined) this.emit('error-reply', { reply, asked });
+        const { setup, verify } = this.profile.paths;
+        if (asked !== undefined && reply.tlv?.state === asked + 1 && reply.tlv.error === undefined) {
+          if (path === setup) tally.time(`M${asked + 1}`, reply.elapsed);
+          else if (path === verify) tally.time(`Verify M${asked + 1}`, reply.elapsed);
+        }
         learned.metMaxPeers ||= reply.tlv?.error === TlvError.MaxPeers;
       },
       frame: (frame: ReceivedFrame) => this.emit('frame', frame),

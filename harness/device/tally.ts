@@ -13,6 +13,13 @@ export interface Spent {
   accessoryMs: number;
 }
 
+/** Answers of one kind: how many, the sum of their times and the longest, in ms. */
+export interface Timed {
+  count: number;
+  totalMs: number;
+  longestMs: number;
+}
+
 /** What the accessory was asked to do, and how fast it did the dear part of it. */
 export class Tally {
   readonly spent: Spent = { m2: 0, m4: 0, m6: 0, verifies: 0, attempts: 0, resets: 0, accessoryMs: 0 };
@@ -42,6 +49,18 @@ export class Tally {
   isQuick(milliseconds: number): boolean {
     const { m2, m4 } = this.quickest;
     return m2 <= milliseconds && (m4 === Infinity || m4 <= milliseconds);
+  }
+
+  /** How long each kind of message that succeeded was waited for: `M2`, `M4`, `M6`, `Verify M2`, `Verify M4`. */
+  readonly timed = new Map<string, Timed>();
+
+  /** The accessory went on to this message after so many ms. */
+  time(message: string, elapsed: number): void {
+    const timed = this.timed.get(message) ?? { count: 0, totalMs: 0, longestMs: 0 };
+    timed.count++;
+    timed.totalMs += elapsed;
+    timed.longestMs = Math.max(timed.longestMs, elapsed);
+    this.timed.set(message, timed);
   }
 
   /** A wrong proof the accessory may count. */

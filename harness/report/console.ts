@@ -1,6 +1,6 @@
 import pc from 'picocolors';
 import type { CheckResult, Price, RunObserver, RunReport, Status } from '../runner/result.js';
-import { counts } from './counts.js';
+import { counts, groupBy } from './counts.js';
 import { clip, failureText, oneLine } from './text.js';
 
 export interface ConsoleOptions {
@@ -43,16 +43,6 @@ function priceLine(price: Price): string {
 function idList(results: readonly CheckResult[]): string {
   const shown = results.slice(0, 8).map(({ id }) => oneLine(id, 80));
   return shown.join(', ') + (results.length > 8 ? `, and ${results.length - 8} more` : '');
-}
-
-function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item));
-    if (group === undefined) groups.set(keyOf(item), [item]);
-    else group.push(item);
-  }
-  return groups;
 }
 
 /** How many checks did not run because of which other, by the id of that. */

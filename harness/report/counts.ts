@@ -6,3 +6,14 @@ export function counts(results: readonly CheckResult[]): Counts {
   for (const { status } of results) byStatus[status]++;
   return byStatus;
 }
+
+/** Items by key, in the order the keys came. */
+export function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}

@@ -27,6 +27,7 @@ function resultObject(result: CheckResult): CheckResult {
       allowed: result.failure.allowed,
       seen: result.failure.seen,
       exchange: result.failure.exchange,
+      ...(result.failure.steps && { steps: result.failure.steps }),
       reproduce: result.failure.reproduce,
     },
     observations: sorted(result.observations),
@@ -73,6 +74,14 @@ export function json(report: RunReport): string {
       wallMs: price.wallMs,
       accessoryMs: price.accessoryMs,
     },
+    timing: Object.fromEntries(
+      Object.entries(report.timing)
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([message, { count, totalMs, longestMs }]) => [
+          message,
+          { count, totalMs: Math.round(totalMs), longestMs: Math.round(longestMs) },
+        ]),
+    ),
   };
   const results = report.results.map((result) => `\n    ${resultText(result)}`);
   const list = results.length === 0 ? '[]' : `[${results.join()}\n  ]`;

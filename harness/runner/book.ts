@@ -20,7 +20,7 @@ export interface RunHead {
 }
 
 /** What a report says of the accessory, as far as it is known. */
-export type RunFacts = Pick<RunReport, 'accessory' | 'price' | 'aftermath'>;
+export type RunFacts = Pick<RunReport, 'accessory' | 'price' | 'timing' | 'aftermath'>;
 
 /** What a run has seen so far, why it ends where it does, and the report made of that at any moment. */
 export class Book {
@@ -134,6 +134,7 @@ export class Book {
       startedAt: this.startedAt,
       results,
       price: facts.price,
+      timing: facts.timing,
       aftermath: facts.aftermath,
       exit:
         exit ??

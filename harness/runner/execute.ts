@@ -11,6 +11,7 @@ import {
 import type { Random } from '../protocol/index.js';
 import { type TraceEvent, Unreachable } from '../wire/index.js';
 import { type Case, type Check, type CheckContext, needsOf } from './check.js';
+import { exchangeLines, exchangeSteps } from './exchange.js';
 import { Falsified, type Hunt, Inconclusive } from './hunt.js';
 import { Judge, NotAllowed, wordsOf } from './judge.js';
 import type { CheckResult, Failure } from './result.js';
@@ -364,44 +365,6 @@ export function header(entry: Case): Head {
   };
 }
 
-/** The decoded exchange, one event a line; the last ones when there are many. */
-export function exchangeLines(events: readonly TraceEvent[], maximum = 24): string[] {
-  const lines: string[] = [];
-  const ended = new Set<number>();
-  for (const event of events) {
-    const who = `#${event.connection}`;
-    switch (event.kind) {
-      case 'we-close':
-      case 'we-reset':
-        // What the accessory does behind our own end says nothing.
-        ended.add(event.connection);
-        break;
-      case 'said':
-      case 'heard':
-        lines.push(
-          `${who} ${event.kind === 'said' ? '→' : '←'} ${event.sealed ? '[sealed] ' : ''}${event.line}`,
-        );
-        break;
-      case 'close':
-      case 'reset':
-        if (ended.has(event.connection)) break;
-        lines.push(`${who} × the accessory ${event.kind === 'close' ? 'closed' : 'reset'} the connection`);
-        break;
-      case 'silence':
-        lines.push(`${who} … silence for ${Math.round(event.waited)} ms, connection open`);
-        break;
-      case 'note':
-        lines.push(`${who} · ${event.line}`);
-        break;
-      default:
-        break;
-    }
-  }
-  return lines.length > maximum
-    ? [`… ${lines.length - maximum} earlier lines`, ...lines.slice(-maximum)]
-    : lines;
-}
-
 /** Titles of the documents the project began with. */
 const titles: Readonly<Record<string, string>> = {
   '000': 'Cloning Pairing Data',
@@ -440,6 +403,7 @@ export function failure(
     allowed: allowed.length > 0 ? allowed : [requirement.expected],
     seen,
     exchange: exchangeLines(events),
+    ...(events.length > 0 && { steps: exchangeSteps(events) }),
     reproduce: ['npx hapspec run', shellWord(target), ...repeat, again].join(' '),
   };
 }

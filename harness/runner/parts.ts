@@ -1,7 +1,7 @@
 import { Book, type RunFacts, type RunHead } from './book.js';
 import { type Case, type Check, needsOf } from './check.js';
 import type { Estimate, PlanEntry, PlanHead } from './plan.js';
-import type { CheckResult, Price, RunReport } from './result.js';
+import type { CheckResult, Price, RunReport, Timing } from './result.js';
 
 /**
  * A part of a run against an embedded accessory: what is selected of some chapters. Each part has an accessory of its own,
@@ -105,6 +105,20 @@ function added(prices: readonly Price[]): Price {
     wallMs: sum(({ wallMs }) => wallMs),
     accessoryMs: sum(({ accessoryMs }) => accessoryMs),
   };
+}
+
+function addedTimings(timings: readonly RunReport['timing'][]): RunReport['timing'] {
+  const sum: Record<string, Timing> = {};
+  for (const timing of timings)
+    for (const [message, { count, totalMs, longestMs }] of Object.entries(timing)) {
+      const known = sum[message] ?? { count: 0, totalMs: 0, longestMs: 0 };
+      sum[message] = {
+        count: known.count + count,
+        totalMs: known.totalMs + totalMs,
+        longestMs: Math.max(known.longestMs, longestMs),
+      };
+    }
+  return sum;
 }
 
 /** Estimates of several plans, each of an accessory of its own. */
@@ -287,6 +301,7 @@ export class PartedRun implements Execution {
     return {
       accessory: ended[0]?.accessory ?? {},
       price: added(ended.map(({ price }) => price)),
+      timing: addedTimings(ended.map(({ timing }) => timing)),
       aftermath: left?.aftermath ?? { clean: true, message: 'the accessory was not touched' },
     };
   }

@@ -3,7 +3,8 @@ import { Controller } from '../device/index.js';
 import { memoiseArithmetic, memoising } from '../protocol/index.js';
 import type { TraceEvent } from '../wire/index.js';
 import type { Case, CheckContext, CheckSpec, Draft } from './check.js';
-import { Violation, exchangeLines } from './execute.js';
+import { exchangeLines } from './exchange.js';
+import { Violation } from './execute.js';
 import { Falsified, type Hunt, Inconclusive, REPLAY_VERSION, type Replay, exchangesOf } from './hunt.js';
 import { NotAllowed } from './judge.js';
 

@@ -14,6 +14,25 @@ export const reasons = {
 } as const satisfies Record<Status, readonly string[]>;
 export type Reason = (typeof reasons)[Status][number];
 
+/** One thing that happened on the wire, as reports draw it. */
+export interface ExchangeStep {
+  /** Milliseconds since the first step of the exchange. */
+  readonly at: number;
+  readonly connection: number;
+  readonly kind: 'sent' | 'received' | 'closed' | 'reset' | 'silence' | 'note';
+  readonly line: string;
+  readonly sealed?: boolean;
+  /** The items of a pairing message; values as hex, cut after a kilobyte. */
+  readonly items?: readonly ExchangeItem[];
+}
+
+export interface ExchangeItem {
+  readonly name: string;
+  /** Bytes on the wire, also of what is cut off. */
+  readonly length: number;
+  readonly value: string;
+}
+
 /** The five parts every failure shows. Lines may hold text of the accessory: writers escape, none interprets. */
 export interface Failure {
   /** The requirement in words: what must happen and why it matters. */
@@ -24,6 +43,8 @@ export interface Failure {
   readonly seen: string;
   /** The exchange that led there, decoded, one message a line. */
   readonly exchange: readonly string[];
+  /** The same as data, for whoever draws it; absent where there is none, as in reports of earlier versions. */
+  readonly steps?: readonly ExchangeStep[];
   /** The command that repeats it. */
   readonly reproduce: string;
 }
@@ -81,6 +102,13 @@ export interface Price {
   readonly accessoryMs: number;
 }
 
+/** How long the accessory took for one kind of message, where it succeeded: ms of the run's clock. */
+export interface Timing {
+  readonly count: number;
+  readonly totalMs: number;
+  readonly longestMs: number;
+}
+
 export interface RunReport {
   readonly tool: { readonly name: 'hapspec'; readonly version: string };
   /** The target as the user wrote it. */
@@ -94,6 +122,8 @@ export interface RunReport {
   readonly startedAt: string;
   readonly results: readonly CheckResult[];
   readonly price: Price;
+  /** By message: `M2`, `M4`, `M6`, `Verify M2`, `Verify M4`; those that were seen. */
+  readonly timing: Readonly<Record<string, Timing>>;
   /** How the accessory was left, or how to recover it: the report's first line when it is not as found. */
   readonly aftermath: { readonly clean: boolean; readonly message: string };
   readonly exit: { readonly code: number; readonly meaning: string };

@@ -235,7 +235,8 @@ export class Run implements Execution {
       accessory['id'] = Buffer.from(bench.accessory.id).toString('latin1');
       accessory['LTPK'] = Buffer.from(bench.accessory.ltpk).toString('hex');
     }
-    return { accessory, price: this.price(), aftermath: this.aftermath };
+    const timing = Object.fromEntries(bench.tally.timed);
+    return { accessory, price: this.price(), timing, aftermath: this.aftermath };
   }
 
   /** The report as it stands; what has not run is in it as such. */

@@ -91,6 +91,7 @@ export function report(changes: Partial<RunReport> = {}): RunReport {
       }),
     ],
     price: { m2: 4, m4: 2, m6: 0, verifies: 0, attempts: 1, resets: 0, wallMs: 1234, accessoryMs: 900 },
+    timing: { M2: { count: 3, totalMs: 4200, longestMs: 2100 } },
     aftermath: { clean: true, message: 'as it was found: unpaired' },
     exit: { code: 1, meaning: 'at least one check failed' },
     ...changes,

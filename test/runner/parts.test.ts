@@ -109,6 +109,7 @@ describe('runs in parts: who performs them dies', () => {
       return {
         facts: {
           accessory: {},
+          timing: {},
           price: {
             ...{ m2: 0, m4: 0, m6: 0, verifies: 0, attempts: 0, resets: 0 },
             ...{ wallMs: 0, accessoryMs: 0 },
