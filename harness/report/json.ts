@@ -1,4 +1,4 @@
-import type { CheckResult, RunReport } from '../runner/result.js';
+import type { Cause, CheckResult, RunReport } from '../runner/result.js';
 import { counts } from './counts.js';
 
 /** Version of the JSON report's shape; raised when a field changes its meaning or goes. */
@@ -38,6 +38,20 @@ function resultObject(result: CheckResult): CheckResult {
   };
 }
 
+function causeObject(cause: Cause): Cause {
+  const { fault, words, explains, against, confidence, decisive, insteadOf } = cause;
+  return {
+    fault,
+    class: cause.class,
+    words,
+    explains,
+    against,
+    confidence,
+    ...(decisive !== undefined && { decisive }),
+    ...(insteadOf !== undefined && { insteadOf }),
+  };
+}
+
 /** A result is written once, however many reports it stands in while the run goes on. */
 const written = new WeakMap<CheckResult, string>();
 
@@ -73,6 +87,9 @@ export function json(report: RunReport): string {
       wallMs: price.wallMs,
       accessoryMs: price.accessoryMs,
     },
+    diagnosis: (report.diagnosis?.causes ?? []).map(causeObject),
+    unexplained: report.diagnosis?.unexplained ?? [],
+    ...(report.diagnosis?.next && { next: report.diagnosis.next }),
   };
   const results = report.results.map((result) => `\n    ${resultText(result)}`);
   const list = results.length === 0 ? '[]' : `[${results.join()}\n  ]`;
