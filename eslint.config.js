@@ -21,6 +21,7 @@ const rooms = [
   'report',
   'vectors',
   'clone',
+  'diagnosis',
   'cli',
 ];
 
@@ -208,6 +209,7 @@ export default defineConfig(
   ...room('runner', { from: ['protocol', 'controller', 'wire', 'accessory', 'device'] }),
   ...room('report', { from: ['protocol'], types: ['runner', 'wire'] }),
   ...room('vectors', { from: ['protocol'], types: ['runner', 'controller', 'wire', 'accessory', 'device'] }),
+  ...room('diagnosis', { from: ['protocol'], types: ['runner'] }),
   // The snapshot is checked by its schema, and one place says how a file is written at once.
   ...room('clone', { from: ['protocol', 'vectors', 'report'] }),
   {

@@ -1,3 +1,5 @@
+import { faults } from './accessory/index.js';
+import { diagnosed } from './diagnosed.js';
 import { type One, type Prepared, prepareOne } from './prepared.js';
 import { InputError, aint, memoiseArithmetic, memoising } from './protocol/index.js';
 import { redactor, reportRedactor } from './report/index.js';
@@ -14,7 +16,7 @@ import {
   partsOf,
 } from './runner/index.js';
 import { threads } from './threads.js';
-import { type ConformanceOptions, type Wanted, codesOf, headOf, wantedOf } from './wanted.js';
+import { type ConformanceOptions, type Wanted, codesOf, headOf, wantedOf, wholeSuite } from './wanted.js';
 import { Unreachable } from './wire/index.js';
 
 function isProperty(entry: Case): boolean {
@@ -157,5 +159,5 @@ export async function conformance(target: string, options: ConformanceOptions = 
   } finally {
     await end();
   }
-  return redacted(run.report());
+  return redacted(diagnosed(run.report(), wholeSuite, faults));
 }

@@ -27,6 +27,9 @@ import {
 } from './runner/index.js';
 import { version } from './version.js';
 
+/** Every check and watch, whatever a run wants of them. */
+export const wholeSuite: readonly Case[] = suite;
+
 /** What a run is about; the same for the command, for mocha and for programs. */
 export interface ConformanceOptions {
   /** Setup code: `XXX-XX-XXX`, 8 digits or an `X-HM://` payload; PIN or password of an AirPlay receiver. */

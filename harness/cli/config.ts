@@ -18,6 +18,7 @@ export const configKeys = {
   timeout: 'number',
   seed: 'number',
   strict: 'boolean',
+  verbose: 'boolean',
   state: 'string',
   reset: 'string',
   restart: 'string',

@@ -4,6 +4,7 @@ import { faults } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
 import { makeFolder, writeAtomically } from '../report/index.js';
 import { type Case, coverage, gridTable, matchesPattern, select, wordsOf } from '../runner/index.js';
+import { explainFault } from './explain.js';
 import { didYouMean } from './nearest.js';
 import { pages } from './pages.js';
 
@@ -86,16 +87,16 @@ function explainCase(entry: Case): string[] {
   return lines;
 }
 
+export interface ExplainFlags {
+  readonly values?: boolean;
+}
+
 /** `hapspec explain ID`: the requirement, its checks, what they accept, the faults that break it; or one fault. */
-export function explainCommand(id: string): string {
+export function explainCommand(id: string, flags: ExplainFlags = {}): string {
   const fault = faults.find(({ name }) => name === id);
-  if (fault !== undefined)
-    return [
-      `${fault.name}: a fault of the reference accessory`,
-      paragraph('story', fault.story),
-      paragraph('breaks', fault.breaks.join(', ')),
-      paragraph('try', `npx hapspec run embedded:${fault.name}`),
-    ].join('\n');
+  if (fault !== undefined) return explainFault(fault, flags.values);
+  if (flags.values)
+    throw new InputError(`explain ${id} --values: only a fault has values to show; leave --values out`);
   const requirement = catalogue.get(id.split('/')[0]!.toUpperCase());
   if (requirement === undefined) {
     const names = [...catalogue.keys(), ...faults.map(({ name }) => name)];

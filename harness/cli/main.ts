@@ -5,8 +5,9 @@ import { version } from '../version.js';
 import type { AccessoryFlags } from './accessory.js';
 import type { CloneFlags } from './clone.js';
 import { loadConfig, mergeConfig } from './config.js';
+import type { DiagnoseFlags } from './diagnose.js';
 import type { DiscoverFlags } from './discover.js';
-import type { ListFlags } from './list.js';
+import type { ExplainFlags, ListFlags } from './list.js';
 import type { PairingFlags } from './pairings.js';
 import type { RunFlags } from './run.js';
 import type { SelftestFlags } from './selftest.js';
@@ -59,6 +60,7 @@ function program(exit: (code: number) => void): Command {
     .option('--timeout <MS>', 'how long a required answer may take (default 10000)')
     .option('--seed <N>', 'what everything random derives from; printed when not given')
     .option('--strict', 'warnings are red')
+    .option('--verbose', 'every failure in full, and not one of each cause')
     .option('--state <DIR>', 'keys, ledger and lock of each accessory (default .hapspec, env HAPSPEC_STATE)')
     .option('--launch <CMD>', 'shell command that starts the accessory and stays')
     .option('--reset <CMD>', 'shell command that factory-resets the accessory')
@@ -98,9 +100,23 @@ function program(exit: (code: number) => void): Command {
 
   hapspec
     .command('explain')
-    .description('show a requirement with its checks and the faults that break it, or a fault')
+    .description(
+      'show a requirement with its checks and the faults that break it; or a mistake, what is seen of it, and how to mend it',
+    )
     .argument('<ID>', 'requirement, check or fault')
-    .action(async (id: string) => console.log((await lists()).explainCommand(id)));
+    .option('--values', 'of a fault: the values of a session to unit-test it with, its secrets too')
+    .action(async (id: string, flags: ExplainFlags) =>
+      console.log((await lists()).explainCommand(id, flags)),
+    );
+
+  hapspec
+    .command('diagnose')
+    .description('say which mistakes explain the failures of a run')
+    .argument('<REPORT>', 'what "hapspec run --json FILE" has written')
+    .option('--json', 'as JSON')
+    .action(async (path: string, flags: DiagnoseFlags) =>
+      console.log((await import('./diagnose.js')).diagnoseReport(path, flags)),
+    );
 
   hapspec
     .command('accessory')
@@ -139,6 +155,10 @@ function program(exit: (code: number) => void): Command {
     .option('--properties', 'which property finds each fault, and after how many runs')
     .option('--cascade', 'what is red in a whole run against each fault, beside what it breaks')
     .option('--only <FAULT>', 'of these faults alone; `*` stands for any characters; repeatable', collect)
+    .option(
+      '--signatures <FILE>',
+      'make what a diagnosis compares a run with: rows that are missing or of another suite; all with --full',
+    )
     .option(
       '--update <FILE>',
       'put the summary between its two marks in this file, or write the table of --properties or --cascade there',

@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { suite } from '../../suites/index.js';
+import { faults } from '../accessory/index.js';
 import { prepareRun } from '../conformance.js';
 import { type Bench, type Feature, HookFailed, parseAddress } from '../device/index.js';
+import { diagnosed } from '../diagnosed.js';
 import type { Prepared } from '../prepared.js';
 import { InputError } from '../protocol/index.js';
 import { consoleReporter, json, junit, makeFolder, writeAtomically } from '../report/index.js';
@@ -31,6 +33,7 @@ export interface RunFlags {
   readonly timeout?: string | number;
   readonly seed?: string | number;
   readonly strict?: boolean;
+  readonly verbose?: boolean;
   readonly state?: string;
   readonly launch?: string;
   readonly reset?: string;
@@ -147,7 +150,11 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   const startLine = startLineOf(flags.startLine);
   const target = await resolveTarget(wanted);
   const colours = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
-  const screen = consoleReporter({ stream: process.stdout, colours });
+  const screen = consoleReporter({
+    stream: process.stdout,
+    colours,
+    verbose: flags.verbose ?? false,
+  });
   const prepared = prepareRun(target, {
     ...(code !== undefined && { code }),
     ...(startLine !== undefined && { startLine }),
@@ -195,8 +202,9 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     checked: (result, soFar) => screen.checked?.(redacted(result), soFar),
   };
   const finish = (report: RunReport): number => {
-    reports.end(report);
-    screen.ended?.(redacted(report));
+    const explained = diagnosed(report, suite, faults);
+    reports.end(explained);
+    screen.ended?.(redacted(explained));
     return report.exit.code;
   };
 

@@ -1,13 +1,23 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { suite } from '../../suites/index.js';
-import { findFault } from '../accessory/index.js';
-import { cascadeRow, findFaultBy, matrixRow, withoutProxies } from '../runner/index.js';
+import { type Fault, findFault } from '../accessory/index.js';
+import { type Signature, signatureOf } from '../diagnosis/index.js';
+import {
+  type CheckResult,
+  cascadeRow,
+  findFaultBy,
+  matrixRow,
+  wholeRun,
+  withoutProxies,
+} from '../runner/index.js';
 
-/** What workers do: rows of the kill matrix, rows of the matrix of cascades, or hunts by properties. Which of them, they are told one by one. */
+/** What workers do: rows of the kill matrix or of the matrix of cascades, signatures, or hunts by properties. Which of them, they are told one by one. */
 export interface Work {
   readonly seed: number;
   readonly full: boolean;
   readonly cascade?: boolean;
+  /** Seeds of signatures. */
+  readonly seeds?: readonly number[];
   /** Runs and seeds of a hunt. */
   readonly hunt?: { readonly most: number; readonly seeds: number };
 }
@@ -23,11 +33,18 @@ export type Task =
   | undefined;
 
 withoutProxies();
-const { seed, full, cascade, hunt } = workerData as Work;
+const { seed, full, cascade, seeds: several, hunt } = workerData as Work;
 const port = parentPort!;
+
+async function signed(fault: Fault, seeds: readonly number[]): Promise<Signature> {
+  const runs: (readonly CheckResult[])[] = [];
+  for (const one of seeds) runs.push(await wholeRun(suite, fault, { seed: one }));
+  return signatureOf(fault, runs);
+}
 
 function work({ name, touched }: NonNullable<Task>): Promise<unknown> {
   const fault = name === null ? undefined : findFault(name);
+  if (several !== undefined && fault !== undefined) return signed(fault, several);
   if (cascade === true && fault !== undefined) return cascadeRow(suite, fault, { seed });
   if (hunt === undefined || fault === undefined)
     return matrixRow(suite, fault, { seed, full, ...(touched && { touched }) });

@@ -3,6 +3,14 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { fieldBugs, suite } from '../../suites/index.js';
 import { type Fault, faults, findFault, variants } from '../accessory/index.js';
+import {
+  type Signature,
+  type Signatures,
+  readSignatures,
+  signaturesOf,
+  stillValid,
+  writeSignatures,
+} from '../diagnosis/index.js';
 import { InputError } from '../protocol/index.js';
 import { writeAtomically } from '../report/index.js';
 import {
@@ -27,6 +35,7 @@ export interface SelftestFlags {
   readonly update?: string;
   readonly properties?: boolean;
   readonly cascade?: boolean;
+  readonly signatures?: string;
   /** Globs of names of faults. */
   readonly only?: readonly string[];
 }
@@ -268,11 +277,54 @@ async function cascadeCommand(
   return 1;
 }
 
+/** Seeds of the runs that signatures are made of. */
+const SIGNATURE_SEEDS = [1, 3];
+/** Signatures are written so often (rows), so that a run that is cut short goes on where it was. */
+const ROWS_A_TIME = 40;
+
+/** The signatures of a file that are still those of this suite; none where there is no such file. */
+function keptSignatures(path: string): Signatures {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return { seeds: SIGNATURE_SEEDS, checks: new Map(), rows: [] };
+  }
+  return stillValid(readSignatures(text), suite, faults);
+}
+
+/**
+ * `hapspec selftest --signatures FILE`: makes the signatures that are missing in FILE, or are of another suite. A row
+ * stays good when checks are added: it says nothing of them. Where a check has changed what it takes as right, every row
+ * is made anew.
+ */
+async function signaturesCommand(path: string, anew: boolean): Promise<number> {
+  const start = performance.now();
+  const none: Signatures = { seeds: SIGNATURE_SEEDS, checks: new Map(), rows: [] };
+  const kept = new Map((anew ? none : keptSignatures(path)).rows.map((row) => [row.fault, row]));
+  const missing = faults.filter(({ name }) => !kept.has(name)).map(({ name }) => name);
+  const before = kept.size;
+  for (let at = 0; at < missing.length; at += ROWS_A_TIME) {
+    const names = missing.slice(at, at + ROWS_A_TIME);
+    const work = { seed: 1, full: false, seeds: SIGNATURE_SEEDS };
+    const weights = names.map(() => 1);
+    for (const row of await byWorkers<Signature>(names, weights, work)) kept.set(row.fault, row);
+    writeAtomically(path, writeSignatures(signaturesOf(SIGNATURE_SEEDS, [...kept.values()], suite, faults)));
+    console.log(`  ${kept.size} of ${faults.length} signatures`);
+  }
+  if (missing.length === 0)
+    writeAtomically(path, writeSignatures(signaturesOf(SIGNATURE_SEEDS, [...kept.values()], suite, faults)));
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`${missing.length} signatures made, ${before} were as they should be; ${seconds} s`);
+  return 0;
+}
+
 /** `hapspec selftest`: the kill matrix; exit 1 when a fault survives, a check is never killed, or the healthy twin is red. */
 export async function selftestCommand(flags: SelftestFlags): Promise<number> {
   const seed = flags.seed ?? '1';
   if (!/^\d{1,15}$/.test(seed)) throw new InputError(`--seed: expected a whole number, got "${seed}"`);
   const start = performance.now();
+  if (flags.signatures !== undefined) return signaturesCommand(flags.signatures, flags.full ?? false);
   if (flags.cascade === true) return cascadeCommand(Number(seed), flags.update, flags.only);
   if (flags.only !== undefined && (flags.properties === true || flags.update !== undefined))
     throw new InputError(

@@ -1,12 +1,13 @@
 import pc from 'picocolors';
 import type { CheckResult, Price, RunObserver, RunReport, Status } from '../runner/result.js';
+import { causeLines, causesOf } from './causes.js';
 import { counts, groupBy } from './counts.js';
 import { clip, failureText, oneLine } from './text.js';
 
 export interface ConsoleOptions {
   readonly stream: NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
   readonly colours: boolean;
-  /** On a terminal, keep a line for every check and not only for failures and errors. */
+  /** Every failure in full; on a terminal, a line for every check and not only for failures and errors. */
   readonly verbose?: boolean;
 }
 
@@ -154,14 +155,37 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     );
     const kept = dependents(results);
     const lines: string[] = [];
-    if (red.length > 0) lines.push('', colours.bold('Failures'));
-    for (const result of byWeight(red, kept)) {
+    const inFull = (result: CheckResult): string[] => {
       const [first = '', ...rest] = failureText(result, report).split('\n');
       const many = kept.get(result.id) ?? 0;
       if (many > 0)
         rest.unshift(`weight: ${many} ${many === 1 ? 'check stands' : 'checks stand'} on it and did not run`);
-      lines.push('', paint[result.status](first), ...rest.map((line) => `  ${line}`));
+      return ['', paint[result.status](first), ...rest.map((line) => `  ${line}`)];
+    };
+    const view = causesOf(report);
+    const causes = view?.causes ?? [];
+    const told = new Set<CheckResult>();
+    if (causes.length > 0) {
+      lines.push('', colours.bold('Causes'));
+      for (const [i, cause] of causes.entries()) {
+        const { shown } = cause;
+        for (const result of [...(shown ? [shown] : []), ...cause.others]) told.add(result);
+        const [first = '', ...rest] = causeLines(i + 1, cause);
+        lines.push('', colours.bold(first), ...rest);
+        if (shown !== undefined) lines.push(...inFull(shown));
+        if (verbose) lines.push(...byWeight(cause.others, kept).flatMap(inFull));
+        else if (cause.others.length > 0)
+          lines.push('', `  and ${cause.others.length} more of it: ${idList(byWeight(cause.others, kept))}`);
+      }
+      if (view?.next !== undefined) lines.push('', `next: ${oneLine(view.next)}`);
     }
+    const others = red.filter((result) => !told.has(result));
+    if (others.length > 0)
+      lines.push(
+        '',
+        colours.bold(causes.length > 0 ? 'Other failures: no known mistake explains them' : 'Failures'),
+      );
+    lines.push(...byWeight(others, kept).flatMap(inFull));
     lines.push(...warningLines(results.filter(({ status }) => status === 'warn' && !strict)));
     lines.push(
       ...grouped(
@@ -198,11 +222,15 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     });
     if (notRun > 0) tally.push(paint.error(`${notRun} not run`));
     const left = oneLine(report.aftermath.message);
+    const view = causesOf(report);
     const exit = `exit ${report.exit.code}: ${oneLine(report.exit.meaning)}`;
     return [
       '',
       ...(report.aftermath.clean ? [] : [colours.red(colours.bold(`accessory: ${left}`))]),
       tally.join(', '),
+      ...(view === undefined
+        ? []
+        : [`diagnosis: ${view.note === undefined ? view.summary : oneLine(view.note)}`]),
       priceLine(report.price),
       `seed: ${oneLine(report.seed)}`,
       ...identity(report),

@@ -1,4 +1,4 @@
-import type { CheckResult, RunReport } from '../runner/result.js';
+import type { Cause, CheckResult, RunReport } from '../runner/result.js';
 import { counts } from './counts.js';
 
 /** Version of the JSON report's shape; raised when a field changes its meaning or goes. */
@@ -30,12 +30,27 @@ function resultObject(result: CheckResult): CheckResult {
       ...(result.failure.steps && { steps: result.failure.steps }),
       reproduce: result.failure.reproduce,
     },
+    ...(result.security !== undefined && { security: result.security }),
     observations: sorted(result.observations),
     ...(result.leftOut !== undefined && { leftOut: result.leftOut }),
     ...(result.died !== undefined && { died: result.died }),
     ...(result.attempts !== undefined && { attempts: result.attempts }),
     startedAt: result.startedAt,
     durationMs: result.durationMs,
+  };
+}
+
+function causeObject(cause: Cause): Cause {
+  const { fault, words, explains, against, confidence, decisive, insteadOf } = cause;
+  return {
+    fault,
+    class: cause.class,
+    words,
+    explains,
+    against,
+    confidence,
+    ...(decisive !== undefined && { decisive }),
+    ...(insteadOf !== undefined && { insteadOf }),
   };
 }
 
@@ -82,6 +97,9 @@ export function json(report: RunReport): string {
           { count, totalMs: Math.round(totalMs), longestMs: Math.round(longestMs) },
         ]),
     ),
+    diagnosis: (report.diagnosis?.causes ?? []).map(causeObject),
+    unexplained: report.diagnosis?.unexplained ?? [],
+    ...(report.diagnosis?.next && { next: report.diagnosis.next }),
   };
   const results = report.results.map((result) => `\n    ${resultText(result)}`);
   const list = results.length === 0 ? '[]' : `[${results.join()}\n  ]`;

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import type { CheckResult, Price, RunReport } from '../runner/result.js';
+import type { Cause, CheckResult, Price, RunReport } from '../runner/result.js';
+import { causeOfEach, causeTitle, causesOf, percent } from './causes.js';
 import { failureText, headline, oneLine, printable } from './text.js';
 
 type Attributes = Readonly<Record<string, string | number>>;
@@ -110,16 +111,22 @@ interface Written {
 /** Reports are written again and again while a run goes on, and a result does not change once it is there. */
 const written = new WeakMap<CheckResult, Written>();
 
-function testcaseOnce(result: CheckResult, name: string, report: RunReport): readonly string[] {
-  const under = JSON.stringify([name, report.target, report.seed, report.strict]);
+function testcaseOnce(
+  result: CheckResult,
+  name: string,
+  report: RunReport,
+  cause?: Cause,
+): readonly string[] {
+  const told = cause && [cause.fault, cause.confidence];
+  const under = JSON.stringify([name, report.target, report.seed, report.strict, told]);
   const known = written.get(result);
   if (known?.under === under) return known.lines;
-  const lines = testcase(result, name, report);
+  const lines = testcase(result, name, report, cause);
   written.set(result, { under, lines });
   return lines;
 }
 
-function testcase(result: CheckResult, name: string, report: RunReport): string[] {
+function testcase(result: CheckResult, name: string, report: RunReport, cause?: Cause): string[] {
   const observed = Object.entries(result.observations).map(([key, value]) => [`observed.${key}`, value]);
   const children = properties({
     requirement: result.requirement,
@@ -127,15 +134,20 @@ function testcase(result: CheckResult, name: string, report: RunReport): string[
     status: result.status,
     ...(result.reason === undefined ? {} : { reason: result.reason }),
     source: result.source,
+    ...(cause && { cause: cause.fault, 'cause.confidence': cause.confidence.toFixed(2) }),
     ...(Object.fromEntries(observed) as Record<string, string>),
   });
   const type = result.reason ?? result.status;
   const verdict = verdictOf(result, report.strict);
+  const because =
+    cause === undefined ? '' : `cause, ${percent(cause.confidence)} sure: ${causeTitle(cause)}\n`;
   if (verdict === 'skipped')
     children.push(element('skipped', { message: oneLine(`${type}: ${result.message}`) }));
   else if (verdict !== 'passed')
     // GitLab shows the text and no attribute, Azure the attribute: the headline stands in both.
-    children.push(element(verdict, { type, message: headline(result) }, failureText(result, report)));
+    children.push(
+      element(verdict, { type, message: headline(result) }, because + failureText(result, report)),
+    );
   else if (result.status === 'warn')
     children.push(element('system-out', {}, `${oneLine(result.message)}\n\n${failureText(result, report)}`));
   const attributes = {
@@ -206,12 +218,15 @@ export function junit(report: RunReport): string {
       return candidate;
     }
   };
+  const causes = causeOfEach(report);
+  const diagnosis = causesOf(report)?.summary;
   const about = properties({
     target: report.target,
     seed: report.seed,
     version: report.tool.version,
     ...priceProperties(report.price),
     exit: `${report.exit.code}: ${report.exit.meaning}`,
+    ...(diagnosis !== undefined && { diagnosis }),
   });
   const suites = [...areas].flatMap(([area, results]) =>
     parent(
@@ -222,7 +237,10 @@ export function junit(report: RunReport): string {
         hostname: oneLine(report.target),
         timestamp: oneLine(timestamp(results[0]!.startedAt)),
       },
-      [...about, ...results.flatMap((result) => testcaseOnce(result, nameOf(result), report))],
+      [
+        ...about,
+        ...results.flatMap((result) => testcaseOnce(result, nameOf(result), report, causes.get(result.id))),
+      ],
     ),
   );
   const missing = unfinished(report);

@@ -1,6 +1,7 @@
 import type { Fault } from '../accessory/index.js';
 import type { Case } from './check.js';
 import { glob } from './glob.js';
+import type { CheckResult } from './result.js';
 import { isShort, runTwin } from './selftest.js';
 
 /** One fault in a whole run: what is red of it, and why else. */
@@ -41,17 +42,26 @@ const CROWD = 0.25;
  * A whole run against one fault, as a user has it: what takes minutes of an accessory is left out unless the fault is
  * about it, and so are properties, which go through again what single checks have looked at.
  */
+export async function wholeRun(
+  suite: readonly Case[],
+  fault: Fault,
+  options: { readonly seed: number },
+): Promise<readonly CheckResult[]> {
+  const isProperty = (entry: Case): boolean => entry.kind === 'check' && entry.spec.property !== undefined;
+  const selected = suite.filter(
+    (entry) => !isProperty(entry) && (isShort(entry) || fault.breaks.includes(entry.requirement.id)),
+  );
+  return runTwin(suite, selected, fault, options);
+}
+
+/** One fault in a whole run. */
 export async function cascadeRow(
   suite: readonly Case[],
   fault: Fault,
   options: { readonly seed: number },
 ): Promise<CascadeRow> {
   const { name, breaks, alsoSeenBy = {} } = fault;
-  const isProperty = (entry: Case): boolean => entry.kind === 'check' && entry.spec.property !== undefined;
-  const selected = suite.filter(
-    (entry) => !isProperty(entry) && (isShort(entry) || breaks.includes(entry.requirement.id)),
-  );
-  const results = await runTwin(suite, selected, fault, options);
+  const results = await wholeRun(suite, fault, options);
   const globs = Object.keys(alsoSeenBy);
   const red = results.filter(({ status, reason }) => status === 'fail' || reason === 'should');
   const others = red.filter(({ requirement }) => !breaks.includes(requirement));

@@ -109,6 +109,52 @@ export interface Timing {
   readonly longestMs: number;
 }
 
+/** A mistake that explains failures of a run, as a class of those that nothing asked tells apart. */
+export interface Cause {
+  /** Name of the fault of the reference accessory that makes the same mistake. */
+  readonly fault: string;
+  /** The faults that cannot be told apart from it by what was asked. */
+  readonly class: readonly string[];
+  /** The mistake as a programmer made it, in one line. */
+  readonly words: string;
+  /** Ids of the failures it explains. */
+  readonly explains: readonly string[];
+  /** Ids of what did not come of it and should have: what speaks against it. */
+  readonly against: readonly string[];
+  /** How sure, 0 to 1: of causes said with 0.8 and more at least eight of ten are right in our own measurements. */
+  readonly confidence: number;
+  /** Id of the failure that tells most. */
+  readonly decisive?: string;
+  /** It is no further cause: it may be in the place of that one. */
+  readonly insteadOf?: string;
+}
+
+/** What failures of a run come to; verdicts and exit codes never depend on it. */
+export interface Diagnosis {
+  /** How many failures there are to explain. */
+  readonly failures: number;
+  /** How many warnings of a SHOULD beside them. */
+  readonly warnings: number;
+  /** Best first: the causes, then the mistakes that may be in the place of one of them. */
+  readonly causes: readonly Cause[];
+  /** Ids of the failures that nothing known explains. */
+  readonly unexplained: readonly string[];
+  /** Which check would tell apart what is tied, and how to ask it. */
+  readonly next?: NextQuestion;
+  /** Why there is none, where there should be one. */
+  readonly note?: string;
+}
+
+/** The check that tells mistakes apart which explain a run equally well. */
+export interface NextQuestion {
+  readonly id: string;
+  /** The two mistakes it is about. */
+  readonly between: readonly [string, string];
+  /** What it asks of the accessory, in words. */
+  readonly price: string;
+  readonly command: string;
+}
+
 export interface RunReport {
   readonly tool: { readonly name: 'hapspec'; readonly version: string };
   /** The target as the user wrote it. */
@@ -127,6 +173,8 @@ export interface RunReport {
   /** How the accessory was left, or how to recover it: the report's first line when it is not as found. */
   readonly aftermath: { readonly clean: boolean; readonly message: string };
   readonly exit: { readonly code: number; readonly meaning: string };
+  /** The mistakes that explain the failures best; there is none where nothing failed. */
+  readonly diagnosis?: Diagnosis;
 }
 
 /** What a run tells while it goes on. */

@@ -97,6 +97,7 @@ describe('cli: configuration', () => {
       timeout: 5000,
       seed: 0,
       strict: false,
+      verbose: false,
       state: '../state',
       reset: './reset.sh',
       restart: 'plug off && plug on',

@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { expect } from 'chai';
 import { consoleReporter } from '../../harness/report/index.js';
 import type { CheckResult, RunReport } from '../../harness/runner/result.js';
-import { hostileTexts, report, reportFullOf, result } from './sample.js';
+import { diagnosis, hostileTexts, report, reportFullOf, result } from './sample.js';
 
 class Screen extends Writable {
   text = '';
@@ -78,6 +78,49 @@ accessory: as it was found: unpaired
 exit 1: at least one check failed
 `,
     );
+  });
+
+  it('groups failures by cause, each with one exchange in full and the others by id', () => {
+    const sample = report();
+    const more = sample.results.map((one) =>
+      one.id === 'PS-M3-06/0-bytes' ? { ...one, status: 'fail' as const } : one,
+    );
+    const [first, ...others] = diagnosis.causes;
+    const causes = [{ ...first!, explains: ['PS-M3-04', 'PS-M3-06/0-bytes'] }, ...others];
+    const run = report({ results: more, diagnosis: { ...diagnosis, failures: 3, causes } });
+    const text = show(run);
+    const [, told = ''] = /\nCauses\n([^]*?)\nSkipped/.exec(text)!;
+    expect(told).to.equal(`
+1. proof received, never compared (accepts-any-proof)
+  explains 2 of 3, 96 % sure; more: npx hapspec explain accepts-any-proof
+  or the same to all that was asked: compares-nothing
+  against it: PS-M1-01 would be otherwise
+  or, 3 %: a bit of the proof is not compared (proof-bits-masked)
+
+PS-M3-04 Wrong setup code [MUST]: M4 carries a Proof
+  requirement: A wrong proof is refused, or anyone can pair.
+  allowed:
+    - TLV error 2 (Authentication) in state 4
+  seen: M4 carries a Proof
+  exchange:
+    | → M3 State=3 PublicKey[384] Proof[64]
+    | ← M4 State=4 Proof[64]
+  reproduce: hapspec run embedded --only PS-M3-04 --seed 7 --code "$HAPSPEC_CODE"
+  target: embedded, seed 7
+
+  and 1 more of it: PS-M3-06/0-bytes
+
+next: PS-M3-06/0-bytes tells accepts-any-proof and compares-nothing apart (1 M2): npx hapspec run embedded --only 'PS-M3-06/0-bytes' --seed 7
+
+Other failures: no known mistake explains them
+
+PV-M3-01 Pair Verify ends [MUST]: could not pair
+  target: embedded, seed 7
+`);
+    expect(text).to.match(/1 error\ndiagnosis: 3 failures, 1 cause, 1 unexplained\nprice/);
+    const all = show(run, { verbose: true });
+    expect(all).to.contain('\nPS-M3-06/0-bytes Proof of 0 bytes [MUST]: closed instead of an error\n');
+    expect(all).to.not.contain('and 1 more of it');
   });
 
   it('says first how to recover an accessory that is not as it was found', () => {

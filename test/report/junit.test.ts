@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { failureText, junit } from '../../harness/report/index.js';
 import type { RunReport } from '../../harness/runner/result.js';
-import { hostileTexts, report, reportFullOf, result } from './sample.js';
+import { diagnosis, hostileTexts, report, reportFullOf, result } from './sample.js';
 import { elements, illegalInXml, parseStrictly, propertiesOf } from './xml.js';
 
 function parse(run: RunReport): { root: Element; suites: Element[]; cases: Element[] } {
@@ -110,6 +110,21 @@ describe('JUnit', () => {
     expect(attributes(failed)).to.deep.equal({ type: 'forbidden', message: headline });
     expect(failed?.textContent).to.equal(failureText(run.results[2]!, run));
     expect(failed?.textContent?.split('\n')[0]).to.equal(headline);
+  });
+
+  it('says of each failure that a cause explains which it is, first of all', () => {
+    const run = report({ diagnosis });
+    const failed = caseOf(run, 'PS-M3-04');
+    expect(propertiesOf(failed)).to.include({ cause: 'accepts-any-proof', 'cause.confidence': '0.96' });
+    expect(elements(failed, 'failure')[0]?.textContent).to.equal(
+      `cause, 96 % sure: proof received, never compared (accepts-any-proof)\n${failureText(run.results[2]!, run)}`,
+    );
+    expect(propertiesOf(caseOf(run, 'PV-M3-01'))).to.not.have.property('cause');
+    expect(propertiesOf(parse(run).suites[0]!)).to.include({
+      diagnosis: '2 failures, 1 cause, 1 unexplained',
+    });
+    // The same result under another diagnosis is written anew.
+    expect(propertiesOf(caseOf(report({ results: run.results }), 'PS-M3-04'))).to.not.have.property('cause');
   });
 
   it('lets a warning pass, its message first in system-out', () => {

@@ -1,4 +1,4 @@
-import type { CheckResult, Failure, RunReport } from '../../harness/runner/result.js';
+import type { CheckResult, Diagnosis, Failure, RunReport } from '../../harness/runner/result.js';
 
 /** One small report with every status in it. */
 export function result(changes: Partial<CheckResult> = {}): CheckResult {
@@ -28,6 +28,39 @@ export const failure: Failure = {
   seen: 'M4 carries a Proof',
   exchange: ['→ M3 State=3 PublicKey[384] Proof[64]', '← M4 State=4 Proof[64]'],
   reproduce: 'hapspec run embedded --only PS-M3-04 --seed 7 --code "$HAPSPEC_CODE"',
+};
+
+/** One cause of the failure of the sample, what may be in its place, and a failure that nothing explains. */
+export const diagnosis: Diagnosis = {
+  failures: 2,
+  warnings: 0,
+  causes: [
+    {
+      fault: 'accepts-any-proof',
+      class: ['compares-nothing'],
+      words: 'proof received, never compared',
+      explains: ['PS-M3-04'],
+      against: ['PS-M1-01'],
+      confidence: 0.96,
+      decisive: 'PS-M3-04',
+    },
+    {
+      fault: 'proof-bits-masked',
+      class: [],
+      words: 'a bit of the proof is not compared',
+      explains: ['PS-M3-04'],
+      against: [],
+      confidence: 0.03,
+      insteadOf: 'accepts-any-proof',
+    },
+  ],
+  unexplained: ['PV-M3-01'],
+  next: {
+    id: 'PS-M3-06/0-bytes',
+    between: ['accepts-any-proof', 'compares-nothing'],
+    price: '1 M2',
+    command: "npx hapspec run embedded --only 'PS-M3-06/0-bytes' --seed 7",
+  },
 };
 
 export function report(changes: Partial<RunReport> = {}): RunReport {

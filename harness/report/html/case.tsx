@@ -1,4 +1,5 @@
-import type { CheckResult, ExchangeStep } from '../../runner/result.js';
+import type { Cause, CheckResult, ExchangeStep } from '../../runner/result.js';
+import { causeTitle } from '../causes.js';
 import { clip, oneLine, printable } from '../text.js';
 import { Diagram, timeWords } from './diagram.js';
 import { type Marks, marksOf } from './marks.js';
@@ -80,12 +81,21 @@ function Step({ step, marks }: { step: ExchangeStep; marks: Marks }) {
   );
 }
 
-function Details({ result, drawn }: { result: CheckResult; drawn: boolean }) {
+interface About {
+  readonly result: CheckResult;
+  /** The mistake that explains it. */
+  readonly cause: Cause | undefined;
+  /** Its exchange is drawn too. */
+  readonly drawn: boolean;
+}
+
+function Details({ result, cause, drawn }: About) {
   const { failure, observations } = result;
   const marks = marksOf(result);
   const observed = Object.entries(observations);
   return (
     <div class="body">
+      {cause !== undefined && <p>{`Of this cause: ${causeTitle(cause)}`}</p>}
       {failure !== undefined && (
         <>
           <p>{printable(clip(failure.requirement, 4000))}</p>
@@ -164,8 +174,8 @@ function Head({ result }: { result: CheckResult }) {
   );
 }
 
-/** One result: a line, and behind it what a failure is about. `drawn` says whether its exchange is drawn too. */
-export function Case({ result, drawn }: { result: CheckResult; drawn: boolean }) {
+/** One result: a line, and behind it what a failure is about. */
+export function Case({ result, cause, drawn }: About) {
   const more = result.failure !== undefined || Object.keys(result.observations).length > 0;
   return (
     <li
@@ -179,7 +189,7 @@ export function Case({ result, drawn }: { result: CheckResult; drawn: boolean })
           <summary>
             <Head result={result} />
           </summary>
-          <Details result={result} drawn={drawn} />
+          <Details result={result} cause={cause} drawn={drawn} />
         </details>
       ) : (
         <p tabIndex={-1}>

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { render } from 'preact-render-to-string';
 import type { CheckResult, RunReport, Status } from '../../runner/result.js';
+import { causeOfEach, causeTitle, causesOf } from '../causes.js';
 import { counts, groupBy } from '../counts.js';
 import { clip, oneLine } from '../text.js';
 import { Case, signs, tone } from './case.js';
@@ -231,6 +232,63 @@ function Filter({ results }: { results: readonly CheckResult[] }) {
   );
 }
 
+/** Which mistakes explain what failed, each with the failure that tells most. */
+function Causes({ report }: { report: RunReport }) {
+  const view = causesOf(report);
+  if (view === undefined) return null;
+  return (
+    <section aria-label="diagnosis">
+      <h2>Diagnosis</h2>
+      <p>{oneLine(view.summary)}</p>
+      {view.note !== undefined && <p class="quiet">{oneLine(view.note)}</p>}
+      <ol>
+        {view.causes.map(({ cause, title, weight, shown, others, instead }) => (
+          <li key={cause.fault}>
+            <strong>{title}</strong>
+            <br />
+            {oneLine(weight)}
+            {cause.class.length > 0 &&
+              `; or the same to all that was asked: ${cause.class.map((name) => oneLine(name, 80)).join(', ')}`}
+            {cause.against.length > 0 &&
+              `; against it: ${cause.against
+                .slice(0, 5)
+                .map((id) => oneLine(id, 80))
+                .join(
+                  ', ',
+                )}${cause.against.length > 5 ? `, and ${cause.against.length - 5} more` : ''} would be otherwise`}
+            {instead.map((other) => (
+              <p class="quiet" key={other.fault}>{`or: ${causeTitle(other)}`}</p>
+            ))}
+            <p>
+              {[...(shown === undefined ? [] : [shown]), ...others].slice(0, 40).map(({ id }) => (
+                <>
+                  <a class="mono" href={`#${encodeURIComponent(oneLine(id, 300))}`}>
+                    {oneLine(id, 200)}
+                  </a>{' '}
+                </>
+              ))}
+              {others.length > 39 && `and ${others.length - 39} more`}
+            </p>
+          </li>
+        ))}
+      </ol>
+      {view.unexplained.length > 0 && (
+        <p>
+          {'No known mistake explains '}
+          {view.unexplained.slice(0, 40).map(({ id }) => (
+            <>
+              <a class="mono" href={`#${encodeURIComponent(oneLine(id, 300))}`}>
+                {oneLine(id, 200)}
+              </a>{' '}
+            </>
+          ))}
+        </p>
+      )}
+      {view.next !== undefined && <p>{`Next question: ${oneLine(view.next)}`}</p>}
+    </section>
+  );
+}
+
 function priceWords({ price }: RunReport): string {
   const { m2, m4, m6, verifies, attempts, resets, wallMs, accessoryMs } = price;
   return `${m2} M2, ${m4} M4, ${m6} M6, ${verifies} verifies, ${attempts} failed attempts, ${resets} resets; ${timeWords(wallMs)}, of it ${timeWords(accessoryMs)} waiting for the accessory`;
@@ -241,6 +299,7 @@ function Page({ report, entries }: { report: RunReport; entries: readonly MapEnt
   const count = counts(results);
   const ordered = inOrder(results);
   const good = exit.code === 0;
+  const causes = causeOfEach(report);
   let drawn = 0;
   return (
     <html lang="en">
@@ -272,6 +331,7 @@ function Page({ report, entries }: { report: RunReport; entries: readonly MapEnt
           </ul>
         </header>
         <main>
+          <Causes report={report} />
           <Facts
             facts={[
               ['target', report.target],
@@ -298,6 +358,7 @@ function Page({ report, entries }: { report: RunReport; entries: readonly MapEnt
               <Case
                 key={result.id}
                 result={result}
+                cause={causes.get(result.id)}
                 drawn={result.failure?.steps !== undefined && drawn++ < DRAWN}
               />
             ))}
