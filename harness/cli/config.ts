@@ -12,6 +12,8 @@ export const configKeys = {
   code: 'string',
   junit: 'string',
   json: 'string',
+  html: 'string',
+  summary: 'string',
   only: 'list',
   skip: 'list',
   level: 'list',
@@ -61,6 +63,8 @@ export interface Config {
 const paths: ReadonlySet<string> = new Set<ConfigKey>([
   'junit',
   'json',
+  'html',
+  'summary',
   'state',
   'expectations',
   'evidence',

@@ -9,6 +9,7 @@ import type { DiagnoseFlags } from './diagnose.js';
 import type { DiscoverFlags } from './discover.js';
 import type { ExplainFlags, ListFlags } from './list.js';
 import type { PairingFlags } from './pairings.js';
+import type { Outputs } from './reports.js';
 import type { RunFlags } from './run.js';
 import type { SelftestFlags } from './selftest.js';
 import type { ExportFlags, GenerateFlags } from './vectors.js';
@@ -19,6 +20,7 @@ const cloneOf = () => import('./clone.js');
 const discover = () => import('./discover.js');
 const lists = () => import('./list.js');
 const pairings = () => import('./pairings.js');
+const reports = () => import('./reports.js');
 const vectorsOf = () => import('./vectors.js');
 
 const collect = (value: string, earlier: readonly string[] = []): string[] => [...earlier, value];
@@ -54,6 +56,8 @@ function program(exit: (code: number) => void): Command {
     .option('--old <HOST:PORT>', 'the device of --clone-of, where it is up beside its clone')
     .option('--junit <FILE>', 'write a JUnit report, kept current while the run goes on')
     .option('--json <FILE>', 'write a JSON report')
+    .option('--html <FILE>', 'write the report as one page that needs nothing else, when the run is over')
+    .option('--summary <FILE>', 'write it as Markdown, for the page of a CI job')
     .option('--only <PATTERN>', 'run only checks with such an id, * allowed (repeatable)', collect)
     .option('--skip <PATTERN>', 'leave out checks with such an id, * allowed (repeatable)', collect)
     .option('--level <LEVEL>', 'only must, should or varies (repeatable)', collect)
@@ -116,6 +120,48 @@ function program(exit: (code: number) => void): Command {
     .option('--json', 'as JSON')
     .action(async (path: string, flags: DiagnoseFlags) =>
       console.log((await import('./diagnose.js')).diagnoseReport(path, flags)),
+    );
+
+  hapspec
+    .command('report')
+    .description('show a stored report, or write it in other forms')
+    .argument('<REPORT>', 'what "hapspec run --json FILE" has written')
+    .option('--html <FILE>', 'as one page that needs nothing else')
+    .option('--junit <FILE>', 'as JUnit')
+    .option('--json <FILE>', 'as JSON, with the diagnosis of today')
+    .option('--summary <FILE>', 'as Markdown, for the page of a CI job')
+    .action(async (path: string, flags: Outputs) => exit(await (await reports()).reportCommand(path, flags)));
+
+  hapspec
+    .command('diff')
+    .description('what changed from one report to another; exit 1 when anything is newly red')
+    .argument('<BEFORE>', 'a report of "hapspec run --json FILE"')
+    .argument('<AFTER>', 'a later one')
+    .option('--markdown <FILE>', 'write it as Markdown too, for a pull request')
+    .action(async (before: string, after: string, flags: { markdown?: string }) =>
+      exit((await reports()).diffCommand(before, after, flags)),
+    );
+
+  hapspec
+    .command('merge')
+    .description('the reports of the shards of one run as one')
+    .argument('<REPORT...>', 'reports of "hapspec run --shard I/N --json FILE"')
+    .option('--junit <FILE>', 'write it as JUnit')
+    .option('--json <FILE>', 'write it as JSON')
+    .option('--html <FILE>', 'write it as one page')
+    .option('--summary <FILE>', 'write it as Markdown, for the page of a CI job')
+    .action(async (paths: string[], flags: Outputs) =>
+      exit(await (await reports()).mergeCommand(paths, flags)),
+    );
+
+  hapspec
+    .command('matrix')
+    .description('accessories, or versions of one, by requirements, as one page')
+    .argument('<REPORT...>', 'a report for each column')
+    .requiredOption('--html <FILE>', 'where the page goes')
+    .option('--name <NAME>', 'name of a column, in the order of the reports (repeatable)', collect)
+    .action(async (paths: string[], { html, name }: { html: string; name?: string[] }) =>
+      exit(await (await reports()).matrixCommand(paths, { html, ...(name && { names: name }) })),
     );
 
   hapspec

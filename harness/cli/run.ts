@@ -1,3 +1,4 @@
+import { appendFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { suite } from '../../suites/index.js';
 import { faults } from '../accessory/index.js';
@@ -6,7 +7,16 @@ import { type Bench, type Feature, HookFailed, parseAddress } from '../device/in
 import { diagnosed } from '../diagnosed.js';
 import type { Prepared } from '../prepared.js';
 import { InputError } from '../protocol/index.js';
-import { consoleReporter, json, junit, makeFolder, writeAtomically } from '../report/index.js';
+import {
+  annotations,
+  consoleReporter,
+  json,
+  junit,
+  makeFolder,
+  summaryMarkdown,
+  whyUnreadable,
+  writeAtomically,
+} from '../report/index.js';
 import {
   type Estimate,
   type Execution,
@@ -21,12 +31,15 @@ import {
 import { version } from '../version.js';
 import { type Clock, Unreachable, defaultPatience, realClock } from '../wire/index.js';
 import { resolveTarget } from './discover.js';
+import { pageMaker } from './reports.js';
 
 /** Options of `hapspec run` as the command line gives them. */
 export interface RunFlags {
   readonly code?: string;
   readonly junit?: string;
   readonly json?: string;
+  readonly html?: string;
+  readonly summary?: string;
   readonly only?: readonly string[];
   readonly skip?: readonly string[];
   readonly level?: readonly string[];
@@ -191,7 +204,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     console.log(planText(run));
     return 0;
   }
-  const reports = reportWriter(flags, prepared);
+  const reports = reportWriter(flags, prepared, flags.html === undefined ? undefined : await pageMaker());
   // Before the first contact: a path that cannot be written must not cost the accessory a run.
   if (flags.evidence !== undefined) makeFolder(flags.evidence);
   reports.write(run.report());
@@ -205,6 +218,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     const explained = diagnosed(report, suite, faults);
     reports.end(explained);
     screen.ended?.(redacted(explained));
+    tellGitHub(redacted(explained));
     return report.exit.code;
   };
 
@@ -299,8 +313,13 @@ interface ReportWriter {
   end(report: RunReport): void;
 }
 
-function reportWriter(flags: RunFlags, { run, redacted }: Prepared): ReportWriter {
-  const { junit: junitFile, json: jsonFile } = flags;
+/** @param page - makes a page of a report, where one was asked for */
+function reportWriter(
+  flags: RunFlags,
+  { run, redacted }: Prepared,
+  page: ((report: RunReport) => string) | undefined,
+): ReportWriter {
+  const { junit: junitFile, json: jsonFile, html: htmlFile, summary: summaryFile } = flags;
   let timer: NodeJS.Timeout | undefined;
   const write = (report: RunReport, durable = false): void => {
     if (junitFile === undefined && jsonFile === undefined) return;
@@ -308,8 +327,16 @@ function reportWriter(flags: RunFlags, { run, redacted }: Prepared): ReportWrite
     if (junitFile !== undefined) writeAtomically(junitFile, junit(clean), durable);
     if (jsonFile !== undefined) writeAtomically(jsonFile, json(clean), durable);
   };
+  /** Those that are for people, and take their time: not kept current. */
+  const writePages = (report: RunReport): void => {
+    if (htmlFile !== undefined && page !== undefined) writeAtomically(htmlFile, page(redacted(report)));
+    if (summaryFile !== undefined) writeAtomically(summaryFile, summaryMarkdown(redacted(report)));
+  };
   return {
-    write,
+    write(report) {
+      write(report);
+      writePages(report);
+    },
     begin() {
       timer = setInterval(() => write(run.report()), REPORT_INTERVAL);
       timer.unref();
@@ -317,8 +344,22 @@ function reportWriter(flags: RunFlags, { run, redacted }: Prepared): ReportWrite
     end(report) {
       clearInterval(timer);
       write(report, true);
+      writePages(report);
     },
   };
+}
+
+/** On a GitHub runner: findings on the page of the job, and the summary under it. */
+function tellGitHub(report: RunReport): void {
+  if (process.env['GITHUB_ACTIONS'] !== 'true') return;
+  for (const line of annotations(report)) console.log(line);
+  const path = process.env['GITHUB_STEP_SUMMARY'];
+  if (path === undefined || path === '') return;
+  try {
+    appendFileSync(path, summaryMarkdown(report));
+  } catch (error) {
+    console.error(`hapspec: the summary of the step could not be written: ${whyUnreadable(error)}`);
+  }
 }
 
 /** Catches what must not end the process without a report: stray errors (exit 4) and signals (exit 5). */

@@ -1,7 +1,7 @@
 import pc from 'picocolors';
 import type { CheckResult, Price, RunObserver, RunReport, Status } from '../runner/result.js';
 import { causeLines, causesOf } from './causes.js';
-import { counts, groupBy } from './counts.js';
+import { counts, groupBy, idList } from './counts.js';
 import { clip, failureText, oneLine } from './text.js';
 
 export interface ConsoleOptions {
@@ -38,12 +38,6 @@ function priceLine(price: Price): string {
   const { m2, m4, m6, verifies, attempts, resets } = price;
   const spent = `${m2} M2, ${m4} M4, ${m6} M6, ${verifies} verifies, ${resets} resets; ${attempts} attempts`;
   return `price: ${spent}; ${time(price.wallMs)}, of it ${time(price.accessoryMs)} waiting for the accessory`;
-}
-
-/** Ids of a group, bounded: a family of a hundred variants must not push the summary off the screen. */
-function idList(results: readonly CheckResult[]): string {
-  const shown = results.slice(0, 8).map(({ id }) => oneLine(id, 80));
-  return shown.join(', ') + (results.length > 8 ? `, and ${results.length - 8} more` : '');
 }
 
 /** How many checks did not run because of which other, by the id of that. */

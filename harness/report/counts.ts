@@ -1,4 +1,5 @@
 import type { CheckResult, Counts, Status } from '../runner/result.js';
+import { oneLine } from './text.js';
 
 /** How many results have each status. The runner has the same count; report writers take only types from it. */
 export function counts(results: readonly CheckResult[]): Counts {
@@ -16,4 +17,10 @@ export function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map
     else group.push(item);
   }
   return groups;
+}
+
+/** Ids of a group, bounded: a family of a hundred variants must not push the summary off the screen. */
+export function idList(results: readonly Pick<CheckResult, 'id'>[]): string {
+  const shown = results.slice(0, 8).map(({ id }) => oneLine(id, 80));
+  return shown.join(', ') + (results.length > 8 ? `, and ${results.length - 8} more` : '');
 }

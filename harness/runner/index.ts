@@ -8,6 +8,7 @@ export * from './cloned.js';
 export * from './coverage.js';
 export * from './hunt.js';
 export * from './judge.js';
+export { mergeReports } from './merge.js';
 export * from './mount.js';
 export * from './parts.js';
 export * from './result.js';

@@ -1,7 +1,8 @@
 import { Book, type RunFacts, type RunHead } from './book.js';
 import { type Case, type Check, needsOf } from './check.js';
+import { addedPrices, addedTimings, ranks, worstOf } from './merge.js';
 import type { Estimate, PlanEntry, PlanHead } from './plan.js';
-import type { CheckResult, Price, RunReport, Timing } from './result.js';
+import type { CheckResult, RunReport } from './result.js';
 
 /**
  * A part of a run against an embedded accessory: what is selected of some chapters. Each part has an accessory of its own,
@@ -82,45 +83,6 @@ export interface Performer {
 }
 
 /** The worst first: what one part saw, the run has seen. */
-const ranks: readonly CheckResult['status'][] = ['fail', 'error', 'warn', 'pass', 'skip'];
-
-/** What a watch saw in all parts: the worst, of equals the first; messages are added up. */
-function merged(results: readonly CheckResult[]): CheckResult {
-  const worst = Math.min(...results.map(({ status }) => ranks.indexOf(status)));
-  const chosen = results.find(({ status }) => status === ranks[worst])!;
-  const seen = results.reduce((sum, { observations }) => sum + Number(observations['seen'] ?? 0), 0);
-  const observations = Object.assign({}, ...results.map((one) => one.observations).reverse()) as object;
-  return { ...chosen, observations: { ...observations, ...chosen.observations, seen: String(seen) } };
-}
-
-function added(prices: readonly Price[]): Price {
-  const sum = (of: (price: Price) => number): number => prices.reduce((total, one) => total + of(one), 0);
-  return {
-    m2: sum(({ m2 }) => m2),
-    m4: sum(({ m4 }) => m4),
-    m6: sum(({ m6 }) => m6),
-    verifies: sum(({ verifies }) => verifies),
-    attempts: sum(({ attempts }) => attempts),
-    resets: sum(({ resets }) => resets),
-    wallMs: sum(({ wallMs }) => wallMs),
-    accessoryMs: sum(({ accessoryMs }) => accessoryMs),
-  };
-}
-
-function addedTimings(timings: readonly RunReport['timing'][]): RunReport['timing'] {
-  const sum: Record<string, Timing> = {};
-  for (const timing of timings)
-    for (const [message, { count, totalMs, longestMs }] of Object.entries(timing)) {
-      const known = sum[message] ?? { count: 0, totalMs: 0, longestMs: 0 };
-      sum[message] = {
-        count: known.count + count,
-        totalMs: known.totalMs + totalMs,
-        longestMs: Math.max(known.longestMs, longestMs),
-      };
-    }
-  return sum;
-}
-
 /** Estimates of several plans, each of an accessory of its own. */
 function addedEstimates(plans: readonly PlanHead[]): Estimate {
   const sum = (of: keyof Estimate): number => plans.reduce((total, { estimate }) => total + estimate[of], 0);
@@ -255,7 +217,7 @@ export class PartedRun implements Execution {
     for (const { entry } of this.plan) {
       if (entry.kind !== 'watch') continue;
       const seen = this.ends.flatMap((end) => end?.watches.filter(({ id }) => id === entry.id) ?? []);
-      if (seen.length > 0) this.hear(merged(seen));
+      if (seen.length > 0) this.hear(worstOf(seen));
     }
     // One line says that the plain flow no longer works; the first chapter behind which it did not is named in it.
     this.book.extra.push(...this.ends.flatMap((end) => end?.extra ?? []).slice(0, 1));
@@ -300,7 +262,7 @@ export class PartedRun implements Execution {
     const left = ended.find(({ aftermath }) => !aftermath.clean) ?? ended[0];
     return {
       accessory: ended[0]?.accessory ?? {},
-      price: added(ended.map(({ price }) => price)),
+      price: addedPrices(ended.map(({ price }) => price)),
       timing: addedTimings(ended.map(({ timing }) => timing)),
       aftermath: left?.aftermath ?? { clean: true, message: 'the accessory was not touched' },
     };

@@ -51,14 +51,8 @@ function Step({ step, marks }: { step: ExchangeStep; marks: Marks }) {
                 return (
                   <tr key={i}>
                     <td class="mono">{why === undefined ? name : <mark>{name}</mark>}</td>
-                    <td>
-                      {why === undefined ? (
-                        <Value value={oneLine(item.value, 2100)} length={item.length} />
-                      ) : (
-                        <mark>
-                          <Value value={oneLine(item.value, 2100)} length={item.length} />
-                        </mark>
-                      )}
+                    <td class={why === undefined ? undefined : 'marked'}>
+                      <Value value={oneLine(item.value, 2100)} length={item.length} />
                     </td>
                     <td class="fail">{why}</td>
                   </tr>

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { render } from 'preact-render-to-string';
 import type { CheckResult, RunReport, Status } from '../../runner/result.js';
 import { causeOfEach, causeTitle, causesOf } from '../causes.js';
@@ -6,6 +5,7 @@ import { counts, groupBy } from '../counts.js';
 import { clip, oneLine } from '../text.js';
 import { Case, signs, tone } from './case.js';
 import { timeWords } from './diagram.js';
+import { policyOf } from './policy.js';
 import { script } from './script.js';
 import { style } from './style.js';
 
@@ -29,11 +29,6 @@ const plural: Readonly<Record<Status, string>> = {
 const PATIENCE = 10_000;
 /** Exchanges that are drawn; of the others there is the list. A page of a thousand drawings opens slowly. */
 const DRAWN = 150;
-
-const sha256 = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
-
-/** Nothing is loaded and nothing is sent: the style and the script of the page, by their hashes, and no more. */
-const policy = `default-src 'none'; style-src ${sha256(style)}; script-src ${sha256(script)}; base-uri 'none'; form-action 'none'`;
 
 /** What is red first, in the order it was asked. */
 function inOrder(results: readonly CheckResult[]): readonly CheckResult[] {
@@ -59,7 +54,8 @@ function Facts({ facts }: { facts: readonly (readonly [name: string, value: stri
 }
 
 function Timings({ timing }: { timing: RunReport['timing'] }) {
-  const rows = Object.entries(timing).filter(([, { count }]) => count > 0);
+  // In memory no time goes by.
+  const rows = Object.entries(timing).filter(([, { longestMs }]) => longestMs > 0);
   if (rows.length === 0) return null;
   return (
     <>
@@ -305,7 +301,7 @@ function Page({ report, entries }: { report: RunReport; entries: readonly MapEnt
     <html lang="en">
       <head>
         <meta charset="utf-8" />
-        <meta http-equiv="Content-Security-Policy" content={policy} />
+        <meta http-equiv="Content-Security-Policy" content={policyOf(style, script)} />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>{`${good ? '✓' : '✗'} ${clip(oneLine(report.target), 80)} · hapspec`}</title>

@@ -63,7 +63,7 @@ export const script = `
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === 'Escape') { all(); search.blur(); return; }
-    if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+    if (event.target.matches('input[type=search], select')) return;
     if (event.key === '/') { event.preventDefault(); search.focus(); }
     if (event.key === 'j') step(1);
     if (event.key === 'k') step(-1);

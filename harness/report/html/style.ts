@@ -41,7 +41,7 @@ form.filter legend { float: left; padding: 0; margin-right: .75rem; color: var(-
 input[type=search] { font: inherit; padding: .25rem .5rem; min-width: 14rem; max-width: 100%; color: inherit; background: var(--raised); border: 1px solid var(--quiet); border-radius: 4px }
 select, button { font: inherit; color: inherit; background: var(--raised); border: 1px solid var(--quiet); border-radius: 4px; padding: .2rem .5rem }
 .cases { padding: 0; margin: 0; list-style: none }
-.case { border-bottom: 1px solid var(--line) }
+.case { border-bottom: 1px solid var(--line); scroll-margin-top: 6.5rem }
 .case > details > summary, .case > p { cursor: pointer; padding: .35rem 0; margin: 0 }
 .case > p { cursor: default }
 .case:target, .case.at { background: var(--raised); box-shadow: -4px 0 0 var(--link) }
@@ -50,7 +50,7 @@ select, button { font: inherit; color: inherit; background: var(--raised); borde
 .beside { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem } .beside ul { margin: 0; padding-left: 1.1rem }
 .command { display: flex; gap: .5rem; align-items: start } .command pre { flex: 1 }
 pre { white-space: pre-wrap; background: var(--raised); padding: .5rem; margin: 0; border-radius: 4px }
-mark { background: var(--mark); color: inherit; padding: 0 .15rem; border-bottom: 2px solid var(--fail) }
+mark, td.marked { background: var(--mark); color: inherit; padding: 0 .15rem; border-bottom: 2px solid var(--fail) }
 ol.steps { padding-left: 2rem; margin: .5rem 0 } ol.steps li { margin: .2rem 0 }
 ol.steps table { margin: .1rem 0 .4rem } ol.steps td { border: 0; padding: 0 .75rem 0 0 }
 svg { max-width: 100%; height: auto; display: block; margin: .5rem 0 } svg text { fill: var(--text); font: 12px ui-monospace, Menlo, Consolas, monospace }
@@ -60,6 +60,7 @@ svg .c0 { stroke: var(--c0) } svg .c1 { stroke: var(--c1) } svg .c2 { stroke: va
 svg .tag0 { fill: var(--c0) } svg .tag1 { fill: var(--c1) } svg .tag2 { fill: var(--c2) } svg .tag3 { fill: var(--c3) } svg .tag4 { fill: var(--c4) } svg .tag5 { fill: var(--c5) }
 svg .tip { stroke: none } svg .cut { stroke: var(--fail); stroke-width: 2 }
 meter { width: 10rem; max-width: 40vw }
+.wide { max-width: none } .said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
 [hidden] { display: none !important }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 1px }
 @media (max-width: 40rem) { .beside { grid-template-columns: 1fr } dl.facts { grid-template-columns: 1fr } dl.facts dd { margin-bottom: .3rem } form.filter { position: static } body { font-size: 16px } }

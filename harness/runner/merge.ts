@@ -1,0 +1,107 @@
+import { InputError } from '../protocol/index.js';
+import type { CheckResult, Price, RunReport, Timing } from './result.js';
+import { exitOf } from './status.js';
+
+/** The worst first. */
+export const ranks: readonly CheckResult['status'][] = ['fail', 'error', 'warn', 'pass', 'skip'];
+
+/** What was seen of one check or watch in several runs: the worst, of equals the first; messages are added up. */
+export function worstOf(results: readonly CheckResult[]): CheckResult {
+  const worst = Math.min(...results.map(({ status }) => ranks.indexOf(status)));
+  const chosen = results.find(({ status }) => status === ranks[worst])!;
+  if (!results.some(({ observations }) => 'seen' in observations)) return chosen;
+  const seen = results.reduce((sum, { observations }) => sum + Number(observations['seen'] ?? 0), 0);
+  const observations = Object.assign({}, ...results.map((one) => one.observations).reverse()) as object;
+  return { ...chosen, observations: { ...observations, ...chosen.observations, seen: String(seen) } };
+}
+
+/** What several runs cost together. */
+export function addedPrices(prices: readonly Price[]): Price {
+  const sum = (of: (price: Price) => number): number => prices.reduce((total, one) => total + of(one), 0);
+  return {
+    m2: sum(({ m2 }) => m2),
+    m4: sum(({ m4 }) => m4),
+    m6: sum(({ m6 }) => m6),
+    verifies: sum(({ verifies }) => verifies),
+    attempts: sum(({ attempts }) => attempts),
+    resets: sum(({ resets }) => resets),
+    wallMs: sum(({ wallMs }) => wallMs),
+    accessoryMs: sum(({ accessoryMs }) => accessoryMs),
+  };
+}
+
+export function addedTimings(timings: readonly RunReport['timing'][]): RunReport['timing'] {
+  const sum: Record<string, Timing> = {};
+  for (const timing of timings)
+    for (const [message, { count, totalMs, longestMs }] of Object.entries(timing)) {
+      const known = sum[message] ?? { count: 0, totalMs: 0, longestMs: 0 };
+      sum[message] = {
+        count: known.count + count,
+        totalMs: known.totalMs + totalMs,
+        longestMs: Math.max(known.longestMs, longestMs),
+      };
+    }
+  return sum;
+}
+
+/** What became of one check in all reports: where it ran, that; where nobody ran it, the first. */
+function mergedResult(results: readonly CheckResult[]): CheckResult {
+  const ran = results.filter(
+    ({ kind, status, reason }) => reason !== 'not-run' && (kind === 'watch' || status !== 'skip'),
+  );
+  return ran.length > 0 ? worstOf(ran) : (results.find(({ reason }) => reason !== 'not-run') ?? results[0]!);
+}
+
+/**
+ * Reports of the shards of one run as one report.
+ * @throws InputError when there is none, or they are of different suites or seeds
+ */
+export function mergeReports(reports: readonly RunReport[]): RunReport {
+  const [first] = reports;
+  if (first === undefined) throw new InputError('merge: no report was given');
+  for (const { tool, seed, strict } of reports) {
+    if (tool.version !== first.tool.version)
+      throw new InputError(
+        `merge: reports of hapspec ${first.tool.version} and ${tool.version} do not belong together`,
+      );
+    if (seed !== first.seed)
+      throw new InputError(
+        `merge: seeds ${first.seed} and ${seed}: shards of one run have one; give each --seed ${first.seed}`,
+      );
+    if (strict !== first.strict)
+      throw new InputError('merge: some reports are of a run with --strict, and some are not');
+  }
+  const byId = new Map<string, CheckResult[]>();
+  for (const { results } of reports)
+    for (const result of results) {
+      const known = byId.get(result.id);
+      if (known === undefined) byId.set(result.id, [result]);
+      else known.push(result);
+    }
+  const results = [...byId.values()].map(mergedResult);
+  const dirty = reports.find(({ aftermath }) => !aftermath.clean);
+  const targets = [...new Set(reports.map(({ target }) => target))];
+  const worst = [4, 3, 5].map((code) => reports.find(({ exit }) => exit.code === code)?.exit).find(Boolean);
+  const own = exitOf({
+    results,
+    strict: first.strict,
+    interrupted: false,
+    harnessError: false,
+    clean: dirty === undefined,
+  });
+  return {
+    tool: first.tool,
+    target: targets.join(', '),
+    accessory: first.accessory,
+    seed: first.seed,
+    strict: first.strict,
+    command: `hapspec merge of ${reports.length}: ${first.command}`,
+    startedAt: reports.map(({ startedAt }) => startedAt).sort()[0]!,
+    results,
+    price: addedPrices(reports.map(({ price }) => price)),
+    timing: addedTimings(reports.map(({ timing }) => timing)),
+    aftermath: (dirty ?? first).aftermath,
+    // A run that could not judge all stays so, unless what it found is worse.
+    exit: own.code === 1 || worst === undefined ? own : { code: worst.code, meaning: worst.meaning },
+  };
+}
