@@ -11,7 +11,17 @@ import {
   openState,
 } from './device/index.js';
 import { InputError, aint, equal, readTrustAnchors, seededRandom } from './protocol/index.js';
-import { redactor, reportRedactor, whyUnreadable, writeEvidence, writeReplay } from './report/index.js';
+import {
+  Capture,
+  SecretIndex,
+  codeForms,
+  keepPackets,
+  redactor,
+  reportRedactor,
+  whyUnreadable,
+  writeEvidence,
+  writeReplay,
+} from './report/index.js';
 import {
   type CheckResult,
   type Execution,
@@ -129,9 +139,18 @@ export function prepareOne(
   // What is in the file of the user is in no report.
   for (const { ltsk } of [...(clone ? [clone.device, ...clone.device.controllers] : [])])
     if (ltsk !== undefined) bench.keyring.keys.push(ltsk);
-  const redact = redactor(codesOf(wanted), bench.keyring.keys);
+  const redact = redactor(codesOf(wanted), bench.keyring.keys, bench.keyring.made);
   const redacted = reportRedactor(redact);
   const { violated } = options;
+  const capture =
+    options.pcapng === undefined
+      ? undefined
+      : new Capture(
+          Date.now() - bench.clock.now(),
+          new SecretIndex([], bench.keyring.keys, bench.keyring.made),
+          codesOf(wanted).flatMap(codeForms),
+        );
+  const watches = new Set(wanted.cases.filter(({ kind }) => kind === 'watch').map(({ id }) => id));
   const run: Run = new Run({
     ...headOf(wanted),
     ...(violated && { violated: (result: CheckResult) => violated(redacted(run.excused(result))) }),
@@ -152,9 +171,14 @@ export function prepareOne(
     ...(options.attempts !== undefined && { attempts: aint(options.attempts, 'attempts', 0, 95) }),
     ...(options.destructive !== undefined && { destructive: options.destructive }),
     ...(kept && { kept: () => kept.identities().map(({ identity }) => identity) }),
-    ...(options.evidence !== undefined && {
-      evidence: (id: string, events: readonly TraceEvent[]) =>
-        void writeEvidence(options.evidence!, { id, target, seed }, events, redact),
+    ...((options.evidence !== undefined || capture !== undefined) && {
+      evidence: (id: string, events: readonly TraceEvent[]) => {
+        if (options.evidence !== undefined)
+          writeEvidence(options.evidence, { id, target, seed }, events, redact);
+        // What a watch objects to is among the packets of a check already.
+        if (capture !== undefined && !watches.has(id))
+          keepPackets(options.pcapng!, id, capture.add(id, events));
+      },
     }),
   });
   return {

@@ -68,6 +68,8 @@ export interface ConformanceOptions {
   readonly mfiRoot?: string;
   /** Folder for the wire record of each check. */
   readonly evidence?: string;
+  /** File for the packets of the run; `beginCapture` has made room beside it. */
+  readonly pcapng?: string;
   /** Runs of every property; as each says unless given. */
   readonly runs?: number;
   /** Milliseconds properties go on for, in rounds of their runs; they share it. */

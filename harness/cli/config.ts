@@ -29,6 +29,7 @@ export const configKeys = {
   destructive: 'boolean',
   expectations: 'string',
   evidence: 'string',
+  pcapng: 'string',
   pace: 'number',
   startLine: 'string',
   declares: 'list',
@@ -68,6 +69,7 @@ const paths: ReadonlySet<string> = new Set<ConfigKey>([
   'state',
   'expectations',
   'evidence',
+  'pcapng',
   'mfiRoot',
   'cloneOf',
 ]);

@@ -81,6 +81,7 @@ function program(exit: (code: number) => void): Command {
     .option('--write-expectations', 'write what deviates in this run to that file')
     .option('--config <FILE>', 'options from this file (else hapspec.config.js or .json, found upward)')
     .option('--evidence <DIR>', 'write the wire record of each check, decoded and decrypted')
+    .option('--pcapng <FILE>', 'write what went over the wire, and the HTTP in its frames, for Wireshark')
     .option('--dry-run', 'show the plan and its price, leave the accessory alone')
     .action(
       async (argument: string | undefined, { config: path, ...flags }: RunFlags & { config?: string }) => {

@@ -9,7 +9,9 @@ import type { Prepared } from '../prepared.js';
 import { InputError } from '../protocol/index.js';
 import {
   annotations,
+  beginCapture,
   consoleReporter,
+  endCapture,
   json,
   junit,
   makeFolder,
@@ -58,6 +60,7 @@ export interface RunFlags {
   readonly destructive?: boolean;
   readonly dryRun?: boolean;
   readonly evidence?: string;
+  readonly pcapng?: string;
   readonly startLine?: string;
   readonly declares?: readonly string[];
   readonly mfiRoot?: string;
@@ -186,6 +189,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     ...(flags.restart !== undefined && { restart: flags.restart }),
     ...(flags.destructive !== undefined && { destructive: flags.destructive }),
     ...(flags.evidence !== undefined && { evidence: flags.evidence }),
+    ...(flags.pcapng !== undefined && { pcapng: flags.pcapng }),
     ...(runs !== undefined && { runs }),
     ...jobsOf(jobs, target, flags),
     ...(time !== undefined && { time }),
@@ -207,6 +211,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   const reports = reportWriter(flags, prepared, flags.html === undefined ? undefined : await pageMaker());
   // Before the first contact: a path that cannot be written must not cost the accessory a run.
   if (flags.evidence !== undefined) makeFolder(flags.evidence);
+  if (flags.pcapng !== undefined) beginCapture(flags.pcapng, `hapspec ${version}`);
   reports.write(run.report());
   const planned = run.plan.filter(({ reported }) => reported).length;
   screen.started?.(planned, { target, seed: run.seed, tool: { name: 'hapspec', version } });
@@ -217,6 +222,12 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   const finish = (report: RunReport): number => {
     const explained = diagnosed(report, suite, faults);
     reports.end(explained);
+    if (flags.pcapng !== undefined)
+      endCapture(flags.pcapng, `hapspec ${version}`, [
+        'state-found',
+        ...run.plan.map(({ entry }) => entry.id),
+        'state-left',
+      ]);
     screen.ended?.(redacted(explained));
     tellGitHub(redacted(explained));
     return report.exit.code;

@@ -15,6 +15,8 @@ export interface Secret {
 
 /** Secrets kept in mind: some exchanges back, so that looking for all of them in every byte stays cheap. */
 const SECRETS = 24;
+/** Of them all, those that are kept until a report has been made of them. */
+const LATEST = 4096;
 
 /** The identities the harness has made and sent: which of them may be in the accessory, and which are kept. */
 export class Keyring {
@@ -33,6 +35,9 @@ export class Keyring {
   /** Secrets of the latest exchanges, for the watch over leaks. */
   readonly secrets: Secret[] = [];
 
+  /** Keys of single exchanges: how many were made, and the latest of them; no report shows one. */
+  readonly made: { readonly latest: Bytes[]; count: number } = { latest: [], count: 0 };
+
   constructor(
     private readonly memory: Pick<Memory, 'remember' | 'confirmed' | 'forget'> | undefined,
     /** Writes down why a key is kept. */
@@ -42,6 +47,9 @@ export class Keyring {
   /** Keeps a secret of this run in mind; the oldest of many are forgotten. */
   keepSecret(what: string, bytes: Bytes): void {
     this.secrets.push({ what, bytes });
+    this.made.latest.push(bytes);
+    this.made.count++;
+    if (this.made.latest.length > LATEST) this.made.latest.splice(0, LATEST >> 1);
     if (this.secrets.length > SECRETS) this.secrets.shift();
   }
 

@@ -138,7 +138,12 @@ export class Link extends Line {
     const bytes = this.encode(request);
     this.reader.bodiless = request.method === 'HEAD';
     if (this.secure !== undefined)
-      this.trace.record(this.number, { kind: 'opened', bytes, line: 'plaintext of the frames sent' });
+      this.trace.record(this.number, {
+        kind: 'opened',
+        ours: true,
+        bytes,
+        line: 'plaintext of the frames sent',
+      });
     this.put(this.secure === undefined ? bytes : join(this.secure.seal(bytes)));
     return this.outcome(wait);
   }

@@ -9,7 +9,7 @@ import { writeAtomically } from './files.js';
 export const EVIDENCE_SCHEMA = 1;
 
 /** A file name that any system takes; a hash keeps ids apart that differ only in what is replaced. */
-function fileName(id: string, ending = '.jsonl'): string {
+export function fileName(id: string, ending = '.jsonl'): string {
   const plain = id.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, 100);
   return plain === id
     ? `${plain}${ending}`

@@ -1,5 +1,6 @@
 import { hex, utf8 } from '../protocol/index.js';
 import type { CheckResult, RunReport } from '../runner/result.js';
+import { type Making, SecretIndex } from './secrets.js';
 
 /** What stands in a report where a secret stood. */
 export const REDACTED = '‹redacted›';
@@ -31,59 +32,39 @@ function patterns(secret: string): string[] {
  * Makes a function that replaces every secret by `‹redacted›`: texts as they are and as hex of their UTF-8, a setup
  * code with and without dashes, byte secrets as hex; hex in either case. Empty secrets are ignored.
  * @param growing - keys that are made while the run goes on: each call also knows those added since the last
+ * @param making - keys of single exchanges, of which there are thousands
  */
 export function redactor(
   secrets: readonly (string | Uint8Array)[],
   growing: readonly Uint8Array[] = [],
+  making?: Making,
 ): (text: string) => string {
   const texts = secrets.filter((secret) => typeof secret === 'string').flatMap(patterns);
   const sources = [...new Set(texts)].sort((a, b) => b.length - a.length);
   const anyText = sources.length === 0 ? undefined : new RegExp(sources.join('|'), 'gi');
   const fixed = secrets.filter((secret): secret is Uint8Array => typeof secret !== 'string');
-  const keys = keyRedactor(fixed, growing);
-  return (text) => keys(anyText === undefined ? text : text.replace(anyText, REDACTED));
+  const index = new SecretIndex(fixed, growing, making);
+  return (text) => withoutKeys(anyText === undefined ? text : text.replace(anyText, REDACTED), index);
 }
 
-/**
- * Replaces keys written as hex. A run makes hundreds of them, too many for one expression: every run of hex digits is
- * looked up at each place in each length a key has.
- */
-function keyRedactor(fixed: readonly Uint8Array[], growing: readonly Uint8Array[]): (text: string) => string {
-  const known = new Set<string>();
-  let lengths: readonly number[] = [];
-  let roomy: RegExp | undefined;
-  const learn = (keys: readonly Uint8Array[]): void => {
-    for (const key of keys) if (key.length > 0) known.add(hex(key));
-    const found = new Set([...lengths, ...keys.flatMap(({ length }) => (length > 0 ? [2 * length] : []))]);
-    if (found.size === lengths.length) return;
-    lengths = [...found].sort((a, b) => b - a);
-    roomy = new RegExp(`[0-9a-f]{${lengths.at(-1)!},}`, 'gi');
-  };
-  learn(fixed);
-  let seen = 0;
-  return (text) => {
-    if (growing.length > seen) {
-      learn(growing.slice(seen));
-      seen = growing.length;
+/** Keys written as hex: each place in each run of hex digits is looked up. */
+function withoutKeys(text: string, index: SecretIndex): string {
+  if (index.empty) return text;
+  return text.replace(/[0-9a-f]{8,}/gi, (run) => {
+    const digits = run.toLowerCase();
+    let out = '';
+    let from = 0;
+    for (let at = 0; at < digits.length;) {
+      const length = index.lengthAt(digits, at);
+      if (length === 0) {
+        at++;
+        continue;
+      }
+      out += run.slice(from, at) + REDACTED;
+      from = at += length;
     }
-    return roomy === undefined ? text : text.replace(roomy, (run) => withoutKeys(run, known, lengths));
-  };
-}
-
-function withoutKeys(run: string, known: ReadonlySet<string>, lengths: readonly number[]): string {
-  const digits = run.toLowerCase();
-  let out = '';
-  let from = 0;
-  for (let at = 0; at < digits.length;) {
-    const length = lengths.find((candidate) => known.has(digits.slice(at, at + candidate)));
-    if (length === undefined) {
-      at++;
-      continue;
-    }
-    out += run.slice(from, at) + REDACTED;
-    from = at += length;
-  }
-  return out + run.slice(from);
+    return out + run.slice(from);
+  });
 }
 
 function mapStrings(value: unknown, change: (text: string) => string): unknown {

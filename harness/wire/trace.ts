@@ -24,6 +24,8 @@ export type TraceEvent = {
   /** What frames held, or a sub-TLV after it was opened. */
   | {
       readonly kind: 'opened' | 'inside';
+      /** We sent it. */
+      readonly ours?: boolean;
       readonly bytes: Bytes;
       readonly line: string;
       readonly items?: readonly TlvItem[];
