@@ -5,7 +5,7 @@ import { flows, repeatedFlows } from './flows.js';
 import { frames, framesPerCall } from './frames.js';
 import { handshakes } from './handshake.js';
 import { compare, machine, rows, table } from './measure.js';
-import { reports } from './reports.js';
+import { page, reports } from './reports.js';
 import { wholeRuns } from './runs.js';
 import { vectorLines } from './vectors.js';
 import { waits } from './waits.js';
@@ -49,7 +49,8 @@ async function parts(): Promise<Record<string, number>> {
   const memoisedFlows = await compare(repeatedFlows());
   memoiseArithmetic(false);
   const flowRows = rows('flow in memory', [...plainFlows, ...memoisedFlows]);
-  const written = await compare([reports()]);
+  const asPage = page();
+  const written = await compare([reports(), asPage]);
   const reportRows = rows('reports', written);
   console.log(
     table([
@@ -59,6 +60,10 @@ async function parts(): Promise<Record<string, number>> {
   );
   const flow = plainFlows[0]!.median;
   console.log(`flows: ${Math.round(60_000 / flow)} a minute`);
+  const opened = await asPage.open();
+  console.log(
+    `page of 1,000 results: ${(asPage.bytes / 1e6).toFixed(2)} MB${opened === undefined ? ', no browser to open it' : `, open in Chromium in ${Math.round(opened)} ms`}`,
+  );
   console.log(vectorLines().join('\n'));
   return {
     'handshake ÷ fast-srp-hap': ours!.median / theirs!.median,
@@ -66,6 +71,7 @@ async function parts(): Promise<Record<string, number>> {
     'frame ÷ node:crypto': frameTimes[0]!.median / frameTimes[1]!.median,
     'flow in memory ÷ exponentiation': flow / unit!.median,
     'reports of 1,000 results ÷ exponentiation': written[0]!.median / unit!.median,
+    'page of 1,000 results ÷ exponentiation': written[1]!.median / unit!.median,
   };
 }
 

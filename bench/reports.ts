@@ -1,3 +1,9 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { chromium } from 'playwright-core';
+import { html } from '../harness/report/html/page.js';
 import { json, junit, redactor, reportRedactor } from '../harness/report/index.js';
 import type { CheckResult, RunReport } from '../harness/runner/index.js';
 import type { Contender } from './measure.js';
@@ -29,6 +35,13 @@ function sample(): RunReport {
               { length: 24 },
               (_line, n) => `#1 → POST /pair-setup  State=${n} ${'a7'.repeat(60)}`,
             ),
+            steps: Array.from({ length: 8 }, (_step, n) => ({
+              at: 40 * n,
+              connection: 1,
+              kind: n % 2 === 0 ? ('sent' as const) : ('received' as const),
+              line: `200  State=${n} PublicKey[384]=20e51665…3a4a`,
+              items: [{ name: 'PublicKey', length: 384, value: 'a7'.repeat(384) }],
+            })),
             reproduce: `npx hapspec run embedded --only 'BENCH-${i}' --seed 1`,
           }
         : undefined,
@@ -67,6 +80,36 @@ export function reports(): Contender {
         bytes += junit(clean).length + json(clean).length;
       }
       return bytes;
+    },
+  };
+}
+
+/** The same as a page, and how it opens in Chromium where there is one. */
+export function page(): Contender & { readonly bytes: number; open(): Promise<number | undefined> } {
+  const report = sample();
+  const content = html(report);
+  return {
+    name: `${RESULTS} results as a page`,
+    bytes: content.length,
+    run: () => html(report).length,
+    /** Milliseconds until it is there and filtered. */
+    async open() {
+      const executablePath = '/usr/bin/chromium';
+      if (!existsSync(executablePath)) return undefined;
+      const folder = mkdtempSync(join(tmpdir(), 'hapspec-bench-'));
+      const path = join(folder, 'report.html');
+      writeFileSync(path, content);
+      const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+      try {
+        const tab = await browser.newPage();
+        await tab.goto('about:blank');
+        const start = performance.now();
+        await tab.goto(pathToFileURL(path).href);
+        return performance.now() - start;
+      } finally {
+        await browser.close();
+        rmSync(folder, { recursive: true, force: true });
+      }
     },
   };
 }

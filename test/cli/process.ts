@@ -44,7 +44,7 @@ export function start(
   input: string | null = '',
 ): Child {
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(HAPSPEC_|NODE_OPTIONS$|FORCE_COLOR$)/.test(name),
+    ([name]) => !/^(HAPSPEC_|GITHUB_|NODE_OPTIONS$|FORCE_COLOR$)/.test(name),
   );
   const child = spawn(process.execPath, [script, ...args], {
     env: { ...Object.fromEntries(inherited), HAPSPEC_STATE: join(states, String(++runs)), ...env },
