@@ -8,6 +8,7 @@ import exclusions from './excluded.json' with { type: 'json' };
 import bugs from './field-bugs.json' with { type: 'json' };
 import hazards from './hazards.json' with { type: 'json' };
 import connections from './http/connections.js';
+import controllers from './http/controllers.js';
 import http from './http/messages.js';
 import persistence from './identity/persistence.js';
 import authentication from './mfi/authentication.js';
@@ -77,6 +78,7 @@ export const suite = loadCases(
     sessions,
     http,
     connections,
+    controllers,
     persistence,
     attacks,
     hostileInput,

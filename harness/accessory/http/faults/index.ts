@@ -2,6 +2,7 @@ import type { Fault } from '../../faults/fault.js';
 import { answers } from './answers.js';
 import { access, headers, paths } from './requests.js';
 import { segments, stalls } from './segments.js';
+import { clients } from './sizes.js';
 
 /** Mistakes in HTTP. */
 export const httpFaults: readonly Fault[] = [
@@ -11,4 +12,5 @@ export const httpFaults: readonly Fault[] = [
   ...paths,
   ...segments,
   ...stalls,
+  ...clients,
 ];
