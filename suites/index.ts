@@ -25,6 +25,7 @@ import verifyM1m2 from './pair-verify/m1-m2.js';
 import verifyM3m4 from './pair-verify/m3-m4.js';
 import verifyStates from './pair-verify/states.js';
 import administration from './pairings/administration.js';
+import again from './pairings/again.js';
 import changes from './pairings/changes.js';
 import removals from './pairings/removals.js';
 import rights from './pairings/rights.js';
@@ -73,6 +74,7 @@ export const suite = loadCases(
     changes,
     removals,
     rights,
+    again,
     frames,
     traffic,
     sessions,

@@ -13,7 +13,7 @@ import {
 } from '../../protocol/index.js';
 import { deriveKey } from '../crypto.js';
 import type { Device, DeviceDecisions } from '../device/device.js';
-import { MAX_IDENTIFIER, type Progress } from '../facts.js';
+import { MAX_IDENTIFIER, type Pairing, type Progress } from '../facts.js';
 import { type Reply, answer, failure, refusal } from '../messages/reply.js';
 import { type RequestDecisions, single } from '../messages/request.js';
 import { type SealedDecisions, prove, sealItems } from '../messages/sealed.js';
@@ -90,7 +90,10 @@ export function answerM5({
   if (late !== undefined) return failure(context, 6, late);
   if (exchange !== undefined && !twin.endsSetupWithM6) exchanges.hold(connection, exchange);
   // Stored before M6 goes out: a controller that has M6 may verify at once, also after a power cut.
-  if (twin.storesController({ known })) device.put(pairing);
+  if (twin.storesController({ known })) {
+    const stored = twin.storedAs(pairing, device.removed(pairing.id));
+    if (stored !== undefined) device.put(stored);
+  }
   return m6();
 }
 
@@ -145,6 +148,8 @@ export interface M5Asides {
   refusesUnopenedM5(exchange: { after: Progress }): boolean;
   /** False to answer M6 and keep nothing. */
   storesController(introduced: { readonly known: boolean }): boolean;
+  /** What is stored of a controller, or undefined for nothing; `before` is its pairing that was removed since the start. */
+  storedAs(pairing: Pairing, before: Pairing | undefined): Pairing | undefined;
   /** True to store the controller of M5 before its signature is checked. */
   readonly storesBeforeCheck: boolean;
   /** False to go on holding Pair Setup behind M6. */
@@ -160,6 +165,7 @@ export const healthyM5: M5Decisions = {
   refusesMalformedM5: true,
   refusesUnopenedM5: () => true,
   storesController: () => true,
+  storedAs: (pairing) => pairing,
   storesBeforeCheck: false,
   endsSetupWithM6: true,
 };
