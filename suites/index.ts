@@ -21,6 +21,7 @@ import m3m4 from './pair-setup/m3-m4.js';
 import m5m6 from './pair-setup/m5-m6.js';
 import m6 from './pair-setup/m6.js';
 import states from './pair-setup/states.js';
+import chains from './pair-verify/chains.js';
 import verifyM1m2 from './pair-verify/m1-m2.js';
 import verifyM3m4 from './pair-verify/m3-m4.js';
 import verifyStates from './pair-verify/states.js';
@@ -70,6 +71,7 @@ export const suite = loadCases(
     verifyM1m2,
     verifyM3m4,
     verifyStates,
+    chains,
     administration,
     changes,
     removals,

@@ -7,6 +7,7 @@ import * as shared from './shared.js';
 
 /** How often it is removed and paired again. */
 const ROUNDS = 2;
+const verified = outcomes.success('verify-m4');
 
 /** The list, which has to come: one line for each entry. */
 async function listOf({ expect }: CheckContext, session: Session): Promise<string[]> {
@@ -36,9 +37,7 @@ export default chapter('pairings.again', ({ check }) => [
         if (!(await session.link.stillOpen(50))) warn('the session ends, though nothing has changed');
         else expect(await listOf(context, session), 'the list in its session').to.deep.equal(before);
         const verify = await controller.pairVerify();
-        expect(await verify.sendM3(), 'Pair Verify anew').to.be.allowed({
-          allow: [outcomes.success('verify-m4')],
-        });
+        expect(await verify.sendM3(), 'Pair Verify anew').to.be.allowed({ allow: [verified] });
         const anew = verify.secure();
         expect(await listOf(context, anew), 'the list behind Pair Verify anew').to.deep.equal(before);
         expect(await anew.get(controller.profile.resource), 'a request behind it').to.be.allowed({
@@ -75,9 +74,10 @@ export default chapter('pairings.again', ({ check }) => [
         if (outcome.kind === 'reply') setup.readM6(outcome);
         await bench.closeLinks();
         const verify = await controller.pairVerify();
-        expect(await verify.sendM3(), `Pair Verify behind pairing again, time ${round}`).to.be.allowed({
-          allow: [outcomes.success('verify-m4')],
-        });
+        const m4 = await verify.sendM3();
+        // M6 said it was stored; where it was not, nobody is.
+        if (!verified.matches(m4)) bench.state = 'unknown';
+        expect(m4, `Pair Verify behind pairing again, time ${round}`).to.be.allowed({ allow: [verified] });
         session = verify.secure();
         expect(await listOf(context, session), 'the list').to.deep.equal([shared.line(admin, 1)]);
       }

@@ -6,7 +6,7 @@ import type { Carried, Store } from './store.js';
 /** What may give an accessory another identity. */
 export type Occasion = 'restart' | 'last-removal' | 'factory-reset';
 
-/** Removed pairings that are remembered. */
+/** Identifiers of removed pairings that are remembered. */
 const MAX_DEPARTED = 32;
 
 export interface DeviceOptions<Decisions> {
@@ -35,8 +35,8 @@ export class Device<Decisions extends DeviceDecisions> {
   readonly carried: Carried;
   private own: Identity;
   private former: readonly Pairing[] = [];
-  /** Pairings removed since the start, the newest last; for faulty twins. */
-  private departed: readonly Pairing[] = [];
+  /** Identifiers removed since the start, the newest last; for faulty twins. */
+  private departed: readonly Bytes[] = [];
   private carrying: Carried = {};
   private list: readonly Pairing[];
   private attempts: number;
@@ -98,13 +98,13 @@ export class Device<Decisions extends DeviceDecisions> {
     this.shrink([]);
   }
 
-  /** The pairing of that identifier that was removed since the start. */
-  removed(id: Bytes): Pairing | undefined {
-    return this.departed.findLast((pairing) => equal(pairing.id, id));
+  /** A pairing of that identifier was removed since the start. */
+  wasRemoved(id: Bytes): boolean {
+    return this.departed.some((gone) => equal(gone, id));
   }
 
   private shrink(list: readonly Pairing[]): void {
-    const gone = this.list.filter((pairing) => !list.includes(pairing));
+    const gone = this.list.filter((pairing) => !list.includes(pairing)).map(({ id }) => id);
     this.departed = [...this.departed, ...gone].slice(-MAX_DEPARTED);
     if (this.list.length > 0 && list.length === 0) this.renew('last-removal');
     this.list = list;

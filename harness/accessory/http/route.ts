@@ -113,7 +113,8 @@ export class Router {
         return other && now - other.heard;
       };
       const elsewhere = setup.elsewhere(session.number, silence);
-      const situation = { ...elsewhere, secured: session.secured !== undefined };
+      const { sawM1: sawVerify, failed: failedVerify } = session.verify;
+      const situation = { ...elsewhere, secured: session.secured !== undefined, sawVerify, failedVerify };
       const { reply, verified } = setup.handle(session.number, message, situation);
       const response = written(behaviour, reply);
       if (response?.refused === true) session.verify.setupRefused = true;

@@ -13,7 +13,7 @@ import {
 } from '../../protocol/index.js';
 import { deriveKey } from '../crypto.js';
 import type { Device, DeviceDecisions } from '../device/device.js';
-import { MAX_IDENTIFIER, type Pairing, type Progress } from '../facts.js';
+import { MAX_IDENTIFIER, type Progress } from '../facts.js';
 import { type Reply, answer, failure, refusal } from '../messages/reply.js';
 import { type RequestDecisions, single } from '../messages/request.js';
 import { type SealedDecisions, prove, sealItems } from '../messages/sealed.js';
@@ -87,13 +87,12 @@ export function answerM5({
   if (behaviour.isWeakKey(ltpk)) return failure(context, 6, TlvError.Authentication);
   if (!behaviour.signatureHolds({ step, ltpk, info, signature, pairings }))
     return failure(context, 6, TlvError.Authentication);
-  if (late !== undefined) return failure(context, 6, late);
+  const returns = device.wasRemoved(pairing.id);
+  const error = late ?? twin.refusesController({ returning: returns });
+  if (error !== undefined) return failure(context, 6, error);
   if (exchange !== undefined && !twin.endsSetupWithM6) exchanges.hold(connection, exchange);
   // Stored before M6 goes out: a controller that has M6 may verify at once, also after a power cut.
-  if (twin.storesController({ known })) {
-    const stored = twin.storedAs(pairing, device.removed(pairing.id));
-    if (stored !== undefined) device.put(stored);
-  }
+  if (twin.storesController({ known, returning: returns })) device.put(pairing);
   return m6();
 }
 
@@ -147,9 +146,9 @@ export interface M5Asides {
   /** False to answer M6 although M5 did not open. */
   refusesUnopenedM5(exchange: { after: Progress }): boolean;
   /** False to answer M6 and keep nothing. */
-  storesController(introduced: { readonly known: boolean }): boolean;
-  /** What is stored of a controller, or undefined for nothing; `before` is its pairing that was removed since the start. */
-  storedAs(pairing: Pairing, before: Pairing | undefined): Pairing | undefined;
+  storesController(introduced: { readonly known: boolean; readonly returning: boolean }): boolean;
+  /** The TLV error a controller is refused with; `returning`: it was paired and removed since the start. */
+  refusesController(introduced: { readonly returning: boolean }): number | undefined;
   /** True to store the controller of M5 before its signature is checked. */
   readonly storesBeforeCheck: boolean;
   /** False to go on holding Pair Setup behind M6. */
@@ -165,7 +164,7 @@ export const healthyM5: M5Decisions = {
   refusesMalformedM5: true,
   refusesUnopenedM5: () => true,
   storesController: () => true,
-  storedAs: (pairing) => pairing,
+  refusesController: () => undefined,
   storesBeforeCheck: false,
   endsSetupWithM6: true,
 };

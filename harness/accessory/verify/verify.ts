@@ -38,6 +38,8 @@ export interface VerifyRequest {
   readonly begun: number;
   /** An M3 on this connection was refused. */
   readonly failedHere: boolean;
+  /** An M3 on this connection named a controller nobody knows. */
+  readonly strangerHere: boolean;
   /** A message of Pair Setup on this connection was refused. */
   readonly setupRefusedHere: boolean;
 }
@@ -59,7 +61,10 @@ export class PairVerify {
   private held: readonly VerifyExchange[] = [];
   private secret: Bytes | undefined;
   private answered = 0;
-  private failed = false;
+  /** An M3 on this connection was refused. */
+  failed = false;
+  /** An M3 on it named a controller nobody knows. */
+  private metStranger = false;
   /** A message of Pair Setup on this connection was refused. */
   setupRefused = false;
   /** Who an M3 on this connection said it was. */
@@ -108,6 +113,7 @@ export class PairVerify {
       answeredHere: this.answered,
       begun: device.ephemeralsDrawn,
       failedHere: this.failed,
+      strangerHere: this.metStranger,
       setupRefusedHere: this.setupRefused,
     });
     if (error !== undefined) return failure(context, 2, error);
@@ -155,6 +161,7 @@ export class PairVerify {
     const stored = behaviour.identifierAsStored(id);
     const pairing = device.find(stored);
     this.claimed = { id: stored };
+    this.metStranger ||= pairing === undefined;
     const facts: ReplyContext & Pick<Reply, 'known' | 'secret'> = {
       ...context,
       known: pairing !== undefined,

@@ -49,20 +49,18 @@ export const again: readonly Fault[] = [
       story: 'a removed entry is only marked so, and who is found under that mark is taken for stored',
     },
     (ok) => ({
-      storedAs: (pairing, before) => (before === undefined ? ok.storedAs(pairing, before) : undefined),
+      storesController: (introduced) => !introduced.returning && ok.storesController(introduced),
     }),
   ),
   fault(
-    'removed-controller-comes-back-as-user',
+    'removed-controller-is-refused',
     {
       breaks: ['PAIRINGS-26'],
-      story: 'the entry of a removed controller is taken up again with the rights it was left with: none',
+      story: 'a removed entry is only marked so, and its identifier is taken for one that is in use',
     },
     (ok) => ({
-      storedAs(pairing, before) {
-        const stored = ok.storedAs(pairing, before);
-        return before === undefined || stored === undefined ? stored : { ...stored, permissions: 0 };
-      },
+      refusesController: (introduced) =>
+        introduced.returning ? TlvError.Authentication : ok.refusesController(introduced),
     }),
   ),
 ];
