@@ -45,6 +45,7 @@ import encoding from './tlv8/encoding.js';
 import grid from './tlv8/grid.js';
 import transient from './transient/setup.js';
 import split from './transient/split.js';
+import zeroBytes from './values/zero-bytes.js';
 
 /** The catalogue and the chapters in the order of the protocol. Loading stops on any contradiction between them. */
 export const catalogue = loadCatalogue(requirements);
@@ -77,6 +78,7 @@ export const suite = loadCases(
     removals,
     rights,
     again,
+    zeroBytes,
     frames,
     traffic,
     sessions,

@@ -14,6 +14,7 @@ import { cloneFaults } from './clones.js';
 import type { Fault } from './fault.js';
 import { securityFaults } from './security.js';
 import { variants } from './variants.js';
+import { zeroByteFaults } from './zero-bytes.js';
 
 export * from './fault.js';
 export * from './onlookers.js';
@@ -27,6 +28,7 @@ export const faults: readonly Fault[] = unique([
   ...pairingsFaults,
   ...sessionFaults,
   ...httpFaults,
+  ...zeroByteFaults,
   ...identityFaults,
   ...securityFaults,
   ...announcementFaults,
