@@ -15,6 +15,7 @@ import authentication from './mfi/authentication.js';
 import needs from './needs.json' with { type: 'json' };
 import errors from './pair-setup/errors.js';
 import flags from './pair-setup/flags.js';
+import setupHousehold from './pair-setup/household.js';
 import interleaved from './pair-setup/interleaved.js';
 import m1m2 from './pair-setup/m1-m2.js';
 import m3m4 from './pair-setup/m3-m4.js';
@@ -66,6 +67,7 @@ export const suite = loadCases(
     errors,
     states,
     interleaved,
+    setupHousehold,
     transient,
     split,
     authentication,

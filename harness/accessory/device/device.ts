@@ -31,6 +31,8 @@ export class Device<Decisions extends DeviceDecisions> {
   exchanges: readonly VerifyExchange[] = [];
   /** Ephemeral secrets drawn since the start. */
   ephemeralsDrawn = 0;
+  /** M3s of Pair Verify refused in a row; for faulty twins. */
+  verifiesRefused = 0;
   /** What the store held at the start that should have ended with the power: nothing, unless a faulty twin wrote it. */
   readonly carried: Carried;
   private own: Identity;

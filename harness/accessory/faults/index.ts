@@ -12,6 +12,7 @@ import { pairVerifyFaults } from '../verify/faults/index.js';
 import seen from './also-seen.json' with { type: 'json' };
 import { cloneFaults } from './clones.js';
 import type { Fault } from './fault.js';
+import { household } from './household.js';
 import { securityFaults } from './security.js';
 import { variants } from './variants.js';
 import { zeroByteFaults } from './zero-bytes.js';
@@ -29,6 +30,7 @@ export const faults: readonly Fault[] = unique([
   ...sessionFaults,
   ...httpFaults,
   ...zeroByteFaults,
+  ...household,
   ...identityFaults,
   ...securityFaults,
   ...announcementFaults,

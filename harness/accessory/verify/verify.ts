@@ -40,6 +40,8 @@ export interface VerifyRequest {
   readonly failedHere: boolean;
   /** An M3 on this connection named a controller nobody knows. */
   readonly strangerHere: boolean;
+  /** M3s refused in a row, on whatever connection, since an M3 was granted or an M1 refused. */
+  readonly refusedInARow: number;
   /** A message of Pair Setup on this connection was refused. */
   readonly setupRefusedHere: boolean;
 }
@@ -114,9 +116,13 @@ export class PairVerify {
       begun: device.ephemeralsDrawn,
       failedHere: this.failed,
       strangerHere: this.metStranger,
+      refusedInARow: device.verifiesRefused,
       setupRefusedHere: this.setupRefused,
     });
-    if (error !== undefined) return failure(context, 2, error);
+    if (error !== undefined) {
+      device.verifiesRefused = 0;
+      return failure(context, 2, error);
+    }
     const controller = behaviour.curveKeyFrom(message);
     if (controller === undefined) return refusal(context);
     const drawn = device.ephemeralsDrawn++;
@@ -174,6 +180,7 @@ export class PairVerify {
     if (second || shut || !behaviour.signatureHolds({ step, ltpk, info, signature, pairings }))
       return this.refused(failure(facts, 4, TlvError.Authentication), exchange, here);
     const requester = { id: stored, permissions: pairing?.permissions ?? 0 };
+    device.verifiesRefused = 0;
     return {
       reply: answer(facts, stateOnly(4)),
       verified: { requester, keys: behaviour.sessionKeys(shared) },
@@ -211,6 +218,7 @@ export class PairVerify {
     const { behaviour } = this.device;
     const twin: VerifyAsides = behaviour;
     this.failed = true;
+    this.device.verifiesRefused++;
     if (twin.keepsVerifyAfterFailure) this.held = here;
     if (!twin.securesFailedVerify) return { reply };
     const requester = this.claimed ?? { id: new Uint8Array(0) };
