@@ -10,6 +10,7 @@ import hazards from './hazards.json' with { type: 'json' };
 import connections from './http/connections.js';
 import controllers from './http/controllers.js';
 import http from './http/messages.js';
+import strictness from './http/strictness.js';
 import persistence from './identity/persistence.js';
 import authentication from './mfi/authentication.js';
 import needs from './needs.json' with { type: 'json' };
@@ -87,6 +88,7 @@ export const suite = loadCases(
     http,
     connections,
     controllers,
+    strictness,
     persistence,
     attacks,
     hostileInput,

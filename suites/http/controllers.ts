@@ -55,6 +55,21 @@ const controllers: Readonly<Record<string, (headers: readonly Header[], own: str
       withHost(ordered(headers, 'Host', 'Content-Length', 'Content-Type'), addressOf(own)),
     'homekit-python': (headers, own) =>
       withHost(ordered(headers, 'Host', 'Content-Type', 'Content-Length'), addressOf(own)),
+    openhab: (headers, own) =>
+      withHost(
+        ordered(
+          headers.flatMap(([name, value]) =>
+            name === 'Content-Type'
+              ? [['Accept', value] as const, [name, value] as const]
+              : [[name, value] as const],
+          ),
+          'Host',
+          'Accept',
+          'Content-Type',
+          'Content-Length',
+        ),
+        `${addressOf(own)}:${portOf(own)}`,
+      ),
     'hap-controller': (headers, own) =>
       withHost(
         ordered(headers, 'Host', 'Content-Type', 'Content-Length'),

@@ -125,7 +125,7 @@ export default chapter('values.zero-bytes', ({ check }) => [
         controller.needsRemoval();
         const session = await controller.session();
         const guest = controller.newIdentity(undefined, ({ ltpk }) => hap.hasZeroByte(ltpk, where));
-        expect(await session.sendAdd(guest, hap.Permission.User)).to.be.allowed();
+        expect(await session.sendAdd(guest, hap.Permission.Admin)).to.be.allowed();
         const list = await session.sendPairings(hap.listPairings());
         expect(list, 'List').to.be.allowed({ allow: [listed] });
         const keys = session

@@ -3,6 +3,7 @@ import { answers } from './answers.js';
 import { access, headers, paths } from './requests.js';
 import { segments, stalls } from './segments.js';
 import { clients } from './sizes.js';
+import { strictness } from './strictness.js';
 
 /** Mistakes in HTTP. */
 export const httpFaults: readonly Fault[] = [
@@ -13,4 +14,5 @@ export const httpFaults: readonly Fault[] = [
   ...segments,
   ...stalls,
   ...clients,
+  ...strictness,
 ];

@@ -52,7 +52,10 @@ export const clients: readonly Fault[] = [
   ),
   fault(
     'other-local-name-not-found',
-    { breaks: ['HTTP-11'], story: 'it is a virtual host, found by the name of its service, its own name or an address' },
+    {
+      breaks: ['HTTP-11'],
+      story: 'it is a virtual host, found by the name of its service, its own name or an address',
+    },
     (ok) => ({
       admits: (request) =>
         /(?<!_tcp|^(?:embedded|accessory))\.local(:\d+)?$/.test(host(request)) ? 404 : ok.admits(request),
