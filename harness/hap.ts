@@ -52,6 +52,7 @@ export {
   sealFrame,
   sealedMessage,
   separator,
+  setupHash,
   setupM1,
   setupM3,
   sha512,

@@ -4,6 +4,7 @@ import cloneControllers from './clone/controllers.js';
 import cloneIdentity from './clone/identity.js';
 import cloneIndependence from './clone/independence.js';
 import announcement from './discovery/announcement.js';
+import label from './discovery/label.js';
 import exclusions from './excluded.json' with { type: 'json' };
 import bugs from './field-bugs.json' with { type: 'json' };
 import hazards from './hazards.json' with { type: 'json' };
@@ -93,6 +94,7 @@ export const suite = loadCases(
     attacks,
     hostileInput,
     announcement,
+    label,
     encodings,
     refusals,
     flows,
