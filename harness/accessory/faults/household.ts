@@ -52,6 +52,18 @@ export const household: readonly Fault[] = [
     }),
   ),
   fault(
+    'closes-while-the-code-is-typed',
+    {
+      breaks: ['PS-M3-20'],
+      fieldBug: 152,
+      story:
+        'the web server ends a connection without a request for fifteen seconds, in the middle of Pair Setup',
+    },
+    (ok) => ({
+      admits: (request) => (stateOf(request) === 3 && request.idle > TYPING ? 'close' : ok.admits(request)),
+    }),
+  ),
+  fault(
     'paused-setup-unanswered',
     { breaks: ['PS-M3-20'], story: 'a timer frees the exchange, and a message that finds none is dropped' },
     (ok) => ({

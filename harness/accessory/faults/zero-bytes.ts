@@ -37,6 +37,29 @@ export const zeroByteFaults: readonly Fault[] = [
     }),
   ),
   fault(
+    'm5-key-read-as-number',
+    {
+      breaks: ['PS-M5-18'],
+      story: 'the LTPK of M5 passes through a number, and is 31 bytes where it begins with a zero byte',
+    },
+    (ok) => ({
+      controllerFrom: (sub) => (sub.get(TlvType.PublicKey)?.[0] === 0 ? undefined : ok.controllerFrom(sub)),
+    }),
+  ),
+  fault(
+    'verify-key-read-as-number',
+    {
+      breaks: ['PV-M1-07'],
+      story: 'the ephemeral key is a number of 32 bytes, unless it begins with a zero byte',
+    },
+    (ok) => ({
+      curveKeyFrom(m1) {
+        const key = ok.curveKeyFrom(m1);
+        return key?.[0] === 0 ? undefined : key;
+      },
+    }),
+  ),
+  fault(
     'verify-key-measured-as-text',
     {
       breaks: ['PV-M1-07'],

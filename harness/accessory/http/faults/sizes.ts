@@ -1,4 +1,4 @@
-import { text } from '../../../protocol/index.js';
+import { text, utf8 } from '../../../protocol/index.js';
 import { header } from '../../../wire/index.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import type { ArrivedRequest } from '../serve.js';
@@ -65,6 +65,52 @@ export const clients: readonly Fault[] = [
     'port-in-host-refused',
     { breaks: ['HTTP-11'], story: 'Host is compared with the name, and a port behind it makes another one' },
     (ok) => ({ admits: (request) => (/:\d+$/.test(host(request)) ? 400 : ok.admits(request)) }),
+  ),
+  fault(
+    'escapes-above-127-refused',
+    {
+      breaks: ['HTTP-11'],
+      story: 'Host is ASCII, and the decimal escapes of an umlaut are looked at as bytes',
+    },
+    (ok) => ({
+      admits: (request) => (/\\(1[3-9]|2)\d/.test(host(request)) ? 400 : ok.admits(request)),
+    }),
+  ),
+  fault(
+    'accept-has-to-be-json',
+    {
+      breaks: ['HTTP-11'],
+      story: 'a web framework offers JSON alone, and a client that asks for TLV8 gets 406',
+    },
+    (ok) => ({
+      admits: (request) => (/tlv8/.test(header(request.message, 'Accept') ?? '') ? 406 : ok.admits(request)),
+    }),
+  ),
+  fault(
+    'uri-cut-at-1024-bytes',
+    {
+      breaks: ['HTTP-12'],
+      fieldBug: 143,
+      story: 'a URI is copied as far as it fits, and what is left of it is malformed',
+    },
+    (ok) => ({
+      admits: (request) => (pathLength(request) > 1024 && isRead(request) ? 400 : ok.admits(request)),
+    }),
+  ),
+  fault(
+    'reads-answer-the-first-eight',
+    { breaks: ['HTTP-12'], fieldBug: 143, story: 'an answer has room for eight entries, and nobody is told' },
+    (ok) => ({
+      write(message) {
+        const body = message.body === undefined ? '' : text(message.body);
+        if (!body.startsWith('{"characteristics":[')) return ok.write(message);
+        const { characteristics } = JSON.parse(body) as { characteristics: unknown[] };
+        return ok.write({
+          ...message,
+          body: utf8(JSON.stringify({ characteristics: characteristics.slice(0, 8) })),
+        });
+      },
+    }),
   ),
   fault(
     'uri-of-1024-bytes-closes',

@@ -155,6 +155,17 @@ export const states: readonly Fault[] = [
     }),
   ),
   fault(
+    'refused-verify-bars-setup',
+    {
+      breaks: ['PV-STATE-09'],
+      fieldBug: 147,
+      story: 'who was refused in Pair Verify is not authenticated, and Pair Setup asks for that first',
+    },
+    (ok) => ({
+      refusesSetup: (request) => (request.failedVerify ? TlvError.Authentication : ok.refusesSetup(request)),
+    }),
+  ),
+  fault(
     'strangers-verify-ends-all-verifies',
     {
       breaks: ['PV-STATE-09'],
