@@ -9,6 +9,7 @@ import {
   type TlvItem,
   type TlvMessage,
   TlvType,
+  type ZeroByte,
   controlKeys,
   decodeTlv,
   deriveKey,
@@ -97,8 +98,10 @@ export class PairVerifyController {
     random: Random,
     /** A PublicKey of low order for M1: whatever the accessory draws, the shared secret is 32 zero bytes. */
     lowOrder?: Bytes,
+    /** Where the ephemeral key has a zero byte; as it is drawn unless given, and one in eight has one. */
+    zeroByte?: ZeroByte,
   ) {
-    const { secret, publicKey } = ephemeralKeys(random);
+    const { secret, publicKey } = ephemeralKeys(random, undefined, zeroByte);
     this.ephemeral = { publicKey: lowOrder ?? publicKey };
     this.secret = lowOrder === undefined ? secret : undefined;
   }

@@ -5,6 +5,8 @@ import {
   TlvError,
   type TlvMessage,
   controllerIdentity,
+  hasZeroByte,
+  withKeyThat,
 } from '../protocol/index.js';
 import { StepFailed } from './errors.js';
 import type { Fixture } from './fixture.js';
@@ -44,10 +46,17 @@ export class Conduct {
     return this.bench.profile;
   }
 
-  /** A fresh controller identity, of the given identifier when there is one; remembered when it is sent. */
-  newIdentity(id?: Bytes): Identity {
+  /**
+   * A fresh controller identity, of the given identifier when there is one; remembered when it is sent. Its key has no
+   * zero byte unless it is to fit something else: an accessory that stops at one is named by the checks of that.
+   */
+  newIdentity(
+    id?: Bytes,
+    fits: (identity: Identity) => boolean = ({ ltpk }) => hasZeroByte(ltpk, 'nowhere'),
+  ): Identity {
     const fresh = controllerIdentity(this.random);
-    const identity = id === undefined ? fresh : { ...fresh, id };
+    const given = id === undefined ? fresh : { ...fresh, id };
+    const identity = withKeyThat(fits, given, this.random);
     this.bench.keyring.keys.push(identity.ltsk);
     return identity;
   }

@@ -3,7 +3,9 @@ import {
   Accessory,
   type AccessoryOptions,
   type Behaviour,
+  CATEGORY,
   type Dress,
+  SETUP_ID,
   deliver,
   embed,
   findFault,
@@ -51,8 +53,13 @@ import type { Hooks } from './fixture.js';
 import type { Memory } from './memory.js';
 import { type Feature, type Profile, airplayProfile, hapProfile } from './profile.js';
 
-/** The setup code of the embedded accessory unless another is given. */
-export const EMBEDDED_CODE = parseSetupCode('031-45-154');
+/** Flags of a label: the accessory is reached over IP. */
+const OVER_IP = 2;
+/** The setup code of the embedded accessory unless another is given, and what its label says beside it. */
+export const EMBEDDED_CODE: SetupCode = {
+  ...parseSetupCode('031-45-154'),
+  label: { category: CATEGORY, flags: OVER_IP, setupId: SETUP_ID },
+};
 
 export interface ConnectOptions {
   readonly code: SetupCode | undefined;

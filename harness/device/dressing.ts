@@ -10,7 +10,16 @@ export interface Dressing {
   readonly host: string;
   /** CSeq of the next request, where requests are numbered. */
   next(): number;
+  readonly handwriting?: Handwriting;
 }
+
+/**
+ * How a controller writes the headers of a request. It is given all of them, Content-Length last, and returns those it
+ * sends, in its order and spelling; a request with a body keeps its Content-Length.
+ */
+export type Handwriting = (
+  headers: readonly (readonly [name: string, value: string])[],
+) => readonly (readonly [name: string, value: string])[];
 
 /** Method and path of a request in this dress. */
 export function placed(
@@ -30,12 +39,14 @@ function ownHeaders({ profile, kind, next }: Dressing): (readonly [string, strin
 
 /** A request as bytes, where this dress has it and with the headers every controller sends. */
 export function encodeIn(dressing: Dressing, request: HttpRequest): Bytes {
-  const { profile, startLine, host } = dressing;
+  const { profile, startLine, host, handwriting } = dressing;
+  const length = request.body && ([['Content-Length', String(request.body.length)]] as const);
+  const headers = [['Host', host] as const, ...ownHeaders(dressing), ...(request.headers ?? [])];
   return encodeRequest({
     version: startLine,
     ...request,
     ...placed(profile, request),
-    headers: [['Host', host], ...ownHeaders(dressing), ...(request.headers ?? [])],
+    headers: handwriting?.([...headers, ...(length ?? [])]) ?? headers,
   });
 }
 

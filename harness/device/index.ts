@@ -14,6 +14,7 @@ export * from './pair-setup.js';
 export * from './pair-verify.js';
 export * from './session.js';
 export * from './discovery.js';
+export { encodeIn } from './dressing.js';
 export * from './errors.js';
 export * from './gate.js';
 export * from './hooks.js';

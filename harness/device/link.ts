@@ -17,7 +17,15 @@ import {
   type Trace,
   limits,
 } from '../wire/index.js';
-import { type Dressing, describeBody, dressed, encodeIn, placed, requestItems } from './dressing.js';
+import {
+  type Dressing,
+  type Handwriting,
+  describeBody,
+  dressed,
+  encodeIn,
+  placed,
+  requestItems,
+} from './dressing.js';
 import { StepFailed } from './errors.js';
 import { Line } from './line.js';
 import type { LinkObserver, ReceivedEvent, Wait } from './observer.js';
@@ -43,6 +51,8 @@ export class Link extends Line {
   startLine: Profile['startLine'];
   /** What the Pair Setup on this connection is headed for; some receivers go by a header that says so. */
   kind: SetupKind = 'regular';
+  /** Who the next requests are written like; like this harness unless set. */
+  handwriting: Handwriting | undefined;
   /** A Pair Setup was begun on it. */
   begun = false;
   /** CSeq of the last request, where requests are numbered. */
@@ -69,7 +79,8 @@ export class Link extends Line {
     readonly profile: Profile,
     trace: Trace,
     observer: LinkObserver,
-    private readonly host: string,
+    /** The Host of requests: where the accessory is asked, with its port. */
+    readonly host: string,
   ) {
     super(number, connection, trace, observer);
     this.startLine = profile.startLine;
@@ -117,8 +128,9 @@ export class Link extends Line {
 
   /** What the next request is dressed in. */
   private dressing(): Dressing {
-    const { profile, startLine, kind, host } = this;
-    return { profile, startLine, kind, host, next: () => ++this.sequence };
+    const { profile, startLine, kind, host, handwriting } = this;
+    const next = (): number => ++this.sequence;
+    return { profile, startLine, kind, host, next, ...(handwriting && { handwriting }) };
   }
 
   /**

@@ -5,7 +5,15 @@ import {
   type VerifyM3Options,
   applyEdit,
 } from '../controller/index.js';
-import { type Bytes, FrameEncoder, type Identity, type Peer, concat, encodeTlv } from '../protocol/index.js';
+import {
+  type Bytes,
+  FrameEncoder,
+  type Identity,
+  type Peer,
+  type ZeroByte,
+  concat,
+  encodeTlv,
+} from '../protocol/index.js';
 import type { HttpRequest } from '../wire/index.js';
 import type { Conduct } from './conduct.js';
 import type { Link } from './link.js';
@@ -22,6 +30,8 @@ export interface VerifyOptions {
   readonly peer?: Peer;
   /** A point of low order in the place of the ephemeral key. */
   readonly lowOrder?: Bytes;
+  /** Where the ephemeral key has a zero byte; nowhere unless given. */
+  readonly zeroByte?: ZeroByte;
 }
 
 /** One Pair Verify exchange on one connection. */
@@ -37,13 +47,18 @@ export class PairVerify {
     readonly controller: Conduct,
     readonly link: Link,
     readonly identity: Identity,
-    { housekeeping = false, lowOrder, peer }: Pick<VerifyOptions, 'housekeeping' | 'lowOrder' | 'peer'>,
+    {
+      housekeeping = false,
+      lowOrder,
+      peer,
+      zeroByte = 'nowhere',
+    }: Pick<VerifyOptions, 'housekeeping' | 'lowOrder' | 'peer' | 'zeroByte'>,
   ) {
     const { bench, random } = controller;
     this.housekeeping = housekeeping;
     this.lowOrder = lowOrder;
     const accessory = peer ?? (housekeeping ? undefined : bench.accessory);
-    this.machine = new PairVerifyController(identity, accessory, random, lowOrder);
+    this.machine = new PairVerifyController(identity, accessory, random, lowOrder, zeroByte);
   }
 
   private exchange(body: Bytes, wait: number): Promise<Outcome> {

@@ -56,6 +56,40 @@ export function controllerIdentity(random: Random, by?: Primitives): Identity {
   return identity(utf8(id.join('-')), random.bytes(Length.ltsk), by);
 }
 
+/** Where a value has its zero byte: one byte of it is zero at most, so that a parser that stops there is told from others. */
+export type ZeroByte = 'nowhere' | 'first' | 'inside' | 'last';
+
+/** Whether a value of 2 bytes or more has a zero byte there, and none elsewhere. */
+export function hasZeroByte(value: Bytes, where: ZeroByte): boolean {
+  const at = value.indexOf(0);
+  if (at < 0 || value.indexOf(0, at + 1) >= 0) return at < 0 && where === 'nowhere';
+  const found = at === 0 ? 'first' : at === value.length - 1 ? 'last' : 'inside';
+  return found === where;
+}
+
+/** Draws until a value fits. Of 32 bytes seven values in eight have no zero byte, and one in 290 begins with the only one. */
+export function searched<T>(draw: () => T, fits: (value: T) => boolean): T {
+  for (;;) {
+    const value = draw();
+    if (fits(value)) return value;
+  }
+}
+
+/**
+ * The same controller with a key pair that fits. A key that does not is drawn anew from a source of its own: what others
+ * draw behind it stays as it is.
+ */
+export function withKeyThat(
+  fits: (identity: Identity) => boolean,
+  given: Identity,
+  random: Random,
+  by?: Primitives,
+): Identity {
+  if (fits(given)) return given;
+  const source = random.fork(`key of ${hex(given.id)}`);
+  return searched(() => identity(given.id, source.bytes(Length.ltsk), by), fits);
+}
+
 /** An accessory: a 17-character id `XX:XX:XX:XX:XX:XX` and a fresh key pair. */
 export function accessoryIdentity(random: Random, by?: Primitives): Identity {
   const id = [...random.bytes(6)].map((byte) => byte.toString(16).padStart(2, '0').toUpperCase()).join(':');
@@ -133,9 +167,16 @@ export interface EphemeralKeys {
   readonly publicKey: Bytes;
 }
 
-export function ephemeralKeys(random: Random, by?: Primitives): EphemeralKeys {
-  const secret = random.bytes(Length.curveKey);
-  return { secret, publicKey: curvePublicKey(secret, by) };
+/** A fresh key pair; `where` its public key has a zero byte, if that matters. */
+export function ephemeralKeys(random: Random, by?: Primitives, where?: ZeroByte): EphemeralKeys {
+  const pair = (secret: Bytes): EphemeralKeys => ({ secret, publicKey: curvePublicKey(secret, by) });
+  const first = pair(random.bytes(Length.curveKey));
+  if (where === undefined || hasZeroByte(first.publicKey, where)) return first;
+  const source = random.fork(`instead of ${hex(first.publicKey)}`);
+  return searched(
+    () => pair(source.bytes(Length.curveKey)),
+    ({ publicKey }) => hasZeroByte(publicKey, where),
+  );
 }
 
 /** The X25519 public key of a secret; both 32 bytes. */

@@ -13,16 +13,22 @@ export interface SetupCode {
   readonly dashed: string;
   /** The 8 digits. */
   readonly digits: string;
+  /** What else the label says, where the code was read from its payload. */
+  readonly label?: Label;
 }
 
-export interface SetupPayload {
-  readonly code: SetupCode;
-  readonly version: number;
+/** What a label says beside the code. */
+export interface Label {
   readonly category: number;
   /** Bit 0 NFC, bit 1 IP, bit 2 BLE. */
   readonly flags: number;
   /** Four characters 0-9 A-Z, as in the TXT record's hash; undefined where the label has none (older accessories). */
   readonly setupId: string | undefined;
+}
+
+export interface SetupPayload extends Label {
+  readonly code: SetupCode;
+  readonly version: number;
 }
 
 function fromDigits(digits: string): SetupCode {
@@ -41,7 +47,10 @@ const groupings = ['8', '3 2 3', '4 4'];
  */
 export function parseSetupCode(input: string): SetupCode {
   const value = input.trim();
-  if (/^X-HM:/i.test(value)) return parseSetupPayload(value).code;
+  if (/^X-HM:/i.test(value)) {
+    const { code, category, flags, setupId } = parseSetupPayload(value);
+    return { ...code, label: { category, flags, setupId } };
+  }
   if (/^MT:/i.test(value))
     throw new InputError(
       'setup code: an MT: payload belongs to Matter; the HomeKit code is the 8 digits on the label, or its X-HM:// payload',

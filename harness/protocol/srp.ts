@@ -215,19 +215,19 @@ export function clientSession(input: ClientInput): ClientSession {
   return { A, u, x, v, S, K, M1, M2: accessoryProof(A, M1, K, convention) };
 }
 
-/** True when the session has a leading zero byte in A, S or K, where conventions disagree. */
-export function hasLeadingZero(session: ClientSession): boolean {
-  return session.A[0] === 0 || fromInteger(session.S).length < Length.srpPublicKey || session.K[0] === 0;
+/** True when the session has a leading zero byte in A, S or K, where conventions disagree, or in its proof. */
+export function hasLeadingZero({ A, S, K, M1 }: ClientSession): boolean {
+  return A[0] === 0 || fromInteger(S).length < Length.srpPublicKey || K[0] === 0 || M1[0] === 0;
 }
 
-/** A value of the controller's session that it can bring a leading zero byte about in. */
-export type GroundValue = 'A' | 'S' | 'K';
+/** A value of the controller's session that it can bring a leading zero byte about in; `M1` is the proof of M3. */
+export type GroundValue = 'A' | 'S' | 'K' | 'M1';
 
 /** Below this an integer leaves the first of its 384 bytes zero. */
 const SHORT = 1n << BigInt(8 * (Length.srpPublicKey - 1));
 
 /**
- * The first private exponent from `input.a` on for which `which`, and no other of A, S and K, starts with a zero byte:
+ * The first private exponent from `input.a` on for which `which`, and no other of A, S, K and M1, starts with a zero byte:
  * about one in 256. A step from a to a + 1 multiplies A by g and base^a by the base, so that only (base^x)^u is an
  * exponentiation, of a fixed base.
  */
@@ -248,7 +248,9 @@ export function groundExponent(input: ClientInput, which: GroundValue): bigint {
       const S = (byA * verifierPart(scrambler(fromInteger(A), B, convention))) % N;
       if (S < SHORT !== (which === 'S')) continue;
       const K = sessionKey(S, { ...convention, sessionKey: 'fixed' });
-      if ((K[0] === 0) === (which === 'K')) return a;
+      if ((K[0] === 0) !== (which === 'K')) continue;
+      const M1 = controllerProof(salt, fromInteger(A, Length.srpPublicKey), B, K, convention, user);
+      if ((M1[0] === 0) === (which === 'M1')) return a;
     }
   });
 }

@@ -44,8 +44,11 @@ describe('setup codes', () => {
       '841.31.633',
       '841\u201331\u2013633',
       '841 - 31 - 633',
-    ])
-      expect(parseSetupCode(form), form).to.deep.equal(code);
+    ]) {
+      const { label, ...read } = parseSetupCode(form);
+      expect(read, form).to.deep.equal(code);
+      expect(label !== undefined, form).to.equal(/^x-hm/i.test(form));
+    }
     expect(parseSetupCode('00000001').dashed).to.equal('000-00-001');
   });
 
@@ -131,7 +134,8 @@ describe('setup payloads', () => {
         const uri = formatSetupPayload(payload);
         expect(uri).to.match(/^X-HM:\/\/[0-9A-Z]{13}$/);
         expect(parseSetupPayload(uri)).to.deep.equal(payload);
-        expect(parseSetupCode(uri)).to.deep.equal(payload.code);
+        const { category, flags, setupId } = payload;
+        expect(parseSetupCode(uri)).to.deep.equal({ ...payload.code, label: { category, flags, setupId } });
       }),
     );
   });

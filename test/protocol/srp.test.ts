@@ -193,7 +193,7 @@ describe('SRP-6a, leading zeros', () => {
       expect(fromInteger(powG(integer(a))).length).to.equal(383);
   });
 
-  for (const which of ['A', 'S', 'K'] as const)
+  for (const which of ['A', 'S', 'K', 'M1'] as const)
     it(`a is found for which ${which}[0] = 0 and nothing else is, always the same`, () => {
       const random = seededRandom(`ground ${which}`);
       for (const session of ['stripped', 'padded'] as const) {
@@ -201,9 +201,11 @@ describe('SRP-6a, leading zeros', () => {
         const input: ClientInput = { password, salt, B, a: toInteger(random.bytes(32)), convention };
         const a = groundExponent(input, which);
         expect(a >= input.a && a < input.a + 5_000n).to.equal(true);
-        const { A, S, K } = clientSession({ ...input, a });
-        expect({ A: A[0] === 0, S: fromInteger(S).length < 384, K: K[0] === 0 }).to.deep.equal({
-          ...{ A: false, S: false, K: false },
+        const { A, S, K, M1 } = clientSession({ ...input, a });
+        expect({
+          ...{ A: A[0] === 0, S: fromInteger(S).length < 384, K: K[0] === 0, M1: M1[0] === 0 },
+        }).to.deep.equal({
+          ...{ A: false, S: false, K: false, M1: false },
           [which]: true,
         });
         expect(groundExponent(input, which)).to.equal(a);

@@ -8,14 +8,29 @@ interface Row {
   readonly faults?: readonly string[];
   readonly awaits?: readonly string[];
   readonly reason?: string;
+  /** Of rows beyond the table: what users saw, and where it was told. */
+  readonly symptom?: string;
+  readonly source?: string;
 }
+/** The last row of the table that was collected first. */
+const COLLECTED = 139;
 const rows: readonly Row[] = fieldBugs.rows;
 const checked = new Set(suite.map(({ requirement }) => requirement.id));
 
 describe('suites: field bugs', () => {
   it('has every row of the table once', () => {
-    const numbers = Array.from({ length: 139 }, (_, i) => i + 1).filter((n) => ![17, 18, 87].includes(n));
+    const last = rows.at(-1)!.row;
+    const numbers = Array.from({ length: last }, (_, i) => i + 1).filter((n) => ![17, 18, 87].includes(n));
     expect(rows.map(({ row }) => row)).to.deep.equal(numbers);
+    expect(last).to.be.at.least(COLLECTED);
+  });
+
+  it('tells the symptom and the source of each row that came later', () => {
+    for (const { row, symptom = '', source = '' } of rows)
+      if (row > COLLECTED) {
+        expect(symptom.length, `symptom of row ${row}`).to.be.greaterThan(20);
+        expect(source.length, `source of row ${row}`).to.be.greaterThan(5);
+      }
   });
 
   for (const { row, faults: names, awaits, reason } of rows)

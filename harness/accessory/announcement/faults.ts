@@ -1,7 +1,8 @@
 import { hex, isZero } from '../../protocol/index.js';
 import type { Behaviour } from '../behaviour.js';
+import { setupHash } from '../crypto.js';
 import { type Fault, fault } from '../faults/fault.js';
-import type { AnnouncedFacts } from './announcement.js';
+import { type AnnouncedFacts, SETUP_ID } from './announcement.js';
 
 /** The TXT record with another value of one key; undefined leaves the key out. */
 function says(
@@ -223,5 +224,29 @@ export const announcementFaults: readonly Fault[] = [
       story: 'bit 1 of ff is set, and Pair Setup knows no flags',
     },
     () => ({ setupMode: () => ({ transient: false, split: false }) }),
+  ),
+  fault(
+    'setup-hash-of-the-id-in-lower-case',
+    { breaks: ['MDNS-08'], fieldBug: 155, story: 'sh is made of the MAC address as the system writes it' },
+    says('sh', ({ id }) => setupHash(SETUP_ID, id.toLowerCase())),
+  ),
+  fault(
+    'setup-hash-of-another-setup-id',
+    {
+      breaks: ['MDNS-08'],
+      fieldBug: 155,
+      story: 'the setup id of the firmware is the one of the example, the label has its own',
+    },
+    says('sh', ({ id }) => setupHash('OTHR', id)),
+  ),
+  fault(
+    'setup-hash-of-id-and-setup-id',
+    { breaks: ['MDNS-08'], story: 'id and setup id are hashed in the wrong order' },
+    says('sh', ({ id }) => setupHash(id, SETUP_ID)),
+  ),
+  fault(
+    'category-is-not-that-of-the-label',
+    { breaks: ['MDNS-08'], story: 'ci says that it is a bridge, the label was printed for a lightbulb' },
+    says('ci', () => '2'),
   ),
 ];

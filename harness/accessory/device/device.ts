@@ -6,6 +6,9 @@ import type { Carried, Store } from './store.js';
 /** What may give an accessory another identity. */
 export type Occasion = 'restart' | 'last-removal' | 'factory-reset';
 
+/** Identifiers of removed pairings that are remembered. */
+const MAX_DEPARTED = 32;
+
 export interface DeviceOptions<Decisions> {
   readonly code: SetupCode;
   readonly random: Random;
@@ -28,10 +31,14 @@ export class Device<Decisions extends DeviceDecisions> {
   exchanges: readonly VerifyExchange[] = [];
   /** Ephemeral secrets drawn since the start. */
   ephemeralsDrawn = 0;
+  /** M3s of Pair Verify refused in a row; for faulty twins. */
+  verifiesRefused = 0;
   /** What the store held at the start that should have ended with the power: nothing, unless a faulty twin wrote it. */
   readonly carried: Carried;
   private own: Identity;
   private former: readonly Pairing[] = [];
+  /** Identifiers removed since the start, the newest last; for faulty twins. */
+  private departed: readonly Bytes[] = [];
   private carrying: Carried = {};
   private list: readonly Pairing[];
   private attempts: number;
@@ -93,7 +100,14 @@ export class Device<Decisions extends DeviceDecisions> {
     this.shrink([]);
   }
 
+  /** A pairing of that identifier was removed since the start. */
+  wasRemoved(id: Bytes): boolean {
+    return this.departed.some((gone) => equal(gone, id));
+  }
+
   private shrink(list: readonly Pairing[]): void {
+    const gone = this.list.filter((pairing) => !list.includes(pairing)).map(({ id }) => id);
+    this.departed = [...this.departed, ...gone].slice(-MAX_DEPARTED);
     if (this.list.length > 0 && list.length === 0) this.renew('last-removal');
     this.list = list;
     this.changed();

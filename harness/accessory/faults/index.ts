@@ -12,8 +12,10 @@ import { pairVerifyFaults } from '../verify/faults/index.js';
 import seen from './also-seen.json' with { type: 'json' };
 import { cloneFaults } from './clones.js';
 import type { Fault } from './fault.js';
+import { household } from './household.js';
 import { securityFaults } from './security.js';
 import { variants } from './variants.js';
+import { zeroByteFaults } from './zero-bytes.js';
 
 export * from './fault.js';
 export * from './onlookers.js';
@@ -27,6 +29,8 @@ export const faults: readonly Fault[] = unique([
   ...pairingsFaults,
   ...sessionFaults,
   ...httpFaults,
+  ...zeroByteFaults,
+  ...household,
   ...identityFaults,
   ...securityFaults,
   ...announcementFaults,

@@ -285,6 +285,13 @@ export const variants: readonly Fault[] = [
   benign('closes-idle-sessions', 'a session that was silent for half a minute is closed (SESS-24)', () => ({
     afterIdle: (milliseconds) => (milliseconds > 30_000 ? 'close' : 'serve'),
   })),
+  benign(
+    'closes-idle-plain-connections',
+    'a connection without a session that was silent for a minute is closed at its next request',
+    (ok) => ({
+      admits: (request) => (!request.secured && request.idle >= 60_000 ? 'close' : ok.admits(request)),
+    }),
+  ),
   benign('twelve-connections', 'there is room for twelve connections; the next is reset', (ok) => ({
     takesConnection: (arrival) => ok.takesConnection(arrival) && arrival.open < 12,
   })),

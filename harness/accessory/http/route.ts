@@ -113,7 +113,8 @@ export class Router {
         return other && now - other.heard;
       };
       const elsewhere = setup.elsewhere(session.number, silence);
-      const situation = { ...elsewhere, secured: session.secured !== undefined };
+      const { sawM1: sawVerify, failed: failedVerify } = session.verify;
+      const situation = { ...elsewhere, secured: session.secured !== undefined, sawVerify, failedVerify };
       const { reply, verified } = setup.handle(session.number, message, situation);
       const response = written(behaviour, reply);
       if (response?.refused === true) session.verify.setupRefused = true;
@@ -124,6 +125,8 @@ export class Router {
       if (session.secured !== undefined && behaviour.verifyInSession === 'refused') return { status: 400 };
       const { reply, verified } = session.verify.handle(message);
       const response = written(behaviour, reply);
+      const twin: RouteAsides = behaviour;
+      if (response?.refused === true && twin.refusedVerifyEndsSetups) setup.exchanges.dropAll();
       return response && verified ? { ...response, verified } : response;
     }
     const requester = this.requester(session, request.method, path);
@@ -178,7 +181,7 @@ const hapPaths: ReadonlySet<string> = new Set([
 ]);
 
 /** What there is, and for whom. */
-export interface RouteDecisions {
+export interface RouteDecisions extends RouteAsides {
   /** What a path stands for, by the names HAP gives to resources; anything else is not found. */
   route(path: string): string;
   /** The only Method a path of pairings takes, or undefined for all. */
@@ -195,6 +198,12 @@ export interface RouteDecisions {
   readonly verifyInSession: 'refused' | 'in-plaintext' | 're-keys';
 }
 
+/** What only a faulty twin answers otherwise. */
+export interface RouteAsides {
+  /** True to end every Pair Setup in progress when a Pair Verify is refused, on whatever connection. */
+  readonly refusedVerifyEndsSetups: boolean;
+}
+
 export const healthyRoutes: RouteDecisions = {
   route: (path) => (hapPaths.has(path) ? path : '/unknown'),
   pairingsMethod: () => undefined,
@@ -203,4 +212,6 @@ export const healthyRoutes: RouteDecisions = {
   servesAs: ({ verified }) => verified,
   unauthorisedStatus: 470,
   verifyInSession: 'refused',
+
+  refusedVerifyEndsSetups: false,
 };

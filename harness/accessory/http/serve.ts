@@ -22,6 +22,8 @@ export interface ArrivedRequest {
   /** Other connections that are open, and those of them on which a request has begun and not ended. */
   readonly others: number;
   readonly halfOpen: number;
+  /** Milliseconds the connection was silent before the last bytes of it came. */
+  readonly idle: number;
 }
 
 /** A response that has been sent. */
@@ -78,7 +80,7 @@ export class Server {
     const { device, connections } = this;
     const before = device.pairings;
     const sealed = framed && !this.unseals(session, request);
-    const admitted = connections.attempt(() => this.admit(session, request));
+    const admitted = connections.attempt(() => this.admit(session, request, now));
     if (admitted === 'close') return void out.push(connections.end(session));
     const response =
       admitted === 'serve'
@@ -107,7 +109,7 @@ export class Server {
       out.push(connections.end(session));
   }
 
-  private admit(session: Session, message: HttpMessage): 'serve' | 'silence' | 'close' | number {
+  private admit(session: Session, message: HttpMessage, now: number): 'serve' | 'silence' | 'close' | number {
     const others = this.connections.all.filter((other) => other !== session);
     const halfOpen = others.filter(({ plain }) => plain.inBody || plain.pending.length > 0);
     const { secured } = session;
@@ -121,6 +123,7 @@ export class Server {
       departed,
       others: others.length,
       halfOpen: halfOpen.length,
+      idle: now - session.heard,
     });
   }
 

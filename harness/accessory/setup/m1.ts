@@ -29,6 +29,9 @@ export interface Situation {
   readonly abandoned: boolean;
   /** The connection is a verified session. */
   readonly secured: boolean;
+  /** A Pair Verify M1 on this connection was answered by M2, and an M3 on it was refused. */
+  readonly sawVerify: boolean;
+  readonly failedVerify: boolean;
 }
 
 /** What Pair Setup knows when an M1 asks to begin. */
@@ -51,6 +54,9 @@ export interface SetupRequest {
   readonly message: TlvMessage;
   /** It came through a verified session. */
   readonly secured: boolean;
+  /** A Pair Verify M1 on this connection was answered by M2, and an M3 on it was refused. */
+  readonly sawVerify: boolean;
+  readonly failedVerify: boolean;
 }
 
 /** Answers M1 by M2: salt and B of a new exchange (seed 002 §2.4). */

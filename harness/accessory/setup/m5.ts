@@ -87,10 +87,12 @@ export function answerM5({
   if (behaviour.isWeakKey(ltpk)) return failure(context, 6, TlvError.Authentication);
   if (!behaviour.signatureHolds({ step, ltpk, info, signature, pairings }))
     return failure(context, 6, TlvError.Authentication);
-  if (late !== undefined) return failure(context, 6, late);
+  const returns = device.wasRemoved(pairing.id);
+  const error = late ?? twin.refusesController({ returning: returns });
+  if (error !== undefined) return failure(context, 6, error);
   if (exchange !== undefined && !twin.endsSetupWithM6) exchanges.hold(connection, exchange);
   // Stored before M6 goes out: a controller that has M6 may verify at once, also after a power cut.
-  if (twin.storesController({ known })) device.put(pairing);
+  if (twin.storesController({ known, returning: returns })) device.put(pairing);
   return m6();
 }
 
@@ -144,7 +146,9 @@ export interface M5Asides {
   /** False to answer M6 although M5 did not open. */
   refusesUnopenedM5(exchange: { after: Progress }): boolean;
   /** False to answer M6 and keep nothing. */
-  storesController(introduced: { readonly known: boolean }): boolean;
+  storesController(introduced: { readonly known: boolean; readonly returning: boolean }): boolean;
+  /** The TLV error a controller is refused with; `returning`: it was paired and removed since the start. */
+  refusesController(introduced: { readonly returning: boolean }): number | undefined;
   /** True to store the controller of M5 before its signature is checked. */
   readonly storesBeforeCheck: boolean;
   /** False to go on holding Pair Setup behind M6. */
@@ -160,6 +164,7 @@ export const healthyM5: M5Decisions = {
   refusesMalformedM5: true,
   refusesUnopenedM5: () => true,
   storesController: () => true,
+  refusesController: () => undefined,
   storesBeforeCheck: false,
   endsSetupWithM6: true,
 };

@@ -38,6 +38,10 @@ export interface VerifyRequest {
   readonly begun: number;
   /** An M3 on this connection was refused. */
   readonly failedHere: boolean;
+  /** An M3 on this connection named a controller nobody knows. */
+  readonly strangerHere: boolean;
+  /** M3s refused in a row, on whatever connection, since an M3 was granted or an M1 refused. */
+  readonly refusedInARow: number;
   /** A message of Pair Setup on this connection was refused. */
   readonly setupRefusedHere: boolean;
 }
@@ -59,7 +63,10 @@ export class PairVerify {
   private held: readonly VerifyExchange[] = [];
   private secret: Bytes | undefined;
   private answered = 0;
-  private failed = false;
+  /** An M3 on this connection was refused. */
+  failed = false;
+  /** An M3 on it named a controller nobody knows. */
+  private metStranger = false;
   /** A message of Pair Setup on this connection was refused. */
   setupRefused = false;
   /** Who an M3 on this connection said it was. */
@@ -108,9 +115,14 @@ export class PairVerify {
       answeredHere: this.answered,
       begun: device.ephemeralsDrawn,
       failedHere: this.failed,
+      strangerHere: this.metStranger,
+      refusedInARow: device.verifiesRefused,
       setupRefusedHere: this.setupRefused,
     });
-    if (error !== undefined) return failure(context, 2, error);
+    if (error !== undefined) {
+      device.verifiesRefused = 0;
+      return failure(context, 2, error);
+    }
     const controller = behaviour.curveKeyFrom(message);
     if (controller === undefined) return refusal(context);
     const drawn = device.ephemeralsDrawn++;
@@ -155,6 +167,7 @@ export class PairVerify {
     const stored = behaviour.identifierAsStored(id);
     const pairing = device.find(stored);
     this.claimed = { id: stored };
+    this.metStranger ||= pairing === undefined;
     const facts: ReplyContext & Pick<Reply, 'known' | 'secret'> = {
       ...context,
       known: pairing !== undefined,
@@ -167,6 +180,7 @@ export class PairVerify {
     if (second || shut || !behaviour.signatureHolds({ step, ltpk, info, signature, pairings }))
       return this.refused(failure(facts, 4, TlvError.Authentication), exchange, here);
     const requester = { id: stored, permissions: pairing?.permissions ?? 0 };
+    device.verifiesRefused = 0;
     return {
       reply: answer(facts, stateOnly(4)),
       verified: { requester, keys: behaviour.sessionKeys(shared) },
@@ -204,6 +218,7 @@ export class PairVerify {
     const { behaviour } = this.device;
     const twin: VerifyAsides = behaviour;
     this.failed = true;
+    this.device.verifiesRefused++;
     if (twin.keepsVerifyAfterFailure) this.held = here;
     if (!twin.securesFailedVerify) return { reply };
     const requester = this.claimed ?? { id: new Uint8Array(0) };

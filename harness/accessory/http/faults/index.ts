@@ -2,6 +2,8 @@ import type { Fault } from '../../faults/fault.js';
 import { answers } from './answers.js';
 import { access, headers, paths } from './requests.js';
 import { segments, stalls } from './segments.js';
+import { clients } from './sizes.js';
+import { strictness } from './strictness.js';
 
 /** Mistakes in HTTP. */
 export const httpFaults: readonly Fault[] = [
@@ -11,4 +13,6 @@ export const httpFaults: readonly Fault[] = [
   ...paths,
   ...segments,
   ...stalls,
+  ...clients,
+  ...strictness,
 ];

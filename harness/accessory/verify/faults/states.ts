@@ -128,4 +128,53 @@ export const states: readonly Fault[] = [
     { breaks: ['PV-STATE-07'], story: 'the context is cleared at the end of each request but M1' },
     () => ({ endsVerifyOnOtherRequest: true }),
   ),
+  fault(
+    'setup-behind-verify-is-out-of-sequence',
+    {
+      breaks: ['PV-STATE-09'],
+      fieldBug: 147,
+      story: 'the state of a connection that has seen Pair Verify has no way to Pair Setup',
+    },
+    (ok) => ({
+      refusesSetup: (request) =>
+        request.sawVerify && !request.failedVerify ? TlvError.Unknown : ok.refusesSetup(request),
+    }),
+  ),
+  fault(
+    'setup-behind-verify-stops-it',
+    {
+      breaks: ['PV-STATE-09'],
+      fieldBug: 47,
+      story: 'the context of a Pair Verify that failed is taken for one of Pair Setup',
+    },
+    (ok) => ({
+      refusesSetup(request) {
+        if (request.failedVerify) throw new Halt('the wrong context');
+        return ok.refusesSetup(request);
+      },
+    }),
+  ),
+  fault(
+    'refused-verify-bars-setup',
+    {
+      breaks: ['PV-STATE-09'],
+      fieldBug: 147,
+      story: 'who was refused in Pair Verify is not authenticated, and Pair Setup asks for that first',
+    },
+    (ok) => ({
+      refusesSetup: (request) => (request.failedVerify ? TlvError.Authentication : ok.refusesSetup(request)),
+    }),
+  ),
+  fault(
+    'strangers-verify-ends-all-verifies',
+    {
+      breaks: ['PV-STATE-09'],
+      fieldBug: 148,
+      story: 'behind a controller it does not know a connection is good for Pair Setup only',
+    },
+    (ok) => ({
+      refusesVerify: (request) =>
+        request.strangerHere ? TlvError.Authentication : ok.refusesVerify(request),
+    }),
+  ),
 ];
