@@ -1,4 +1,4 @@
-import { type Bench, Blocked, HookFailed } from '../device/index.js';
+import { type Bench, Blocked, HookFailed, StepFailed } from '../device/index.js';
 import { Unreachable } from '../wire/index.js';
 import type { Book } from './book.js';
 import type { Budget } from './budget.js';
@@ -164,7 +164,8 @@ export class Repeats {
           `the run has spent its ${this.options.budget.limit} failed attempts`,
           false,
         );
-      if (error instanceof HookFailed || error instanceof Unreachable)
+      // What comes back from the reset may be past every step.
+      if (error instanceof HookFailed || error instanceof Unreachable || error instanceof StepFailed)
         return this.options.book.failed(check, 'setup', error.message);
       throw error;
     }

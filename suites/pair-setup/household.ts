@@ -150,7 +150,7 @@ export default chapter('pair-setup.household', ({ check }) => [
     'The code may be typed in human time',
     {
       from: 'unpaired',
-      needs: ['PS-M3-01'],
+      needs: ['PS-M3-01', 'PS-M3-20/20-seconds'],
       costs: { m2: 1, m4: 1, seconds: TYPED_SLOWLY / 1000 },
       allow: [m4],
       tolerate: [outcomes.anyRefusal()],

@@ -8,6 +8,7 @@ import {
   cascadeTable,
   glob,
   gradeCascades,
+  matrixRow,
 } from '../../harness/runner/index.js';
 import { suite } from '../../suites/index.js';
 
@@ -88,6 +89,12 @@ describe('runner: one cause, one red', () => {
         `| ${fault} | ${breaks} | ${red} | ${also} | `,
       );
     });
+
+  it('ends also where the factory reset that guesses need comes back to an accessory that speaks first', async () => {
+    const { failed, odd } = await matrixRow(suite, findFault('greets'), { seed: 1, full: true });
+    expect(failed).to.deep.equal(['HTTP-01/every-message']);
+    expect(odd.join('\n')).to.match(/^PS-ERR-07 error: HTTP-01: a response came before/m);
+  });
 
   it('is kept for each fault there is, without a red that nobody has declared', () => {
     expect([...kept.keys()]).to.have.members(faults.map(({ name }) => name));
