@@ -20,8 +20,10 @@ import {
   type RunHead,
   isAboutClones,
   loadExpectations,
+  parseShard,
   readReplay,
   select,
+  shardOf,
   shellWord,
   withRuns,
 } from './runner/index.js';
@@ -70,6 +72,8 @@ export interface ConformanceOptions {
   readonly evidence?: string;
   /** File for the packets of the run; `beginCapture` has made room beside it. */
   readonly pcapng?: string;
+  /** `I/N`: the I-th of N runs that share the selection. */
+  readonly shard?: string;
   /** Runs of every property; as each says unless given. */
   readonly runs?: number;
   /** Milliseconds properties go on for, in rounds of their runs; they share it. */
@@ -114,10 +118,11 @@ export function wantedOf(target: string, options: ConformanceOptions): Wanted {
   // Anything else would begin with a factory reset, or could do nothing with an accessory that is paired.
   const whole = clone === undefined ? suite : suite.filter(isAboutClones);
   const cases = propertiesAsAsked(whole, address, options);
-  const selected =
+  const chosen =
     replay === undefined
       ? select(cases, { only, skip, levels })
       : cases.filter((entry) => entry.id === replay.check);
+  const selected = options.shard === undefined ? chosen : shardOf(chosen, parseShard(options.shard));
   const given = replay === undefined ? options.seed : Number(replay.runSeed);
   const seed = String(aint(given ?? randomInt(1, 2 ** 32), 'seed', 0, Number.MAX_SAFE_INTEGER));
   return {
@@ -166,9 +171,9 @@ function propertiesAsAsked(
 /** Reads a replay file. @throws InputError also for options that choose checks, and for a check that is no property. */
 function replayOf(
   path: string,
-  { only = [], skip = [], runs, time, seed, jobs }: ConformanceOptions,
+  { only = [], skip = [], runs, time, seed, jobs, shard }: ConformanceOptions,
 ): Replay {
-  const other = { '--only': only.length > 0, '--skip': skip.length > 0 };
+  const other = { '--only': only.length > 0, '--skip': skip.length > 0, '--shard': shard !== undefined };
   const more = {
     '--runs': runs !== undefined,
     '--time': time !== undefined,
@@ -249,6 +254,7 @@ export function headOf({ target, options, cases, seed }: Wanted): RunHead {
     version,
     command: options.command ?? `hapspec run ${target} --seed ${seed}`,
     strict: options.strict ?? false,
+    ...(options.shard !== undefined && { shard: options.shard }),
     suite: cases,
     ...(options.expectations !== undefined && { expectations: loadExpectations(options.expectations) }),
   };

@@ -38,6 +38,7 @@ export const configKeys = {
   old: 'string',
   runs: 'number',
   jobs: 'number',
+  shard: 'string',
   time: 'string',
   wait: 'string',
 } as const satisfies Record<string, 'string' | 'number' | 'boolean' | 'list'>;

@@ -72,6 +72,10 @@ function program(exit: (code: number) => void): Command {
     .option('--attempts <N>', 'failed attempts the run may spend between resets (default 30)')
     .option('--destructive', 'allow checks that can lock the accessory; they need --reset too')
     .option('--jobs <N>', 'threads of a run against the embedded accessory (default: the cores)')
+    .option(
+      '--shard <I/N>',
+      'the I-th of N runs that share the checks, by price; "hapspec merge" puts them together',
+    )
     .option('--runs <N>', 'runs of each property (default 10)')
     .option('--time <D>', 'how long the properties go on, e.g. 90s, 10m, 2h; they share it')
     .option('--replay <FILE>', 'run the counterexample in this file alone, step by step')

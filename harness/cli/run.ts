@@ -70,6 +70,7 @@ export interface RunFlags {
   readonly time?: string | number;
   readonly replay?: string;
   readonly jobs?: string | number;
+  readonly shard?: string;
   readonly wait?: string | number;
 }
 
@@ -190,6 +191,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     ...(flags.destructive !== undefined && { destructive: flags.destructive }),
     ...(flags.evidence !== undefined && { evidence: flags.evidence }),
     ...(flags.pcapng !== undefined && { pcapng: flags.pcapng }),
+    ...(flags.shard !== undefined && { shard: flags.shard }),
     ...(runs !== undefined && { runs }),
     ...jobsOf(jobs, target, flags),
     ...(time !== undefined && { time }),
@@ -451,6 +453,7 @@ function commandLine(target: string, flags: RunFlags): string {
     if (flags[hook] !== undefined) words.push(`--${hook}`, `'${flags[hook]}'`);
   if (flags.destructive) words.push('--destructive');
   if (flags.runs !== undefined) words.push('--runs', String(flags.runs));
+  if (flags.shard !== undefined) words.push('--shard', flags.shard);
   if (flags.jobs !== undefined) words.push('--jobs', String(flags.jobs));
   if (flags.time !== undefined) words.push('--time', String(flags.time));
   if (flags.wait !== undefined) words.push('--wait', String(flags.wait));

@@ -75,6 +75,7 @@ export function json(report: RunReport): string {
     seed: report.seed,
     strict: report.strict,
     command: report.command,
+    ...(report.shard !== undefined && { shard: report.shard }),
     startedAt: report.startedAt,
     exit: { code: report.exit.code, meaning: report.exit.meaning },
     aftermath: { clean: report.aftermath.clean, message: report.aftermath.message },

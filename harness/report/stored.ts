@@ -145,6 +145,7 @@ export function readReport(content: string, path: string): RunReport {
     seed: text(report['seed']),
     strict: report['strict'] === true,
     command: text(report['command']),
+    ...(typeof report['shard'] === 'string' && { shard: report['shard'] }),
     startedAt: text(report['startedAt']),
     results: results.map((one, index) => resultOf(one, index, path)),
     price: {

@@ -14,6 +14,7 @@ export interface RunHead {
   readonly strict: boolean;
   readonly version: string;
   readonly command: string;
+  readonly shard?: string;
   readonly suite: readonly Case[];
   /** Known deviations of this accessory. */
   readonly expectations?: Expectations;
@@ -120,7 +121,7 @@ export class Book {
 
   /** The report as it stands; what has not run is in it as such. */
   report(facts: RunFacts, exit?: RunReport['exit']): RunReport {
-    const { target, seed, strict, command, version, expectations, suite } = this.head;
+    const { target, seed, strict, command, version, expectations, suite, shard } = this.head;
     const seen = [...this.seen, ...this.extra];
     const results =
       expectations === undefined ? seen : applyExpectations(expectations, seen, suite, new Date());
@@ -131,6 +132,7 @@ export class Book {
       seed,
       strict,
       command,
+      ...(shard !== undefined && { shard }),
       startedAt: this.startedAt,
       results,
       price: facts.price,

@@ -1,5 +1,6 @@
 import { InputError } from '../protocol/index.js';
 import type { CheckResult, Price, RunReport, Timing } from './result.js';
+import { parseShard } from './selection.js';
 import { exitOf } from './status.js';
 
 /** The worst first. */
@@ -52,9 +53,41 @@ function mergedResult(results: readonly CheckResult[]): CheckResult {
   return ran.length > 0 ? worstOf(ran) : (results.find(({ reason }) => reason !== 'not-run') ?? results[0]!);
 }
 
+/** Shards of which there is no report. @throws InputError for one that is there twice, or of another number of them */
+function missingShards(reports: readonly RunReport[]): readonly string[] {
+  const shards = reports.flatMap(({ shard }) => shard ?? []);
+  if (shards.length === 0) return [];
+  const counts = new Set(shards.map((shard) => parseShard(shard).count));
+  if (counts.size > 1 || shards.length < reports.length)
+    throw new InputError(`merge: ${[...new Set(shards)].join(', ')} are not the shards of one run`);
+  const twice = shards.find((shard, i) => shards.indexOf(shard) !== i);
+  if (twice !== undefined) throw new InputError(`merge: shard ${twice} is there twice`);
+  const [count = 0] = counts;
+  return Array.from({ length: count }, (_, i) => `${i + 1}/${count}`).filter(
+    (shard) => !shards.includes(shard),
+  );
+}
+
+/** A run of which a part is lost is incomplete, and says which; unless what was found is worse. */
+function exitOfAll(reports: readonly RunReport[], own: RunReport['exit']): RunReport['exit'] {
+  const named = (report: RunReport): string =>
+    report.shard === undefined ? report.target : `shard ${report.shard}`;
+  const lost = [
+    ...missingShards(reports).map((shard) => `shard ${shard}: there is no report of it`),
+    ...reports
+      .filter(({ exit }) => exit.code > 1)
+      .map((report) => `${named(report)}: ${report.exit.meaning}`),
+  ];
+  if (lost.length === 0) return own;
+  const what = lost.join('; ');
+  if (own.code === 1) return { code: 1, meaning: `${own.meaning}; and not all was asked: ${what}` };
+  if (reports.some(({ exit }) => exit.code === 4)) return { code: 4, meaning: what };
+  return { code: reports.every(({ exit }) => exit.code === 3) ? 3 : 5, meaning: what };
+}
+
 /**
  * Reports of the shards of one run as one report.
- * @throws InputError when there is none, or they are of different suites or seeds
+ * @throws InputError when there is none, or they are of different suites, seeds or runs
  */
 export function mergeReports(reports: readonly RunReport[]): RunReport {
   const [first] = reports;
@@ -81,7 +114,6 @@ export function mergeReports(reports: readonly RunReport[]): RunReport {
   const results = [...byId.values()].map(mergedResult);
   const dirty = reports.find(({ aftermath }) => !aftermath.clean);
   const targets = [...new Set(reports.map(({ target }) => target))];
-  const worst = [4, 3, 5].map((code) => reports.find(({ exit }) => exit.code === code)?.exit).find(Boolean);
   const own = exitOf({
     results,
     strict: first.strict,
@@ -101,7 +133,6 @@ export function mergeReports(reports: readonly RunReport[]): RunReport {
     price: addedPrices(reports.map(({ price }) => price)),
     timing: addedTimings(reports.map(({ timing }) => timing)),
     aftermath: (dirty ?? first).aftermath,
-    // A run that could not judge all stays so, unless what it found is worse.
-    exit: own.code === 1 || worst === undefined ? own : { code: worst.code, meaning: worst.meaning },
+    exit: exitOfAll(reports, own),
   };
 }

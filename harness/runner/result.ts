@@ -165,6 +165,8 @@ export interface RunReport {
   readonly strict: boolean;
   /** The command line, without secrets. */
   readonly command: string;
+  /** `I/N`: it is the I-th of N that belong together. */
+  readonly shard?: string;
   readonly startedAt: string;
   readonly results: readonly CheckResult[];
   readonly price: Price;

@@ -1,5 +1,5 @@
 import { InputError } from '../protocol/index.js';
-import type { Case } from './check.js';
+import { type Case, type Check, needsOf } from './check.js';
 import { glob } from './glob.js';
 import type { Level } from './result.js';
 
@@ -38,4 +38,56 @@ export function select(
   if (chosen.length === 0)
     throw new InputError('nothing is selected: --only, --skip and --level together leave no check');
   return chosen;
+}
+
+/** One of several runs that share a selection: `1` to `count`. */
+export interface Shard {
+  readonly index: number;
+  readonly count: number;
+}
+
+/** Reads `I/N`. @throws InputError naming what is wrong with it */
+export function parseShard(text: string): Shard {
+  const [, index, count] = /^(\d{1,4})\/(\d{1,4})$/.exec(text) ?? [];
+  const shard = { index: Number(index), count: Number(count) };
+  if (!(shard.index >= 1 && shard.index <= shard.count))
+    throw new InputError(`--shard ${text}: expected I/N with I from 1 to N, such as 2/4`);
+  return shard;
+}
+
+/** About how long a check takes, in Pair Setups: which are what an accessory computes longest for. */
+function priceOf({ spec: { costs = {} } }: Check): number {
+  const { m2 = 0, m4 = 0, verifies = 0, seconds = 0 } = costs;
+  return 0.1 + m2 + m4 + verifies / 4 + seconds / 2;
+}
+
+/**
+ * The part of a selection that one of several runs takes: the dearest first, each to whoever has least, so that the same
+ * suite is always shared out alike. What others stand on is in every part that needs it, and so are watches.
+ */
+export function shardOf(selected: readonly Case[], { index, count }: Shard): readonly Case[] {
+  if (count === 1) return selected;
+  const checks = selected.filter((entry): entry is Check => entry.kind === 'check');
+  const byId = new Map(checks.map((check) => [check.id, check]));
+  const loads = Array.from({ length: count }, () => 0);
+  const own = new Set<Case>();
+  const order = checks
+    .map((check) => ({ check, price: priceOf(check) }))
+    .sort((a, b) => b.price - a.price || (a.check.id < b.check.id ? -1 : 1));
+  for (const { check, price } of order) {
+    const lightest = loads.indexOf(Math.min(...loads));
+    loads[lightest]! += price;
+    if (lightest === index - 1) own.add(check);
+  }
+  const add = (check: Check): void => {
+    for (const id of needsOf(check)) {
+      const base = byId.get(id);
+      if (base === undefined || own.has(base)) continue;
+      own.add(base);
+      add(base);
+    }
+  };
+  for (const check of checks) if (own.has(check) || check.spec.sanity === true) add(check);
+  for (const check of checks) if (check.spec.sanity === true) own.add(check);
+  return selected.filter((entry) => entry.kind === 'watch' || own.has(entry));
 }

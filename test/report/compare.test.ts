@@ -97,7 +97,17 @@ describe('shards of a run', () => {
   it('stay incomplete where one was, and dirty where one left the accessory otherwise', () => {
     const good = report({ results: [one('A')], exit: { code: 0, meaning: 'every planned check passed' } });
     const cut = report({ results: [one('B')], exit: { code: 3, meaning: 'nothing answered' } });
-    expect(mergeReports([good, cut]).exit.code).to.equal(3);
+    expect(mergeReports([good, cut]).exit).to.deep.equal({ code: 5, meaning: 'embedded: nothing answered' });
+    expect(
+      mergeReports([
+        { ...good, shard: '1/3' },
+        { ...good, shard: '3/3' },
+      ]).exit,
+    ).to.deep.equal({
+      code: 5,
+      meaning: 'shard 2/3: there is no report of it',
+    });
+    expect(mergeReports([cut, cut]).exit.code).to.equal(3);
     const left = { clean: false, message: 'NOT AS FOUND' };
     expect(mergeReports([good, { ...good, aftermath: left }])).to.deep.include({ aftermath: left });
   });
