@@ -171,6 +171,24 @@ const m3: readonly Fault[] = [
     () => ({ password: (code) => code.digits }),
   ),
   fault(
+    'srp-user-in-lower-case',
+    { breaks: ['PS-M3-01'], story: 'the user name of SRP is pair-setup, as in the path' },
+    () => ({ srpUser: 'pair-setup' }),
+  ),
+  fault(
+    'public-key-little-endian',
+    { breaks: ['PS-M3-01'], story: 'B is written as the library of big numbers holds it, least byte first' },
+    (ok) => ({
+      beforeSending: (reply) => {
+        const items = ok.beforeSending(reply);
+        const B = items.find(({ type }) => type === TlvType.PublicKey)?.value;
+        return reply.step !== 'setup-m2' || B === undefined
+          ? items
+          : withItem(items, tlv(TlvType.PublicKey, B.slice().reverse()));
+      },
+    }),
+  ),
+  fault(
     'literal-k-and-u',
     {
       breaks: ['PS-M3-01', 'PS-M3-02'],
