@@ -265,6 +265,14 @@ const m3: readonly Fault[] = [
 ];
 
 const m5: readonly Fault[] = [
+  fault(
+    'm6-is-http-201',
+    { breaks: ['PS-M5-01'], story: 'M6 is answered as something that was created: HTTP 201' },
+    (ok) => ({
+      status: (reply) => (reply.step === 'setup-m6' && succeeds(reply) ? 201 : ok.status(reply)),
+      sendsBody: (reply, status) => status === 201 || ok.sendsBody(reply, status),
+    }),
+  ),
   fault('m6-sealed-as-m5', { breaks: ['PS-M5-01'], story: 'M6 reuses the nonce of M5' }, (ok) => ({
     nonceLabel: (step) => (step === 'setup-m6' ? 'PS-Msg05' : ok.nonceLabel(step)),
   })),
