@@ -7,6 +7,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 if (existsSync(dist))
   for (const name of readdirSync(dist, { recursive: true })) {
-    const source = name.replace(/(\.d)?\.ts$|\.js$/, '.ts');
-    if (/\.(js|ts|json)$/.test(name) && !existsSync(join(root, source))) rmSync(join(dist, name));
+    const sources = ['.ts', '.tsx'].map((end) => name.replace(/(\.d)?\.ts$|\.js$/, end));
+    if (/\.(js|ts|json)$/.test(name) && !sources.some((source) => existsSync(join(root, source))))
+      rmSync(join(dist, name));
   }

@@ -1,4 +1,5 @@
 import { memoiseArithmetic } from '../harness/protocol/index.js';
+import { diagnosis } from './diagnosis.js';
 import { bareHandshake, exponentiation } from './exponentiation.js';
 import { earlierFigures, keepFigures, worse } from './figures.js';
 import { flows, repeatedFlows } from './flows.js';
@@ -13,6 +14,7 @@ import { waits } from './waits.js';
 const usage = `npm run bench             everything, side by side: some minutes
 npm run bench parts       arithmetic, frames, flows, reports, vectors
 npm run bench runs        whole commands: the embedded run, selftest, a default run on HAP-NodeJS
+npm run bench diagnosis   how often a diagnosis is right: one fault in ten, 20 pairs; "diagnosis-all": all, and 200 pairs
 npm run bench waits       every wait of that default run, and the rule that needs it (bench/waits.md)
 npm run bench -- --keep   and keep the ratios as those the next run is compared with (bench/figures.json)`;
 
@@ -24,6 +26,8 @@ const known: Record<string, readonly (() => Promise<Record<string, number>>)[]> 
   parts: [parts],
   runs: [runs],
   waits: [waits],
+  diagnosis: [() => diagnosis({ everyFault: 10, pairs: 20 })],
+  'diagnosis-all': [() => diagnosis({ everyFault: 1, pairs: 200 })],
 };
 const wanted = known[what];
 if (wanted === undefined || words.length > 1) {

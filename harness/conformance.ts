@@ -148,6 +148,15 @@ export function prepareRun(target: string, options: ConformanceOptions = {}): Pr
 }
 
 /**
+ * The whole suite against one accessory, each check when it is asked for: nothing of it is shared out.
+ * @throws InputError naming what is wrong with the target or an option.
+ */
+export function prepareInquiry(target: string, options: ConformanceOptions = {}): One {
+  const wanted = wantedOf(target, options);
+  return prepareOne(wanted, { selected: wanted.selected });
+}
+
+/**
  * Runs the suite against a target and returns the report: what `hapspec run` does, for programs.
  * @throws InputError for a wrong target or option; Unreachable when nothing answers.
  */

@@ -56,14 +56,15 @@ export const curvePublicKey = (secret: Bytes): Bytes => protocol.curvePublicKey(
 export const sharedSecret = (secret: Bytes, publicKey: Bytes): Bytes | undefined =>
   protocol.sharedSecret(secret, publicKey, openssl);
 
-export const makeVerifier = (password: string, salt: Bytes): protocol.Verifier =>
-  protocol.makeVerifier(password, salt, undefined, openssl);
+export const makeVerifier = (password: string, salt: Bytes, user: string): protocol.Verifier =>
+  protocol.makeVerifier(password, salt, user, openssl);
 
 export const srpServer = (
   verifier: protocol.Verifier,
   b: bigint,
   convention: SrpConvention,
-): protocol.SrpServer => new protocol.SrpServer(verifier, b, convention, undefined, openssl);
+  user: string,
+): protocol.SrpServer => new protocol.SrpServer(verifier, b, convention, user, openssl);
 
 export const controllerProof = (
   salt: Bytes,

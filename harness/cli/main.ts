@@ -120,11 +120,17 @@ function program(exit: (code: number) => void): Command {
 
   hapspec
     .command('diagnose')
-    .description('say which mistakes explain the failures of a run')
-    .argument('<REPORT>', 'what "hapspec run --json FILE" has written')
+    .description('say which mistakes explain the failures of a run, or ask an accessory until that is clear')
+    .argument('<REPORT or TARGET>', 'what "hapspec run --json FILE" has written, or a TARGET as of run')
     .option('--json', 'as JSON')
-    .action(async (path: string, flags: DiagnoseFlags) =>
-      console.log((await import('./diagnose.js')).diagnoseReport(path, flags)),
+    .option('--checks <N>', 'of a TARGET: checks that are asked at the most (default 60)')
+    .option('--code <XXX-XX-XXX>', 'setup code (env HAPSPEC_CODE)')
+    .option('--seed <N>', 'what everything random derives from')
+    .option('--attempts <N>', 'failed attempts that may be spent between resets (default 30)')
+    .option('--timeout <MS>', 'how long a required answer may take (default 10000)')
+    .option('--state <DIR>', 'keys, ledger and lock of each accessory (default .hapspec, env HAPSPEC_STATE)')
+    .action(async (what: string, flags: DiagnoseFlags) =>
+      exit(await (await import('./diagnose.js')).diagnoseCommand(what, flags)),
     );
 
   hapspec

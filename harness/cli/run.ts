@@ -79,7 +79,7 @@ const CLEANING_UP = 300_000;
 /** Reports are written this often while a run goes on (real milliseconds), so that a kill loses a second at the most. */
 const REPORT_INTERVAL = 750;
 
-function number(text: string | number | undefined, option: string): number | undefined {
+export function number(text: string | number | undefined, option: string): number | undefined {
   if (text === undefined || typeof text === 'number') return text;
   if (!/^\d{1,15}$/.test(text)) throw new InputError(`${option}: expected a whole number, got "${text}"`);
   return Number(text);
@@ -99,7 +99,7 @@ function duration(words: string | number | undefined, option: string): number | 
 }
 
 /** Milliseconds as a plain number, or as a duration with its unit. */
-function milliseconds(words: string | number | undefined, option: string): number | undefined {
+export function milliseconds(words: string | number | undefined, option: string): number | undefined {
   if (words === undefined || typeof words === 'number' || /^\d{1,15}$/.test(words))
     return number(words, option);
   const parts = DURATION.exec(words);
@@ -376,8 +376,8 @@ function tellGitHub(report: RunReport): void {
 }
 
 /** Catches what must not end the process without a report: stray errors (exit 4) and signals (exit 5). */
-function guard(
-  run: Execution,
+export function guard(
+  run: Pick<Execution, 'harnessFailed' | 'interrupt' | 'over'>,
   /** Writes what there is: the process ends at once. */
   last: () => void,
 ): { failed: Promise<void>; readonly error: string | undefined; release(): void } {

@@ -278,7 +278,7 @@ async function cascadeCommand(
 }
 
 /** Seeds of the runs that signatures are made of. */
-const SIGNATURE_SEEDS = [1, 3];
+const SIGNATURE_SEEDS = [1];
 /** Signatures are written so often (rows), so that a run that is cut short goes on where it was. */
 const ROWS_A_TIME = 40;
 

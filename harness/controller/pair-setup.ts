@@ -12,6 +12,7 @@ import {
   type TlvMessage,
   TlvType,
   clientSession,
+  concat,
   decodeTlv,
   deriveKey,
   encodeTlv,
@@ -108,6 +109,21 @@ export function readSetupM2(m2: TlvMessage): SetupM2 {
   return { salt, B, findings };
 }
 
+/** How SRP departs from the rule. */
+export interface SrpOptions {
+  readonly convention?: SrpConvention;
+  /** The user name; `Pair-Setup` unless given. */
+  readonly user?: string;
+  /** What is to start with a zero byte, where an ordinary flow takes care that nothing does. */
+  readonly leadingZero?: GroundValue;
+}
+
+/** A number at the front of 384 bytes, and zero bytes behind it. */
+function leftAligned(value: Bytes): Bytes {
+  const significant = stripLeadingZeros(value);
+  return concat(significant, new Uint8Array(Math.max(0, Length.srpPublicKey - significant.length)));
+}
+
 /** The controller's side of one Pair Setup exchange: messages out, messages in, no socket. */
 export class PairSetupController {
   private srp: ClientSession | undefined;
@@ -120,10 +136,13 @@ export class PairSetupController {
     /** Who pairs: it is not told before M5. */
     public identity: Identity,
     private readonly random: Random,
-    private readonly convention?: SrpConvention,
-    /** What is to start with a zero byte, where an ordinary flow takes care that nothing does. */
-    private readonly leadingZero?: GroundValue,
+    private readonly srpOptions: SrpOptions = {},
   ) {}
+
+  /** M2 was answered: there is a session. */
+  get answered(): boolean {
+    return this.srp !== undefined;
+  }
 
   m1(method?: number, flags?: number | Bytes): TlvItem[] {
     return setupM1(method, flags);
@@ -141,10 +160,11 @@ export class PairSetupController {
    * until exactly the one does that is to.
    */
   answer(salt: Bytes, B: Bytes): ClientSession {
-    const base = { password: this.code, salt, B, ...(this.convention && { convention: this.convention }) };
+    const { leadingZero, ...others } = this.srpOptions;
+    const base = { password: this.code, salt, B, ...others };
     const draw = (): bigint => toInteger(this.random.bytes(32));
-    if (this.leadingZero !== undefined) {
-      const a = groundExponent({ ...base, a: draw() }, this.leadingZero);
+    if (leadingZero !== undefined) {
+      const a = groundExponent({ ...base, a: draw() }, leadingZero);
       return (this.srp = clientSession({ ...base, a }));
     }
     do this.srp = clientSession({ ...base, a: draw() });
@@ -181,7 +201,14 @@ export class PairSetupController {
     if (equal(proof, M1)) return `${what}: it is the proof of M3 sent back`;
     if (equal(proof, stripLeadingZeros(K))) return `${what}: it is K`;
     const how = howProven(proof, [
-      { name: 'A', value: A, others: [['A as hexadecimal text', utf8(hex(A))]] },
+      {
+        name: 'A',
+        value: A,
+        others: [
+          ['A as hexadecimal text', utf8(hex(A))],
+          ['A at the front of 384 bytes', leftAligned(A)],
+        ],
+      },
       { name: 'M1', value: M1, others: [['M1 as hexadecimal text', utf8(hex(M1))]] },
       {
         name: 'K',

@@ -11,14 +11,13 @@ import {
   hex,
   otherCode,
   parseSetupCode,
-  toInteger,
 } from '../protocol/index.js';
 import { type Dialer, type HttpRequest, Unreachable } from '../wire/index.js';
 import { Conduct } from './conduct.js';
 import { Blocked, NotApplicable, StepFailed } from './errors.js';
 import type { Link } from './link.js';
 import { type Outcome, describeOutcome, success } from './outcome.js';
-import { PairSetup, type SetupOptions } from './pair-setup.js';
+import { PairSetup, type SetupOptions, asksTransient } from './pair-setup.js';
 import { PairVerify, type VerifyOptions } from './pair-verify.js';
 import type { Session } from './session.js';
 
@@ -28,11 +27,6 @@ export interface TransientSetup {
   readonly session: Session;
   /** What came of the first request inside. */
   readonly hello: Outcome;
-}
-
-function asksTransient(flags: number | Bytes = 0): boolean {
-  const value = typeof flags === 'number' ? BigInt(flags) : toInteger(flags.toReversed());
-  return (value & BigInt(PairingFlag.Transient)) !== 0n;
 }
 
 /**

@@ -5,6 +5,7 @@ import {
   TlvType,
   decodeTlv,
   encodeTlv,
+  isEarlyFrame,
   join,
   text,
 } from '../protocol/index.js';
@@ -53,6 +54,8 @@ export class Link extends Line {
   kind: SetupKind = 'regular';
   /** Who the next requests are written like; like this harness unless set. */
   handwriting: Handwriting | undefined;
+  /** Keys that the answer to come grants: bytes that are no HTTP may be sealed under them too early. */
+  foreseen: readonly SessionKeys[] = [];
   /** A Pair Setup was begun on it. */
   begun = false;
   /** CSeq of the last request, where requests are numbered. */
@@ -88,6 +91,7 @@ export class Link extends Line {
 
   /** Switches both directions to frames; the next byte each way is one. */
   secureWith(keys: SessionKeys, granted = true): void {
+    this.foreseen = [];
     this.granted = granted;
     // An accessory that has gone over to these keys ahead of us counts on.
     const counter = this.secure?.rekeyed === true ? this.secure.decoder.counter : 0n;
@@ -316,7 +320,9 @@ export class Link extends Line {
       const progress = this.reader.next();
       if (progress.kind === 'invalid') {
         this.heard(`not understood: ${progress.what}: ${hexDump(this.reader.pending, 32)}`, sealed);
-        return { kind: 'garbage', what: progress.what, elapsed };
+        const early = !sealed && isEarlyFrame(this.reader.pending, this.foreseen);
+        const why = early ? ': they open as the first frame of the session that they were to grant' : '';
+        return { kind: 'garbage', what: `${progress.what}${why}`, elapsed };
       }
       if (progress.kind === 'message') {
         const { message } = progress;

@@ -14,6 +14,7 @@ import {
   type GroundValue,
   type Identity,
   Method,
+  PairingFlag,
   type SrpConvention,
   type SrpConventionName,
   TlvError,
@@ -22,6 +23,7 @@ import {
   encodeTlv,
   fromInteger,
   srpConventions,
+  toInteger,
 } from '../protocol/index.js';
 import type { Conduct } from './conduct.js';
 import { Blocked } from './errors.js';
@@ -37,6 +39,10 @@ export interface SetupOptions {
   readonly password?: string;
   /** How SRP integers are encoded, by name or by what departs from `neutral`, which holds unless given. */
   readonly convention?: SrpConventionName | Partial<SrpConvention>;
+  /** The user name of SRP; `Pair-Setup` unless given. */
+  readonly user?: string;
+  /** B is taken to have come least significant byte first. */
+  readonly backwards?: boolean;
   /** Which of the controller's values starts with a zero byte, and no other does. */
   readonly leadingZero?: GroundValue;
   readonly link?: Link;
@@ -47,6 +53,12 @@ export interface SetupOptions {
   readonly flags?: number | Bytes;
 }
 
+/** Flags of M1 that ask for a transient Pair Setup. */
+export function asksTransient(flags: number | Bytes = 0): boolean {
+  const value = typeof flags === 'number' ? BigInt(flags) : toInteger(flags.toReversed());
+  return (value & BigInt(PairingFlag.Transient)) !== 0n;
+}
+
 /** One Pair Setup exchange on one connection. */
 export class PairSetup {
   readonly machine: PairSetupController;
@@ -55,14 +67,14 @@ export class PairSetup {
   /** M2 came with Flags. */
   grantsSplit = false;
   private lastM5: Bytes = new Uint8Array(0);
-  private readonly asked: Pick<SetupOptions, 'method' | 'flags' | 'identity'>;
+  private readonly asked: Pick<SetupOptions, 'method' | 'flags' | 'identity' | 'backwards'>;
 
   constructor(
     readonly controller: Conduct,
     readonly link: Link,
     private readonly code: string | undefined,
     identity: Identity,
-    options: Pick<SetupOptions, 'convention' | 'leadingZero' | 'method' | 'flags' | 'identity'> = {},
+    options: Omit<SetupOptions, 'code' | 'password' | 'link'> = {},
     machine?: PairSetupController,
   ) {
     const { convention, leadingZero } = options;
@@ -72,7 +84,14 @@ export class PairSetup {
       typeof convention === 'string'
         ? srpConventions[convention]
         : convention && { ...srpConventions.neutral, ...convention };
-    this.machine = machine ?? new PairSetupController(code ?? '', identity, random, chosen, leadingZero);
+    const { user } = options;
+    this.machine =
+      machine ??
+      new PairSetupController(code ?? '', identity, random, {
+        ...(chosen && { convention: chosen }),
+        ...(leadingZero !== undefined && { leadingZero }),
+        ...(user !== undefined && { user }),
+      });
   }
 
   /** Who pairs. */
@@ -171,7 +190,8 @@ export class PairSetup {
 
   private answer(): void {
     const { bench } = this.controller;
-    const { v, S, K } = this.machine.answer(this.m2!.salt!, this.m2!.B!);
+    const { salt, B } = this.m2!;
+    const { v, S, K } = this.machine.answer(salt!, this.asked.backwards === true ? B!.slice().reverse() : B!);
     bench.keyring.keepSecret('the SRP verifier', fromInteger(v));
     bench.keyring.keepSecret('the SRP secret S', fromInteger(S));
     bench.keyring.keepSecret('the key K of Pair Setup', K);
@@ -227,7 +247,13 @@ export class PairSetup {
 
   /** Any bytes in the place of M3, judged. */
   async sendM3Bytes(body: Bytes, wait = this.controller.judgedWait): Promise<Outcome> {
+    // A transient M4 switches to frames behind itself.
+    if (asksTransient(this.asked.flags) && this.machine.answered)
+      this.link.foreseen = this.controller.profile.transientKeys.map(({ keys }) =>
+        keys(this.machine.session.K),
+      );
     const outcome = await this.exchange(body, wait);
+    this.link.foreseen = [];
     this.controller.bench.tally.countM4(outcome, success('setup-m4').matches(outcome));
     return outcome;
   }

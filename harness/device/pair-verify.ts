@@ -104,7 +104,9 @@ export class PairVerify {
     link.inside('sub-TLV of Pair Verify M3', this.machine.lastSub);
     // Inside a session M4 may come under the keys it grants already.
     if (link.secured && this.m2?.items !== undefined) link.session.next = this.machine.sessionKeys();
+    if (!link.secured && this.m2?.items !== undefined) link.foreseen = [this.machine.sessionKeys()];
     const outcome = await link.postBytes(this.controller.profile.paths.verify, body, wait);
+    link.foreseen = [];
     this.tell(outcome);
     return outcome;
   }

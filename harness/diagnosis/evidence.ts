@@ -44,8 +44,8 @@ export function fits({ dress }: Pick<Signature, 'dress'>, { dresses }: Evidence)
  * How much likelier an outcome is under a mistake than where nothing known is the cause, as natural logarithms. They are
  * of this order in the runs of `bench diagnosis`; confidence is held to what comes true there.
  */
-const RED = { same: 5.5, alike: 3.7, other: 1.4, warned: 1.2, passed: -3.6 };
-const WARNED = { same: 3, alike: 2, other: 1, red: 0.7, passed: -1.6 };
+const RED = { same: 5.5, alike: 3, other: 0.3, warned: 0.8, passed: -3.6 };
+const WARNED = { same: 3, alike: 1.6, other: 0.3, red: 0.3, passed: -1.6 };
 
 function weightOf(expected: Symptom, seen: Finding): number {
   const alike =

@@ -21,7 +21,7 @@ const NAMED = 0.02;
 /** What a mistake that is not among the known ones would be worth of each finding it explains, and what it costs. */
 const UNKNOWN = { weight: 2.6, cost: 2 };
 /** Scores are less sure than they look by so much: confidence is held to what comes true. */
-const TEMPER = 0.5;
+const TEMPER = 0.9;
 
 /** Causes together, and what they are worth. */
 interface Set_ {

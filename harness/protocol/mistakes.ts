@@ -184,6 +184,16 @@ export function howProven(proof: Bytes, parts: readonly Part[]): string | undefi
   return howJoined(parts, (joined) => equal(sha512(joined), proof));
 }
 
+/** Whether bytes begin with a frame that is sealed under one of these keys as the first of a session. */
+export function isEarlyFrame(bytes: Bytes, keys: readonly SessionKeys[]): boolean {
+  if (bytes.length < 2 + Length.tag) return false;
+  const header = bytes.subarray(0, 2);
+  const end = 2 + header[0]! + header[1]! * 256 + Length.tag;
+  if (bytes.length < end || end > LONGEST) return false;
+  const sealed = bytes.subarray(2, end);
+  return keys.some(({ toController }) => open(toController, counterNonce(0n), sealed, header) !== undefined);
+}
+
 /** How one frame that does not open with a counter was sealed, in words that go on from "it opens with". */
 export function howFramed(
   wire: Bytes,

@@ -1,4 +1,4 @@
-import type { Fault } from '../accessory/index.js';
+import type { Fault, Latency } from '../accessory/index.js';
 import type { Case } from './check.js';
 import { glob } from './glob.js';
 import type { CheckResult } from './result.js';
@@ -45,7 +45,7 @@ const CROWD = 0.25;
 export async function wholeRun(
   suite: readonly Case[],
   fault: Fault,
-  options: { readonly seed: number },
+  options: { readonly seed: number; readonly latency?: Latency; readonly destructive?: boolean },
 ): Promise<readonly CheckResult[]> {
   const isProperty = (entry: Case): boolean => entry.kind === 'check' && entry.spec.property !== undefined;
   const selected = suite.filter(

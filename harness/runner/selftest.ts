@@ -70,6 +70,8 @@ export function canBeRed(entry: Case): boolean {
 interface TwinOptions {
   readonly seed: number;
   readonly latency?: Latency;
+  /** False to leave out what needs `--destructive`. */
+  readonly destructive?: boolean;
   readonly hunt?: Hunt;
   readonly weigh?: (weighed: Weighed) => void;
   /** Who looks on, and is told of each check when it has run. */
@@ -122,7 +124,7 @@ async function runOne(
     version: '',
     command: '',
     strict: false,
-    destructive: true,
+    destructive: options.destructive ?? true,
     bench,
     suite,
     selected,

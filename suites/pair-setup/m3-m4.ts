@@ -19,11 +19,18 @@ const accepted = outcomes.success('setup-m4');
 const refused = outcomes.tlvError(4, 'Authentication');
 const LITERAL = 'the proof is accepted only with k and u over unpadded values';
 
+/** Hexadecimal digits in the place of the bytes they are of. */
+function isHexText(bytes: hap.Bytes): boolean {
+  return /^(0x)?[0-9a-f]{64,}$/i.test(hap.text(bytes));
+}
+
 /**
- * A refused proof of the right code: the commonest first hour of all. Two probes, one failed attempt each, tell the
- * two known mistakes from a wrong code; nothing else that needs the code is tried after this.
+ * A refused proof of the right code: the commonest first hour of all. What M2 shows costs nothing; then probes, one
+ * failed attempt each, tell known mistakes from a wrong code; nothing else that needs the code is tried after this.
  */
-async function whyRefused(controller: Controller): Promise<string> {
+async function whyRefused(controller: Controller, { m2 }: PairSetup): Promise<string> {
+  if (m2?.B !== undefined && isHexText(m2.B))
+    return 'no proof can be right: B in M2 is hexadecimal text in the place of the bytes of the number';
   const accepts = async (options: Parameters<Controller['pairSetup']>[0]): Promise<boolean> => {
     // Some keep Pair Setup for the connection whose proof they have refused, as long as it is open.
     await controller.bench.closeLinks();
@@ -33,6 +40,10 @@ async function whyRefused(controller: Controller): Promise<string> {
   if (await accepts({ code: 'undashed' }))
     return 'the proof is accepted only for the setup code without its dashes';
   if (await accepts({ convention: 'literal' })) return LITERAL;
+  if (await accepts({ user: 'pair-setup' }))
+    return 'the proof is accepted only for the SRP user name pair-setup in the place of Pair-Setup';
+  if (await accepts({ backwards: true }))
+    return 'the proof is accepted only with B of M2 read least significant byte first';
   return `${WRONG_CODE}: the proof of the code given was refused with Error=2(Authentication)`;
 }
 
@@ -119,7 +130,7 @@ export default chapter('pair-setup.m3-m4', ({ check, watch }) => [
     async ({ controller, expect, violate }) => {
       const setup = await controller.pairSetup();
       const outcome = await setup.sendM3();
-      if (refused.matches(outcome)) violate(await whyRefused(controller));
+      if (refused.matches(outcome)) violate(await whyRefused(controller, setup));
       expect(outcome).to.be.allowed();
       if (outcome.kind === 'reply')
         expect(setup.readM4(outcome).proof?.length, 'bytes of Proof').to.equal(hap.Length.proof);

@@ -3,7 +3,7 @@
  * Each check sends an M5 with one thing wrong: it has to be refused, and Pair Verify then shows that nothing was stored.
  * One that is stored all the same is a way in for whoever sent it.
  */
-import { chapter, edits, hap, outcomes } from '../../harness/suite.js';
+import { type Controller, chapter, edits, hap, outcomes } from '../../harness/suite.js';
 import { refused } from './refused.js';
 
 const wrongKeys = {
@@ -65,6 +65,41 @@ const wrongSignatures: Record<string, (parts: Parts) => hap.Bytes> = {
   },
 };
 
+const m5Refused = outcomes.tlvError(6, 'Authentication');
+
+/** M5 as mistaken accessories expect it, one thing changed each, and how that reads behind "M5 is accepted". */
+const probes: Record<string, (K: hap.Bytes) => edits.M5Options> = {
+  'only when it is sealed with the nonce PS-Msg05 in front of its four zero bytes': () =>
+    wrongNonces['label-first']!,
+  'only when it is sealed with a key of the labels Pair-Verify-Encrypt': (K) => ({
+    key: wrongKeys['verify-labels'](K),
+  }),
+  'only when its Signature holds over the X of the labels Pair-Setup-Accessory-Sign': () => ({
+    signature: ({ K, identity }) =>
+      hap.sign(
+        identity.ltsk,
+        hap.signedInfo(hap.deriveKey('Pair-Setup-Accessory-Sign', K), identity.id, identity.ltpk),
+      ),
+  }),
+};
+
+/**
+ * Why a right M5 was refused with Error=2, of which a controller sees no more: a wrong nonce, key or signature are all the
+ * same there. Three probes tell; undefined when none of them is accepted, or no further Pair Setup comes about.
+ */
+async function whyM5Refused(controller: Controller): Promise<string | undefined> {
+  for (const [words, options] of Object.entries(probes)) {
+    const { bench } = controller;
+    await bench.closeLinks();
+    const setup = await controller.setup();
+    if (!outcomes.success('setup-m2').matches(await setup.sendM1())) return undefined;
+    setup.answerM2();
+    if (!outcomes.success('setup-m4').matches(await setup.sendM3())) return undefined;
+    if (setup.accepted(await setup.sendM5(options(setup.machine.session.K)))) return words;
+  }
+  return undefined;
+}
+
 const spec = {
   from: 'unpaired',
   needs: ['PS-M5-01'],
@@ -83,10 +118,12 @@ export default chapter('pair-setup.m5-m6', ({ check }) => [
       costs: { m2: 1, m4: 1, m6: 1 },
       allow: [outcomes.success('setup-m6')],
     },
-    async ({ controller, expect }) => {
+    async ({ controller, expect, violate }) => {
       const setup = await controller.pairSetup();
       await setup.m3();
       const outcome = await setup.sendM5();
+      const how = m5Refused.matches(outcome) ? await whyM5Refused(controller) : undefined;
+      if (how !== undefined) violate(`M5 is refused with Error=2(Authentication), and accepted ${how}`);
       expect(outcome).to.be.allowed();
       if (outcome.kind !== 'reply') return;
       const defect = setup

@@ -240,6 +240,7 @@ describe('diagnosis', () => {
 
     it('are those of this suite, of every fault (npx hapspec selftest --signatures signatures/signatures.json)', () => {
       expect(whyStale(kept, suite, faults)).to.equal(undefined);
+      expect(kept.rows.map(({ fault }) => fault)).to.have.members(faults.map(({ name }) => name));
       for (const { fault, symptoms } of kept.rows)
         expect(
           [...symptoms.values()].flat().some(({ verdict }) => verdict === 'red'),

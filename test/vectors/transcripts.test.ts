@@ -87,7 +87,12 @@ function setupController(
   const code = op === 'm3-code' ? ((vector['edit'] as Fields)['text'] as string) : (vector['code'] as string);
   const zero = (['S', 'K'] as const).find((name) => vector.flags.includes(`LeadingZero${name}`));
   const random = new Script([bytes(fields['a'])]);
-  const controller = new PairSetupController(code, identityOf(fields['controller']), random, undefined, zero);
+  const controller = new PairSetupController(
+    code,
+    identityOf(fields['controller']),
+    random,
+    zero === undefined ? {} : { leadingZero: zero },
+  );
   expect(hex(encodeTlv(controller.m1(method, flags))), 'M1').to.equal(M1);
   const m2 = decodeTlv(bytes(M2));
   controller.answer(m2.get(TlvType.Salt)!, m2.joined(TlvType.PublicKey)!);

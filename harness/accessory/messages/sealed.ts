@@ -22,6 +22,8 @@ export interface SealedData {
   /** 12 bytes. */
   readonly nonce: Bytes;
   readonly sealed: Bytes;
+  /** What the key is derived from: K (64 bytes), or the X25519 shared secret (32). */
+  readonly secret: Bytes;
 }
 
 /** What the accessory signs: three parts, one after the other. */
@@ -41,6 +43,8 @@ export interface SignatureClaim {
   readonly ltpk: Bytes | undefined;
   readonly info: Bytes;
   readonly signature: Bytes;
+  /** K of Pair Setup, or the shared secret of Pair Verify. */
+  readonly secret: Bytes;
   readonly pairings: readonly Pairing[];
 }
 

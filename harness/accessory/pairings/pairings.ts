@@ -54,7 +54,7 @@ export function handlePairings(device: Device<Asked>, message: TlvMessage, reque
     return failure(context, 2, TlvError.Authentication);
   if (step === 'pairings-add') return add(device, context, message, requester);
   if (step === 'pairings-remove') return remove(device, context, message, requester);
-  return answer(context, list(device.pairings));
+  return answer(context, list(behaviour.listed(device.pairings, requester)));
 }
 
 function add(device: Device<Asked>, context: ReplyContext, message: TlvMessage, requester: Requester): Reply {
@@ -118,6 +118,8 @@ export interface PairingsDecisions {
   updated(existing: Pairing, wanted: Pairing): Pairing;
   /** False to report success and keep the pairing. */
   removes(request: RemoveRequest): boolean;
+  /** The pairings a List shows to whoever asks for it. */
+  listed(pairings: readonly Pairing[], requester: Requester): readonly Pairing[];
   /** True when no pairing may stay because no admin is left (seed 002 §7.2). */
   dropsEverything(pairings: readonly Pairing[], departed?: Pairing): boolean;
 }
@@ -140,5 +142,6 @@ export const healthyPairings: PairingsDecisions = {
   },
   updated: (_existing, wanted) => wanted,
   removes: () => true,
+  listed: (pairings) => pairings,
   dropsEverything: (pairings) => !pairings.some(isAdmin),
 };

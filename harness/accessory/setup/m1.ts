@@ -5,6 +5,7 @@ import {
   Method,
   PairingFlag,
   type Random,
+  SRP_USER,
   type SetupCode,
   type SrpConvention,
   TlvError,
@@ -101,11 +102,13 @@ export function answerM1(
   // A salt is drawn in any case: what is drawn later must not depend on whether one was kept.
   const refused = exchanges.refusedM3.get(connection);
   const salt = behaviour.drawSalt(random, refused?.salt);
-  const verifier = reused ?? makeVerifier(behaviour.password(device.code, device.failedAttempts, mode), salt);
+  const { srpUser } = twin;
+  const password = behaviour.password(device.code, device.failedAttempts, mode);
+  const verifier = reused ?? makeVerifier(password, salt, srpUser);
   // What was kept is good for the next Pair Setup and for no other.
   exchanges.kept = reused;
   const exponent = behaviour.drawExponent(random, refused?.exponent);
-  const srp = srpServer(verifier, toInteger(exponent), behaviour.convention);
+  const srp = srpServer(verifier, toInteger(exponent), behaviour.convention, srpUser);
 
   if (exchanges.holders.length > 0 && behaviour.setupContention !== 'parallel') exchanges.dropAll();
   exchanges.begun++;
@@ -161,6 +164,8 @@ export interface M1Asides {
   readonly secondM1Replaces: boolean;
   /** True to end the exchange of the first connection when a second one is told Busy. */
   readonly foreignM1Disturbs: boolean;
+  /** The user name of SRP (seed 002 §2.2). */
+  readonly srpUser: string;
 }
 
 export const healthyM1: M1Decisions = {
@@ -190,4 +195,5 @@ export const healthyM1: M1Decisions = {
 
   secondM1Replaces: true,
   foreignM1Disturbs: false,
+  srpUser: SRP_USER,
 };

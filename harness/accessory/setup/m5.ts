@@ -52,8 +52,13 @@ export function answerM5({
     (older) =>
       older.secret !== undefined &&
       sealed !== undefined &&
-      behaviour.openSealed({ step, key: deriveKey('Pair-Setup-Encrypt', older.secret), nonce, sealed }) !==
-        undefined,
+      behaviour.openSealed({
+        step,
+        key: deriveKey('Pair-Setup-Encrypt', older.secret),
+        nonce,
+        sealed,
+        secret: older.secret,
+      }) !== undefined,
   );
   const secret = behaviour.secretForM5({
     after: exchange?.after ?? context.after,
@@ -67,7 +72,7 @@ export function answerM5({
   const m6 = (): Reply => answer(context, sealedM6(device, secret, key));
   if (sealed === undefined) return m6();
 
-  const plain = behaviour.openSealed({ step, key, nonce, sealed });
+  const plain = behaviour.openSealed({ step, key, nonce, sealed, secret });
   if (plain === undefined) {
     if (exchange !== undefined && twin.keepsExchangeAfter('failed-m5')) exchanges.hold(connection, exchange);
     return twin.refusesUnopenedM5(context) ? failure(context, 6, TlvError.Authentication) : m6();
@@ -85,7 +90,7 @@ export function answerM5({
   const late = pairings.length > 0 ? behaviour.refusesLateM5({ known }) : undefined;
   if (twin.storesBeforeCheck) device.put(pairing);
   if (behaviour.isWeakKey(ltpk)) return failure(context, 6, TlvError.Authentication);
-  if (!behaviour.signatureHolds({ step, ltpk, info, signature, pairings }))
+  if (!behaviour.signatureHolds({ step, ltpk, info, signature, secret, pairings }))
     return failure(context, 6, TlvError.Authentication);
   const returns = device.wasRemoved(pairing.id);
   const error = late ?? twin.refusesController({ returning: returns });

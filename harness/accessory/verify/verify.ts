@@ -177,7 +177,11 @@ export class PairVerify {
     const second = behaviour.secondSession === 'refused' && this.hasSession(stored);
     const shut = pairing !== undefined && !behaviour.admitsController(pairing);
     const ltpk = pairing?.ltpk;
-    if (second || shut || !behaviour.signatureHolds({ step, ltpk, info, signature, pairings }))
+    if (
+      second ||
+      shut ||
+      !behaviour.signatureHolds({ step, ltpk, info, signature, secret: shared, pairings })
+    )
       return this.refused(failure(facts, 4, TlvError.Authentication), exchange, here);
     const requester = { id: stored, permissions: pairing?.permissions ?? 0 };
     device.verifiesRefused = 0;
@@ -195,8 +199,8 @@ export class PairVerify {
   ): { readonly exchange: VerifyExchange; readonly plain: Bytes | undefined } {
     const nonce = labelNonce('PV-Msg03');
     for (const exchange of exchanges) {
-      const { key } = exchange;
-      const plain = this.device.behaviour.openSealed({ step: 'verify-m3', key, nonce, sealed });
+      const { key, shared: secret } = exchange;
+      const plain = this.device.behaviour.openSealed({ step: 'verify-m3', key, nonce, sealed, secret });
       if (plain !== undefined) return { exchange, plain };
     }
     return { exchange: first, plain: undefined };

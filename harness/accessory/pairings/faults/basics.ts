@@ -131,6 +131,17 @@ export const lists: readonly Fault[] = [
     }),
   ),
   fault(
+    'list-leaves-out-who-asks',
+    {
+      breaks: ['PAIRINGS-01', 'PAIRINGS-02'],
+      story: 'the list is of the others: the entry of the controller that asks is not in it',
+    },
+    (ok) => ({
+      listed: (pairings, requester) =>
+        ok.listed(pairings, requester).filter(({ id }) => !equal(id, requester.id)),
+    }),
+  ),
+  fault(
     'list-refuses-extras',
     { breaks: ['PAIRINGS-03'], story: 'a List of more than two items is refused' },
     (ok) => ({

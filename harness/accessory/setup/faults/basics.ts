@@ -171,6 +171,24 @@ const m3: readonly Fault[] = [
     () => ({ password: (code) => code.digits }),
   ),
   fault(
+    'srp-user-in-lower-case',
+    { breaks: ['PS-M3-01'], story: 'the user name of SRP is pair-setup, as in the path' },
+    () => ({ srpUser: 'pair-setup' }),
+  ),
+  fault(
+    'public-key-little-endian',
+    { breaks: ['PS-M3-01'], story: 'B is written as the library of big numbers holds it, least byte first' },
+    (ok) => ({
+      beforeSending: (reply) => {
+        const items = ok.beforeSending(reply);
+        const B = items.find(({ type }) => type === TlvType.PublicKey)?.value;
+        return reply.step !== 'setup-m2' || B === undefined
+          ? items
+          : withItem(items, tlv(TlvType.PublicKey, B.slice().reverse()));
+      },
+    }),
+  ),
+  fault(
     'literal-k-and-u',
     {
       breaks: ['PS-M3-01', 'PS-M3-02'],
@@ -247,6 +265,14 @@ const m3: readonly Fault[] = [
 ];
 
 const m5: readonly Fault[] = [
+  fault(
+    'm6-is-http-201',
+    { breaks: ['PS-M5-01'], story: 'M6 is answered as something that was created: HTTP 201' },
+    (ok) => ({
+      status: (reply) => (reply.step === 'setup-m6' && succeeds(reply) ? 201 : ok.status(reply)),
+      sendsBody: (reply, status) => status === 201 || ok.sendsBody(reply, status),
+    }),
+  ),
   fault('m6-sealed-as-m5', { breaks: ['PS-M5-01'], story: 'M6 reuses the nonce of M5' }, (ok) => ({
     nonceLabel: (step) => (step === 'setup-m6' ? 'PS-Msg05' : ok.nonceLabel(step)),
   })),

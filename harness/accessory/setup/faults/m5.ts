@@ -11,7 +11,7 @@ import {
   utf8,
 } from '../../../protocol/index.js';
 import type { Behaviour } from '../../behaviour.js';
-import { open } from '../../crypto.js';
+import { deriveKey, open } from '../../crypto.js';
 import { Halt, MAX_IDENTIFIER } from '../../facts.js';
 import { type Fault, fault } from '../../faults/fault.js';
 import { fails, succeeds } from '../../faults/items.js';
@@ -79,6 +79,47 @@ export const setupM5Faults: readonly Fault[] = [
         }
         return undefined;
       },
+    }),
+  ),
+  fault(
+    'm5-nonce-label-first',
+    {
+      breaks: ['PS-M5-01'],
+      story: 'M5 is opened with its label in front of the four zero bytes of the nonce',
+    },
+    (ok) => ({
+      openSealed: (data) =>
+        data.step === 'setup-m5'
+          ? open(data.key, concat(utf8('PS-Msg05'), new Uint8Array(4)), data.sealed)
+          : ok.openSealed(data),
+    }),
+  ),
+  fault(
+    'm5-key-of-pair-verify',
+    { breaks: ['PS-M5-01'], story: 'M5 is opened with a key derived under the labels of Pair Verify' },
+    (ok) => ({
+      openSealed: (data) =>
+        data.step === 'setup-m5'
+          ? ok.openSealed({ ...data, key: deriveKey('Pair-Verify-Encrypt', data.secret) })
+          : ok.openSealed(data),
+    }),
+  ),
+  fault(
+    'm5-signature-under-own-labels',
+    {
+      breaks: ['PS-M5-01'],
+      story: 'X of the signature in M5 is derived under the labels of the accessory’s own signature',
+    },
+    (ok) => ({
+      signatureHolds: (claim) =>
+        ok.signatureHolds(
+          claim.step === 'setup-m5'
+            ? {
+                ...claim,
+                info: concat(deriveKey('Pair-Setup-Accessory-Sign', claim.secret), claim.info.subarray(32)),
+              }
+            : claim,
+        ),
     }),
   ),
   fault(
