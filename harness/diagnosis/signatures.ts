@@ -203,10 +203,13 @@ export function writeSignatures({ seeds, checks, rows }: Signatures): string {
   const rowOf = (row: Signature): Row => {
     const bits = new Uint8Array(Math.ceil(ids.length / 8));
     for (const id of row.asked) {
-      const i = indexOf.get(id)!;
+      const i = indexOf.get(id);
+      // Of what belongs to no check the file says nothing.
+      if (i === undefined) continue;
       bits[i >> 3]! |= 1 << (i & 7);
     }
     const pairs = [...row.symptoms]
+      .filter(([id]) => indexOf.has(id))
       .map(([id, list]) => [indexOf.get(id)!, list.map((one) => numberOf.get(textOf(one))!).sort()] as const)
       .sort(([a], [b]) => a - b);
     let last = 0;

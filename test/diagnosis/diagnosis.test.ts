@@ -234,6 +234,8 @@ describe('diagnosis', () => {
 
     it('are written as they are read', () => {
       expect(writeSignatures(kept)).to.equal(readFileSync(SIGNATURES, 'utf8'));
+      for (const { fault, symptoms } of kept.rows)
+        for (const id of symptoms.keys()) expect(kept.checks.has(id), `${fault}: ${id}`).to.equal(true);
       const rows = signaturesOf([1], kept.rows, suite, faults).rows;
       expect(rows).to.deep.equal(kept.rows);
     });
