@@ -204,6 +204,8 @@ function check(content: unknown, path: string): ConfigValues {
     throw new InputError(`${path}: expected an object, got ${describe(content)}`);
   const values: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(content)) {
+    // An editor is told there what the file may hold.
+    if (key === '$schema') continue;
     if (!isKey(key)) throw new InputError(`${path}: unknown key "${key}".${suggestion(key)}`);
     // `code: process.env.CODE` in a program, without the variable.
     if (value === undefined) continue;

@@ -134,6 +134,19 @@ function program(exit: (code: number) => void): Command {
     );
 
   hapspec
+    .command('schema')
+    .description('the JSON Schema of a configuration file, for editors, or of a JSON report')
+    .argument('<WHAT>', 'config or report')
+    .action(async (what: string) =>
+      console.log(
+        (await import('./schema.js')).schemaCommand(
+          what,
+          hapspec.commands.find((command) => command.name() === 'run')!,
+        ),
+      ),
+    );
+
+  hapspec
     .command('report')
     .description('show a stored report, or write it in other forms')
     .argument('<REPORT>', 'what "hapspec run --json FILE" has written')

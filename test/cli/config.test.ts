@@ -91,6 +91,8 @@ describe('cli: configuration', () => {
       code: '031-45-154',
       junit: 'reports/junit.xml',
       json: '/tmp/report.json',
+      html: 'page.html',
+      summary: 'summary.md',
       only: ['PS-*', 'PV-M3-01'],
       skip: [],
       level: ['must'],
@@ -106,6 +108,7 @@ describe('cli: configuration', () => {
       destructive: true,
       expectations: './known.json',
       evidence: 'evidence',
+      pcapng: 'run.pcapng',
       pace: 250,
       startLine: 'rtsp',
       declares: ['transient'],
@@ -114,6 +117,7 @@ describe('cli: configuration', () => {
       old: '192.168.1.39:51826',
       runs: 300,
       jobs: 2,
+      shard: '1/2',
       time: '10m',
       wait: '30s',
     };
@@ -124,9 +128,12 @@ describe('cli: configuration', () => {
       expect((await load())!.values).to.deep.equal({
         ...all,
         junit: join(root, 'a', 'reports', 'junit.xml'),
+        html: join(root, 'a', 'page.html'),
+        summary: join(root, 'a', 'summary.md'),
         state: join(root, 'state'),
         expectations: join(root, 'a', 'known.json'),
         evidence: join(root, 'a', 'evidence'),
+        pcapng: join(root, 'a', 'run.pcapng'),
         mfiRoot: join(root, 'a', 'root.pem'),
         cloneOf: join(root, 'a', 'snapshot.json'),
       });

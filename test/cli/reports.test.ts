@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect } from 'chai';
 import { json } from '../../harness/report/index.js';
 import { report, result } from '../report/sample.js';
@@ -89,6 +90,31 @@ describe('hapspec: stored reports', () => {
         .and.include(said);
       expect(stderr).to.not.match(/\n\s+at /);
     }
+  });
+
+  it('follow the schema that hapspec schema prints, and so do configuration files', async () => {
+    const schemaOf = async (what: string): Promise<object> => {
+      const { code, stdout } = await hapspecLine(['schema', what]);
+      expect(code).to.equal(0);
+      return JSON.parse(stdout) as object;
+    };
+    const ajv = new Ajv2020({ allErrors: true });
+    const isReport = ajv.compile(await schemaOf('report'));
+    const examples = ['fault', 'healthy'].map((name) =>
+      readFileSync(new URL(`../../../reports/example/${name}.json`, import.meta.url), 'utf8'),
+    );
+    for (const one of [json(report()), ...examples])
+      expect(isReport(JSON.parse(one)), JSON.stringify(isReport.errors)).to.equal(true);
+    expect(isReport({ ...(JSON.parse(examples[0]!) as object), exit: { code: 9 } })).to.equal(false);
+    const isConfig = ajv.compile(await schemaOf('config'));
+    expect(
+      isConfig({ $schema: './hapspec.schema.json', target: 'embedded', only: ['PS-*'], seed: 1 }),
+    ).to.equal(true);
+    for (const wrong of [{ tagret: 'x' }, { only: 'PS-*' }, { seed: '1' }])
+      expect(isConfig(wrong)).to.equal(false);
+    expect((await hapspecLine(['schema', 'nothing'])).code).to.equal(2);
+    writeFileSync(at('hapspec.config.json'), '{"$schema": "./x.json", "only": ["PS-M1-01"]}');
+    expect((await hapspecLine(['run', '--config', at('hapspec.config.json'), '--dry-run'])).code).to.equal(0);
   });
 
   it('run tells GitHub: annotations, and the summary of the step', async () => {

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { faults } from '../../harness/accessory/index.js';
 import { closed, silence, success, tlvError } from '../../harness/device/index.js';
@@ -13,6 +14,7 @@ import {
   secondsFor,
 } from '../../harness/runner/index.js';
 import { catalogue, suite } from '../../suites/index.js';
+import renamedIds from '../../suites/renamed.json' with { type: 'json' };
 import requirements from '../../suites/requirements.json' with { type: 'json' };
 import { casesOf } from './bench.js';
 
@@ -158,6 +160,9 @@ describe('runner: chapters and catalogue', () => {
   });
 });
 
+/** What became of ids that are no longer there: those that ask the same now, none where nothing does. */
+const renamed: Readonly<Record<string, readonly string[]>> = renamedIds;
+
 describe('suites: the whole suite', () => {
   it('loads, with unique ids that are or extend a requirement id', () => {
     expect(suite.length).to.be.greaterThan(100);
@@ -186,6 +191,28 @@ describe('suites: the whole suite', () => {
       if (entry.kind === 'check')
         for (const id of entry.spec.needs ?? [])
           expect(catalogue.has(id) || ids.has(id), `${entry.id} needs ${id}`).to.equal(true);
+  });
+
+  // Expectations, dashboards and scripts of users name checks: an id that is gone breaks them without a word.
+  it('has every id it ever had, or says in suites/renamed.json what became of it (HAPSPEC_UPDATE=1 writes new ones)', () => {
+    const path = new URL('../../../test/runner/ids.json', import.meta.url);
+    const ids = suite.map(({ id }) => id);
+    const had = JSON.parse(readFileSync(path, 'utf8')) as readonly string[];
+    if (process.env['HAPSPEC_UPDATE'] === '1') {
+      const all = [...new Set([...had, ...ids])].sort();
+      writeFileSync(path, `[\n${all.map((id) => `  ${JSON.stringify(id)}`).join(',\n')}\n]\n`);
+    }
+    const gone = had.filter((id) => !ids.includes(id) && !Object.hasOwn(renamed, id));
+    expect(gone, 'are no longer there').to.deep.equal([]);
+    const kept = new Set(JSON.parse(readFileSync(path, 'utf8')) as readonly string[]);
+    expect(
+      ids.filter((id) => !kept.has(id)),
+      'are new',
+    ).to.deep.equal([]);
+    for (const [old, now] of Object.entries(renamed)) {
+      expect(ids, `${old} is still there`).to.not.include(old);
+      for (const id of now) expect(ids, `${old} is now ${id}`).to.include(id);
+    }
   });
 
   it('has the plain flow as its sanity checks, in order', () => {
