@@ -1,4 +1,5 @@
 import { memoiseArithmetic } from '../harness/protocol/index.js';
+import { census } from './census.js';
 import { diagnosis } from './diagnosis.js';
 import { bareHandshake, exponentiation } from './exponentiation.js';
 import { earlierFigures, keepFigures, worse } from './figures.js';
@@ -16,6 +17,7 @@ npm run bench parts       arithmetic, frames, flows, reports, vectors
 npm run bench runs        whole commands: the embedded run, selftest, a default run on HAP-NodeJS
 npm run bench diagnosis   how often a diagnosis is right: one fault in ten, 20 pairs; "diagnosis-all": all, and 200 pairs
 npm run bench waits       every wait of that default run, and the rule that needs it (bench/waits.md)
+npm run bench census      published versions of a real stack by requirement: a quarter of an hour
 npm run bench -- --keep   and keep the ratios as those the next run is compared with (bench/figures.json)`;
 
 const words = process.argv.slice(2).filter((word) => word !== '--keep');
@@ -26,6 +28,7 @@ const known: Record<string, readonly (() => Promise<Record<string, number>>)[]> 
   parts: [parts],
   runs: [runs],
   waits: [waits],
+  census: [census],
   diagnosis: [() => diagnosis({ everyFault: 10, pairs: 20 })],
   'diagnosis-all': [() => diagnosis({ everyFault: 1, pairs: 200 })],
 };

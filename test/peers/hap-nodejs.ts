@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type * as HapNodejs from '@homebridge/hap-nodejs';
 
 const [port = '0', code = '031-45-154', storage = '', generation] = process.argv.slice(2);
 if (generation === undefined) await accessory();
@@ -46,11 +47,13 @@ function watchOver(file: string): void {
 async function accessory(): Promise<void> {
   // Whatever ends the watcher ends its pipe, and this process must not outlive it.
   if (process.env['HAPSPEC_PEER_WATCHED'] === '1') process.stdin.resume().on('end', () => process.exit());
-  const require = createRequire(import.meta.url);
+  // Another version of it is taken from the folder where that is installed.
+  const name = process.env['HAPSPEC_PEER_PACKAGE'] ?? '@homebridge/hap-nodejs';
+  const require = createRequire(process.env['HAPSPEC_PEER_FROM'] ?? import.meta.url);
   const nothing = (): void => undefined;
   const asynchronously = (): Promise<void> => Promise.resolve();
   // The advertiser would multicast: the responder is replaced before the accessory asks for one.
-  const ciao = createRequire(require.resolve('@homebridge/hap-nodejs'))('@homebridge/ciao') as {
+  const ciao = createRequire(require.resolve(name))('@homebridge/ciao') as {
     default: { getResponder: () => unknown };
   };
   ciao.default.getResponder = () => ({
@@ -63,7 +66,7 @@ async function accessory(): Promise<void> {
     shutdown: asynchronously,
   });
 
-  const { Accessory, Characteristic, HAPStorage, Service, uuid } = await import('@homebridge/hap-nodejs');
+  const { Accessory, Characteristic, HAPStorage, Service, uuid } = require(name) as typeof HapNodejs;
   HAPStorage.setCustomStoragePath(storage);
   const lamp = new Accessory('hapspec peer', uuid.generate('hapspec.peer'));
   const light = lamp.addService(Service.Lightbulb, 'Light');
@@ -82,5 +85,7 @@ async function accessory(): Promise<void> {
     category: 5,
     port: Number(port),
     bind: '127.0.0.1',
+    // Some versions would otherwise take another one.
+    advertiser: 'ciao' as never,
   });
 }
