@@ -56,7 +56,7 @@ async function reportOf(name: string, version: string, folder: string): Promise<
 
 /**
  * `npm run bench census`: what the suite says of published versions of a real stack, as a matrix of requirements
- * (`reports/example/census.html`), and the reports of three of them. Run it where nothing can be multicast.
+ * (`reports/example/census.html`), and the reports of three of them.
  */
 export async function census(): Promise<Record<string, number>> {
   const folder = mkdtempSync(join(tmpdir(), 'hapspec-census-'));
