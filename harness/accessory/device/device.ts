@@ -51,6 +51,8 @@ export class Device<Decisions extends DeviceDecisions> {
   verifiesRefused = 0;
   /** What the store held at the start that should have ended with the power: nothing, unless a faulty twin wrote it. */
   readonly carried: Carried;
+  /** It was started with pairings in its store. */
+  readonly startedPaired: boolean;
   private own: Identity;
   private former: readonly Pairing[] = [];
   /** Identifiers removed since the start, the newest last; for faulty twins. */
@@ -75,6 +77,7 @@ export class Device<Decisions extends DeviceDecisions> {
     if (stored !== undefined) this.renew('restart');
     this.carried = stored?.carried ?? {};
     this.list = this.behaviour.restored(stored?.pairings ?? []);
+    this.startedPaired = this.list.length > 0;
     this.attempts = stored?.failedAttempts ?? 0;
     if (stored === undefined || stored.id !== this.own.id) this.save();
   }
