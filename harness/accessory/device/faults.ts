@@ -70,15 +70,14 @@ export const identityFaults: readonly Fault[] = [
     () => ({ forgetsAtStart: ({ partial, reset }) => partial && !reset }),
   ),
   fault(
-    'crowd-while-starting-locks-out',
+    'crowd-while-starting-wipes',
     {
       breaks: ['IDENT-08'],
       fieldBug: 157,
-      story: 'more connections than two, before anybody has verified, end the task that takes connections',
+      story:
+        'each connection reads the store anew; of three at once one finds it half read, and writes that back',
     },
-    (ok) => ({
-      takesConnection: (arrival) => ok.takesConnection(arrival) && !(arrival.starting && arrival.peak > 2),
-    }),
+    () => ({ forgetsAtStart: ({ peak }) => peak > 2 }),
   ),
   fault(
     'volatile-state-carried-over',

@@ -151,7 +151,8 @@ export class Connections {
     const partial = session.plain.pending.length > 0;
     this.end(session, how === 'reset');
     if (secured === undefined) {
-      if (this.starting && twin.forgetsAtStart({ partial, reset: how === 'reset' })) this.device.removeAll();
+      if (this.starting && twin.forgetsAtStart({ partial, reset: how === 'reset', peak: this.peak }))
+        this.device.removeAll();
       return [];
     }
     if (how === 'reset' && !twin.survivesReset) {
@@ -267,7 +268,7 @@ export interface ConnectionAsides {
   /** False when a secured connection that ends by RST stops the whole accessory. */
   readonly survivesReset: boolean;
   /** True to lose all pairings by the end of a plain connection, where nobody has verified since the start. */
-  forgetsAtStart(end: { readonly partial: boolean; readonly reset: boolean }): boolean;
+  forgetsAtStart(end: { readonly partial: boolean; readonly reset: boolean; readonly peak: number }): boolean;
   /** True to end the other sessions of a controller with each that ends. */
   readonly endsSiblings: boolean;
 }
