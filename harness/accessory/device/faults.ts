@@ -75,9 +75,9 @@ export const identityFaults: readonly Fault[] = [
       breaks: ['IDENT-08'],
       fieldBug: 157,
       story:
-        'each connection reads the store anew; of three at once one finds it half read, and writes that back',
+        'each connection reads the store anew; of four at once one finds it half read, and writes that back',
     },
-    () => ({ forgetsAtStart: ({ peak }) => peak > 2 }),
+    () => ({ forgetsAtStart: ({ peak }) => peak > 3 }),
   ),
   fault(
     'volatile-state-carried-over',
