@@ -107,7 +107,7 @@ export function prepareOne(
   part: Pick<RunOptions, 'selected' | 'before' | 'stopped' | 'violated'>,
   share = 1,
 ): One {
-  const { target, options, address, seed, code, replay, clone } = wanted;
+  const { target, options, address, seed, code, codeSource, replay, clone } = wanted;
   const timeout = aint(options.timeout ?? defaultPatience.answer, 'timeout', 100, 600_000);
   const random = seededRandom(seed);
   const kept =
@@ -123,7 +123,8 @@ export function prepareOne(
     random,
     patience: patienceOf(timeout),
     hooks: life.hooks,
-    codeGiven: options.code !== undefined && options.code !== '',
+    codeGiven: (options.code ?? '') !== '' || codeSource !== undefined,
+    ...(codeSource && { codeSource }),
     ...(options.declares && { declares: options.declares }),
     ...(options.mfiRoot !== undefined && { mfiRoots: trustAnchors(options.mfiRoot) }),
     ...(options.startLine && { startLine: options.startLine }),
@@ -139,7 +140,7 @@ export function prepareOne(
   // What is in the file of the user is in no report.
   for (const { ltsk } of [...(clone ? [clone.device, ...clone.device.controllers] : [])])
     if (ltsk !== undefined) bench.keyring.keys.push(ltsk);
-  const redact = redactor(codesOf(wanted), bench.keyring.keys, bench.keyring.made);
+  const redact = redactor(codesOf(wanted), bench.keyring.keys, bench.keyring.made, bench.keyring.codes);
   const redacted = reportRedactor(redact);
   const { violated } = options;
   const capture =
@@ -148,7 +149,7 @@ export function prepareOne(
       : new Capture(
           Date.now() - bench.clock.now(),
           new SecretIndex([], bench.keyring.keys, bench.keyring.made),
-          codesOf(wanted).flatMap(codeForms),
+          () => [...codesOf(wanted), ...bench.keyring.codes].flatMap(codeForms),
         );
   const watches = new Set(wanted.cases.filter(({ kind }) => kind === 'watch').map(({ id }) => id));
   const run: Run = new Run({

@@ -2,7 +2,16 @@ import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { suite } from '../suites/index.js';
 import { type Snapshot, readSnapshot } from './clone/index.js';
-import { type Address, EMBEDDED_CODE, type Feature, isReceiver, parseAddress } from './device/index.js';
+import {
+  type Address,
+  type CodeSource,
+  EMBEDDED_CODE,
+  type Feature,
+  codeByCommand,
+  codeByPrompt,
+  isReceiver,
+  parseAddress,
+} from './device/index.js';
 import {
   AIRPLAY_CODE,
   InputError,
@@ -36,6 +45,10 @@ export const wholeSuite: readonly Case[] = suite;
 export interface ConformanceOptions {
   /** Setup code: `XXX-XX-XXX`, 8 digits or an `X-HM://` payload; PIN or password of an AirPlay receiver. */
   readonly code?: string;
+  /** Shell command that writes the setup code to stdout, run behind each M2 that needs it: for displays. */
+  readonly codeCommand?: string;
+  /** Ask on the terminal for a code that is not given. */
+  readonly prompt?: boolean;
   /** Id globs; none means all. */
   readonly only?: readonly string[];
   readonly skip?: readonly string[];
@@ -104,6 +117,8 @@ export interface Wanted {
   readonly selected: readonly Case[];
   readonly seed: string;
   readonly code: SetupCode | undefined;
+  /** Where the code comes from when M2 has come, where it is not known before. */
+  readonly codeSource: CodeSource | undefined;
   readonly replay: Replay | undefined;
   /** What the accessory is a clone of, and where that is. */
   readonly clone: { readonly device: Snapshot; readonly old: Address | undefined } | undefined;
@@ -132,7 +147,8 @@ export function wantedOf(target: string, options: ConformanceOptions): Wanted {
     cases,
     selected,
     seed,
-    code: codeOf(options.code, selected, address),
+    code: codeOf(options, selected, address),
+    codeSource: codeSourceOf(options, target, address, selected.some(needsCode)),
     replay,
     clone,
   };
@@ -201,19 +217,52 @@ function needsCode(entry: Case): boolean {
   return entry.kind === 'check' && entry.spec.from === 'paired';
 }
 
+/**
+ * Where the code comes from that is not given: a command, or the user at the terminal; neither where nothing selected
+ * needs it.
+ * @throws InputError for a command that is empty, or beside a code that is given
+ */
+export function codeSourceOf(
+  { code = '', codeCommand, prompt = false }: Pick<ConformanceOptions, 'code' | 'codeCommand' | 'prompt'>,
+  target: string,
+  address: Address,
+  needed = true,
+): CodeSource | undefined {
+  const receiver = isReceiver(address);
+  const parse = receiver ? airplayCode : parseSetupCode;
+  if (codeCommand === undefined)
+    return needed && prompt && code === '' && address.kind === 'tcp' && !receiver
+      ? codeByPrompt(parse)
+      : undefined;
+  if (codeCommand.trim() === '')
+    throw new InputError(
+      '--code-command: expected a shell command that writes the setup code, got an empty text',
+    );
+  if (code !== '')
+    throw new InputError(
+      '--code and --code-command: the code is known or has to be read: leave one of them out',
+    );
+  if (address.kind === 'embedded')
+    throw new InputError(
+      '--code-command: an embedded accessory shows no code: give --code, or leave both out',
+    );
+  return needed ? codeByCommand(codeCommand, target, parse) : undefined;
+}
+
 function codeOf(
-  given: string | undefined,
+  { code: given, codeCommand, prompt }: ConformanceOptions,
   selected: readonly Case[],
   address: Address,
 ): SetupCode | undefined {
   const receiver = isReceiver(address);
+  if (codeCommand !== undefined) return undefined;
   if (given !== undefined && given !== '') return receiver ? airplayCode(given) : parseSetupCode(given);
   if (receiver) return airplayCode(AIRPLAY_CODE);
   if (address.kind === 'embedded') return EMBEDDED_CODE;
   const needing = selected.filter(needsCode);
-  if (needing.length === 0) return undefined;
+  if (needing.length === 0 || prompt === true) return undefined;
   throw new InputError(
-    `setup code: ${needing.length} of ${selected.length} selected checks need it (${needing[0]!.id}, …): give --code XXX-XX-XXX or set HAPSPEC_CODE, or narrow the selection with --only`,
+    `setup code: ${needing.length} of ${selected.length} selected checks need it (${needing[0]!.id}, …): give --code XXX-XX-XXX or set HAPSPEC_CODE, give --code-command CMD for one on a display, or narrow the selection with --only`,
   );
 }
 
@@ -235,6 +284,7 @@ export function repeatOf({ options, address }: Wanted): readonly string[] {
     launch: options.launch,
     reset: options.reset,
     restart: options.restart,
+    'code-command': options.codeCommand,
     'clone-of': options.cloneOf,
     old: options.old,
   };

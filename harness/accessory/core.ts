@@ -36,6 +36,8 @@ export interface AccessoryOptions {
   readonly store?: Store;
   /** How long its steps take; at once when left out. */
   readonly latency?: Latency;
+  /** Called with a setup code drawn for each Pair Setup, which then takes the place of `code`. */
+  readonly display?: (code: SetupCode) => void;
   /** Called when pairings or identity have changed, for whoever advertises the accessory. */
   readonly onChange?: () => void;
 }
@@ -58,7 +60,14 @@ export class Accessory {
       this.announcer.changed();
       onChange();
     };
-    const device = new Device({ code, random, behaviour, store, onChange: changed });
+    const device = new Device({
+      code,
+      random,
+      behaviour,
+      store,
+      onChange: changed,
+      ...(options.display && { display: options.display }),
+    });
     this.device = device;
     this.announcer = new Announcer(device, boot);
     const setup = new PairSetup(device);

@@ -49,6 +49,8 @@ export interface AccessoryFlags {
   readonly import?: string;
   readonly fault?: string;
   readonly seed?: string;
+  /** File that shows a setup code drawn for each Pair Setup. */
+  readonly display?: string;
   readonly latency?: string;
   readonly advertise?: boolean;
   readonly name?: string;
@@ -133,7 +135,14 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
     console.log(listFaults());
     return 0;
   }
+  const { display } = flags;
   const asked = dressOf(flags);
+  if (display !== undefined && (asked.dress.kind !== 'hap' || flags.code !== undefined))
+    throw new InputError(
+      asked.dress.kind === 'hap'
+        ? '--display and --code: what is on the display is drawn: leave --code out'
+        : '--display: a receiver has a PIN or a password: give --pin or --password',
+    );
   const { code } = asked;
   if (asked.dress.kind === 'hap' && isTrivialCode(code))
     throw new InputError('setup code: this one is forbidden because it is guessed first; take another');
@@ -178,6 +187,9 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
     code,
     random,
     store,
+    ...(display !== undefined && {
+      display: (shown: SetupCode) => writeAtomically(display, `${shown.dashed}\n`),
+    }),
     ...(flags.latency !== undefined && { latency: latencies[flags.latency]! }),
     behaviour,
   });
@@ -207,6 +219,8 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
   console.log(`listening on ${flags.host}:${listener.port}`);
   const known = `${text(accessory.identity.id)}, ${accessory.pairings.length} pairings`;
   if (asked.dress.kind === 'airplay') console.log(`receiver ${known}, code ${code.dashed}`);
+  else if (display !== undefined)
+    console.log(`accessory ${known}, setup code in ${display}, another for each Pair Setup`);
   else {
     const payload = formatSetupPayload({ code, flags: 2, category: CATEGORY, version: 0, setupId: SETUP_ID });
     console.log(`accessory ${known}, setup code ${code.dashed}, ${payload}`);

@@ -10,6 +10,7 @@ import { didYouMean } from './nearest.js';
 export const configKeys = {
   target: 'string',
   code: 'string',
+  codeCommand: 'string',
   junit: 'string',
   json: 'string',
   html: 'string',

@@ -45,6 +45,10 @@ function program(exit: (code: number) => void): Command {
       '--code <XXX-XX-XXX>',
       'setup code: XXX-XX-XXX, 8 digits or an X-HM:// payload; PIN or password of a receiver (env HAPSPEC_CODE)',
     )
+    .option(
+      '--code-command <CMD>',
+      'shell command that writes the setup code, run when M2 has come: for displays, and codes drawn anew each time',
+    )
     .option('--start-line <LINE>', 'of AirPlay requests: rtsp (default) or http')
     .option(
       '--declares <FEATURE>',
@@ -202,6 +206,7 @@ function program(exit: (code: number) => void): Command {
     .option('--state <DIR>', 'keep identity and pairings in this folder')
     .option('--import <SNAPSHOT>', 'take over the pairing data of another device')
     .option('--fault <NAME>', 'with this fault, or as this benign variant')
+    .option('--display <FILE>', 'draw a setup code for each Pair Setup, and show it in this file')
     .option('--seed <N>', 'draw everything random from this')
     .option('--latency <NAME>', 'answer as slowly as real hardware: esp32')
     .option('--advertise', 'announce it by mDNS')
@@ -343,7 +348,8 @@ function program(exit: (code: number) => void): Command {
       .option('--state <DIR>', 'keys of each accessory (default .hapspec, env HAPSPEC_STATE)')
       .option('--timeout <MS>', 'how long a required answer may take (default 10000)');
   keyed('pair', 'pair with an accessory and keep the pairing')
-    .option('--code <XXX-XX-XXX>', 'setup code (env HAPSPEC_CODE)')
+    .option('--code <XXX-XX-XXX>', 'setup code (env HAPSPEC_CODE); on a terminal it is asked for')
+    .option('--code-command <CMD>', 'shell command that writes the setup code, run when M2 has come')
     .action(async (target: string, flags: PairingFlags) =>
       exit(await (await pairings()).pairCommand(target, flags)),
     );

@@ -4,6 +4,7 @@ import {
   type AccessoryState,
   type Bench,
   Blocked,
+  HookFailed,
   type Memory,
   StepFailed,
   addressKey,
@@ -27,11 +28,13 @@ import {
   text,
 } from '../protocol/index.js';
 import { printable } from '../report/index.js';
+import { codeSourceOf } from '../wanted.js';
 import { Unreachable, defaultPatience } from '../wire/index.js';
 import { resolveTarget } from './discover.js';
 
 export interface PairingFlags {
   readonly code?: string;
+  readonly codeCommand?: string;
   readonly state?: string;
   readonly timeout?: string;
   readonly json?: boolean;
@@ -49,13 +52,21 @@ function codeOf(given: string | undefined, receiver: boolean): SetupCode | undef
   return receiver ? airplayCode(given) : parseSetupCode(given);
 }
 
-/** `all`: the pairing that was made to stay goes with the leftovers. */
-async function open(target: string, flags: PairingFlags, all = false): Promise<Kept> {
+/** `all`: the pairing that was made to stay goes with the leftovers. `pairs`: the setup code will be needed. */
+async function open(target: string, flags: PairingFlags, { all = false, pairs = false } = {}): Promise<Kept> {
   const address = parseAddress(await resolveTarget(target));
   if (address.kind === 'embedded')
     throw new InputError(`target "${target}": an embedded accessory ends with its run`);
   const dir = flags.state ?? process.env['HAPSPEC_STATE'] ?? DEFAULT_STATE;
-  const code = flags.code ?? process.env['HAPSPEC_CODE'];
+  const { codeCommand } = flags;
+  const code = flags.code ?? (codeCommand === undefined ? process.env['HAPSPEC_CODE'] : undefined);
+  // Without a command there is nobody to ask for a code but the user.
+  const prompt = pairs && process.stdin.isTTY === true && process.stderr.isTTY === true;
+  const codeSource = codeSourceOf(
+    { ...(code !== undefined && { code }), ...(codeCommand !== undefined && { codeCommand }), prompt },
+    target,
+    address,
+  );
   if (flags.timeout !== undefined && !/^\d{1,6}$/.test(flags.timeout))
     throw new InputError(`--timeout: expected a whole number, got "${flags.timeout}"`);
   const answer = aint(Number(flags.timeout ?? defaultPatience.answer), '--timeout', 100, 600_000);
@@ -63,7 +74,8 @@ async function open(target: string, flags: PairingFlags, all = false): Promise<K
   const kept = openState(dir, `${addressKey(address)} kept`);
   const bench = benchFor(address, {
     code: codeOf(code, isReceiver(address)),
-    codeGiven: code !== undefined && code !== '',
+    codeGiven: (code !== undefined && code !== '') || codeSource !== undefined,
+    ...(codeSource && { codeSource }),
     // Not from a seed: this pairing stays, and its key must not follow from anything printed.
     random: seededRandom(randomBytes(16).toString('hex')),
     patience: { ...defaultPatience, answer },
@@ -102,6 +114,10 @@ async function locked({ bench, state, kept }: Kept, action: () => Promise<number
       console.error(`hapspec: nothing answered: ${error.message}`);
       return 3;
     }
+    if (error instanceof HookFailed) {
+      console.error(`hapspec: ${printable(error.message)}`);
+      return 3;
+    }
     if (!(error instanceof StepFailed || error instanceof Blocked)) throw error;
     console.error(`hapspec: ${printable(error.message)}`);
     return 1;
@@ -114,10 +130,12 @@ async function locked({ bench, state, kept }: Kept, action: () => Promise<number
 
 /** `hapspec pair`: a pairing that stays, its key in the state folder. */
 export async function pairCommand(target: string, flags: PairingFlags): Promise<number> {
-  const opened = await open(target, flags);
+  const opened = await open(target, flags, { pairs: true });
   const { bench, kept } = opened;
-  if (bench.options.code === undefined)
-    throw new InputError('setup code: pairing needs it: give --code XXX-XX-XXX or set HAPSPEC_CODE');
+  if (!bench.hasCode)
+    throw new InputError(
+      'setup code: pairing needs it: give --code XXX-XX-XXX or --code-command CMD, or set HAPSPEC_CODE',
+    );
   return locked(opened, async () => {
     await bench.survey();
     if (bench.state !== 'unpaired')
@@ -141,7 +159,7 @@ export async function pairCommand(target: string, flags: PairingFlags): Promise<
 
 /** `hapspec unpair`: removes whatever this harness has left in the accessory. */
 export async function unpairCommand(target: string, flags: PairingFlags): Promise<number> {
-  const opened = await open(target, flags, true);
+  const opened = await open(target, flags, { all: true });
   const { bench } = opened;
   return locked(opened, async () => {
     await bench.survey();

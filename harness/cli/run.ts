@@ -38,6 +38,7 @@ import { pageMaker } from './reports.js';
 /** Options of `hapspec run` as the command line gives them. */
 export interface RunFlags {
   readonly code?: string;
+  readonly codeCommand?: string;
   readonly junit?: string;
   readonly json?: string;
   readonly html?: string;
@@ -148,7 +149,7 @@ function progressLine(): NonNullable<Bench['onProgress']> {
 /** Runs the suite and returns the exit code. @throws InputError for the user's mistakes (exit 2). */
 export async function runCommand(wanted: string, flags: RunFlags): Promise<number> {
   withoutProxies();
-  const code = flags.code ?? process.env['HAPSPEC_CODE'];
+  const code = flags.code ?? (flags.codeCommand === undefined ? process.env['HAPSPEC_CODE'] : undefined);
   const timeout = milliseconds(flags.timeout, '--timeout');
   const seed = number(flags.seed, '--seed');
   const attempts = number(flags.attempts, '--attempts');
@@ -174,6 +175,8 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   });
   const prepared = prepareRun(target, {
     ...(code !== undefined && { code }),
+    ...(flags.codeCommand !== undefined && { codeCommand: flags.codeCommand }),
+    prompt: process.stdin.isTTY === true && process.stderr.isTTY === true && !flags.dryRun,
     ...(startLine !== undefined && { startLine }),
     declares: featuresOf(flags.declares ?? []),
     ...(flags.mfiRoot !== undefined && { mfiRoot: flags.mfiRoot }),
@@ -449,6 +452,7 @@ function commandLine(target: string, flags: RunFlags): string {
   if (flags.old !== undefined) words.push('--old', flags.old);
   if (flags.strict) words.push('--strict');
   if (flags.attempts !== undefined) words.push('--attempts', String(flags.attempts));
+  if (flags.codeCommand !== undefined) words.push('--code-command', `'${flags.codeCommand}'`);
   for (const hook of ['launch', 'reset', 'restart'] as const)
     if (flags[hook] !== undefined) words.push(`--${hook}`, `'${flags[hook]}'`);
   if (flags.destructive) words.push('--destructive');

@@ -131,8 +131,8 @@ export class PairSetupController {
   lastSub: readonly TlvItem[] = [];
 
   constructor(
-    /** Setup code with dashes. */
-    readonly code: string,
+    /** Setup code with dashes; it may be told only when M2 has come. */
+    public code: string,
     /** Who pairs: it is not told before M5. */
     public identity: Identity,
     private readonly random: Random,

@@ -58,8 +58,8 @@ export class Bench extends Fixture {
   }
 
   /** Power-cycles the accessory by the hook. @throws Blocked without one; HookFailed */
-  restart(): Promise<void> {
-    return this.factory.restart();
+  restart(early?: () => Promise<void>): Promise<void> {
+    return this.factory.restart(early);
   }
 
   /** Waits until the accessory answers a request on a fresh connection, `wait` ms at most. */

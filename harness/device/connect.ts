@@ -42,6 +42,7 @@ import {
 import type { Address } from './address.js';
 import { Bench } from './bench.js';
 import type { CloneOf } from './clone.js';
+import type { CodeSource } from './code.js';
 import {
   type Announced,
   AnnouncementLog,
@@ -69,6 +70,8 @@ export interface ConnectOptions {
   readonly memory?: Memory;
   /** Milliseconds between two connections. */
   readonly pace?: number;
+  /** Asked for the code when M2 has come, where it is not known before. */
+  readonly codeSource?: CodeSource;
   /** The user gave the code. */
   readonly codeGiven?: boolean;
   /** What the user says the accessory can do. */
@@ -97,6 +100,7 @@ export function benchFor(address: Address, options: ConnectOptions): Bench {
       profile: profileOf({ kind: protocol }, options.startLine),
       host: `${host}:${address.port}`,
       announcements: new NetworkAnnouncements(address.host, address.port, protocol),
+      ...(options.codeSource && { codeSource: options.codeSource }),
       ...(options.codeGiven !== undefined && { codeGiven: options.codeGiven }),
       ...(options.declares && { declares: options.declares }),
       ...(options.mfiRoots && { mfiRoots: options.mfiRoots }),

@@ -69,7 +69,7 @@ export class Controller extends Conduct {
 
   /** A Pair Setup on a connection of its own, nothing sent yet. */
   async setup(options: SetupOptions = {}): Promise<PairSetup> {
-    const { code } = this.bench.options;
+    const { code } = this.bench;
     const texts = {
       right: code?.dashed,
       undashed: code?.digits,
@@ -84,7 +84,11 @@ export class Controller extends Conduct {
     const fixed = kind === 'transient' && options.code !== 'wrong' ? transientCode : undefined;
     const password = options.password ?? fixed ?? texts[options.code ?? 'right'];
     if (kind === 'regular' && pinStart !== undefined) await this.bench.showCode(link, pinStart);
-    return new PairSetup(this, link, password, identity, options);
+    // Nobody has to be asked for a code that is fixed, or that is to be wrong.
+    const { code: which = 'right' } = options;
+    const form = ({ right: 'dashed', undashed: 'digits', wrong: undefined } as const)[which];
+    const asks = (options.password ?? fixed) === undefined ? form : undefined;
+    return new PairSetup(this, link, password, identity, { ...options, ...(asks && { asks }) });
   }
 
   /** A Pair Setup brought to M2. */

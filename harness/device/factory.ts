@@ -79,13 +79,20 @@ export class Factory {
     this.bench.pairing.decide('the accessory was reset, and is free');
   }
 
-  /** Power-cycles the accessory by the hook. @throws Blocked without one; HookFailed */
-  async restart(): Promise<void> {
+  /**
+   * Power-cycles the accessory by the hook. `early`: what is done while it may still be starting, before it is waited for.
+   * @throws Blocked without a hook; HookFailed
+   */
+  async restart(early?: () => Promise<void>): Promise<void> {
     const restart = this.bench.options.hooks?.restart;
     if (restart === undefined) throw new Blocked('a restart is needed: give --restart CMD');
     await this.bench.closeLinks();
     await restart();
     this.bench.gates.open();
+    if (early !== undefined) {
+      await early();
+      await this.bench.closeLinks();
+    }
     if (!(await this.ready(COME_BACK)))
       throw new HookFailed('restart', `ended, and the accessory ${goneFor}`, '');
   }

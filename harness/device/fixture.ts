@@ -14,6 +14,7 @@ import {
 } from '../protocol/index.js';
 import { type Clock, type Dialer, type Patience, Trace } from '../wire/index.js';
 import type { ClonedDevice } from './clone.js';
+import type { CodeSource } from './code.js';
 import type { Announcements } from './discovery.js';
 import { Gates } from './gates.js';
 import type { Heard, Topic } from './heard.js';
@@ -33,6 +34,8 @@ import { Pace } from './waits.js';
 export interface BenchOptions {
   readonly dialer: Dialer;
   readonly code: SetupCode | undefined;
+  /** Asked for the code behind each M2, where it is not known before. */
+  readonly codeSource?: CodeSource;
   /** The user gave it: it is no default. */
   readonly codeGiven?: boolean;
   readonly random: Random;
@@ -93,6 +96,8 @@ export class Fixture {
   /** Set by the runner: gets every message for the watches. */
   onHeard: ((heard: Heard) => void) | undefined;
 
+  private asked: SetupCode | undefined;
+
   constructor(readonly options: BenchOptions) {
     const { dialer, patience, memory, profile = hapProfile, declares, announcements } = options;
     this.clock = pausesTold(dialer.clock, (wait) => this.onWait?.(wait));
@@ -107,6 +112,25 @@ export class Fixture {
     const { clone } = options;
     if (clone !== undefined) this.pairing.accessory = { id: clone.deviceId, ltpk: clone.ltpk };
     this.gates = new Gates(this.clock, this.links, (admission) => this.emit('admission', admission));
+  }
+
+  /** The setup code, or the last one that was asked for. */
+  get code(): SetupCode | undefined {
+    return this.asked ?? this.options.code;
+  }
+
+  /** The setup code is known, or will be when M2 has come. */
+  get hasCode(): boolean {
+    return this.code !== undefined || this.options.codeSource !== undefined;
+  }
+
+  /** The setup code of the Pair Setup whose M2 has come. @throws HookFailed when it cannot be had */
+  async codeNow(): Promise<SetupCode | undefined> {
+    const { codeSource, code } = this.options;
+    if (codeSource === undefined) return code;
+    this.asked = await codeSource();
+    this.keyring.keepCode(this.asked.dashed);
+    return this.asked;
   }
 
   get state(): KnownState {

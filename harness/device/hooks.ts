@@ -4,13 +4,15 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What a hook does to the accessory: start it, factory-reset it, power-cycle it. */
-export type HookName = 'launch' | 'reset' | 'restart';
+/** What a hook does: start the accessory, factory-reset it, power-cycle it; or read the code it shows. */
+export type HookName = 'launch' | 'reset' | 'restart' | 'code' | 'code-command';
 
 export interface HookResult {
   readonly ok: true;
   /** The end of what it wrote to stdout and stderr, at most 16 KiB. */
   readonly output: string;
+  /** The end of what it wrote to stdout alone, at most 16 KiB. */
+  readonly stdout: string;
   /** How long it took. */
   readonly ms: number;
 }
@@ -20,6 +22,8 @@ export interface HookOptions {
   readonly deadline: number;
   /** Variables besides those of this process, `HAPSPEC_TARGET` for one. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What it writes is a secret: no message shows it. */
+  readonly secret?: boolean;
 }
 
 /** A hook that did not do its work; the message says which, how it ended, and what it said last. */
@@ -28,11 +32,12 @@ export class HookFailed extends Error {
   constructor(
     readonly hook: HookName,
     how: string,
-    /** The end of its output, at most 16 KiB. */
-    readonly output: string,
+    /** The end of its output, at most 16 KiB; undefined where nobody may see it. */
+    readonly output: string | undefined,
   ) {
-    const last = lastWords(output);
-    super(`--${hook} ${how}; ${last === '' ? 'it wrote nothing' : `its last output: ${last}`}`);
+    const last = output === undefined ? undefined : lastWords(output);
+    const said = last === '' ? '; it wrote nothing' : `; its last output: ${last}`;
+    super(`--${hook} ${how}${last === undefined ? '' : said}`);
   }
 }
 
@@ -69,14 +74,15 @@ export async function runHook(name: HookName, command: string, options: HookOpti
   const end = await Promise.race([group.exited, timer.over]);
   timer.clear();
   const ms = Math.round(performance.now() - start);
+  const shown = (): string | undefined => (options.secret === true ? undefined : group.output());
   if (end === undefined) {
     await group.stop(GRACE);
-    throw new HookFailed(name, `did not end within ${seconds(options.deadline)}`, group.output());
+    throw new HookFailed(name, `did not end within ${seconds(options.deadline)}`, shown());
   }
   await group.flushed();
   group.abandon();
-  if (end.code === 0) return { ok: true, output: group.output(), ms };
-  throw new HookFailed(name, `failed: ${describeEnd(end)} after ${seconds(ms)}`, group.output());
+  if (end.code === 0) return { ok: true, output: group.output(), stdout: group.stdout(), ms };
+  throw new HookFailed(name, `failed: ${describeEnd(end)} after ${seconds(ms)}`, shown());
 }
 
 /** Starts a command that stays, ended at the latest when this process ends. */
@@ -152,6 +158,7 @@ class Group {
   running = true;
   private readonly child: ChildProcess;
   private readonly kept = new Tail();
+  private readonly keptStdout = new Tail();
   private readonly closed: Promise<void>;
   private ended = false;
   private stopping: Promise<void> | undefined;
@@ -172,6 +179,7 @@ class Group {
     // There are none when not even a pipe could be made.
     for (const stream of [child.stdout, child.stderr] as (Readable | undefined | null)[])
       stream?.on('data', (chunk: Buffer) => this.kept.add(chunk));
+    (child.stdout as Readable | undefined | null)?.on('data', (chunk: Buffer) => this.keptStdout.add(chunk));
     this.closed = new Promise((resolve) => child.once('close', () => resolve()));
     this.exited = new Promise((resolve) => {
       const over = (end: End): void => {
@@ -188,6 +196,10 @@ class Group {
 
   output(): string {
     return this.kept.text();
+  }
+
+  stdout(): string {
+    return this.keptStdout.text();
   }
 
   /** Resolves when its last output is here, or something in the background keeps the pipes open. */

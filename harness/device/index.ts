@@ -18,6 +18,7 @@ export { encodeIn } from './dressing.js';
 export * from './errors.js';
 export * from './gate.js';
 export * from './hooks.js';
+export * from './code.js';
 export * from './lifecycle.js';
 export * from './link.js';
 export * from './lockout.js';

@@ -32,6 +32,8 @@ export class Keyring {
   readonly recovered: Identity[] = [];
   /** Secret keys made in this run, for redaction. */
   readonly keys: Uint8Array[] = [];
+  /** Setup codes that were asked for in this run, for redaction. */
+  readonly codes: string[] = [];
   /** Secrets of the latest exchanges, for the watch over leaks. */
   readonly secrets: Secret[] = [];
 
@@ -43,6 +45,11 @@ export class Keyring {
     /** Writes down why a key is kept. */
     private readonly decide: (why: string) => void,
   ) {}
+
+  /** No report of this run shows the code. */
+  keepCode(code: string): void {
+    if (!this.codes.includes(code)) this.codes.push(code);
+  }
 
   /** Keeps a secret of this run in mind; the oldest of many are forgotten. */
   keepSecret(what: string, bytes: Bytes): void {

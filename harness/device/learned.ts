@@ -29,6 +29,8 @@ export class Learned {
   misbehaved = false;
   /** The accessory answered on a fresh connection since the runner last set this to false. */
   answeredAfresh = false;
+  /** Pair Verify M1 was answered while nobody was paired: the accessory does not die of that. */
+  verifiesUnpaired = false;
   /** What a receiver does not serve of administration, by Method, and how that was answered. */
   readonly unserved = new Map<number, string>();
   /** What of it has been answered. */

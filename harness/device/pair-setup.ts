@@ -59,6 +59,9 @@ export function asksTransient(flags: number | Bytes = 0): boolean {
   return (value & BigInt(PairingFlag.Transient)) !== 0n;
 }
 
+/** What a Pair Setup remembers of its options; `asks`: the form of the setup code, where another is not asked for. */
+type Asked = Omit<SetupOptions, 'code' | 'password' | 'link'> & { readonly asks?: 'dashed' | 'digits' };
+
 /** One Pair Setup exchange on one connection. */
 export class PairSetup {
   readonly machine: PairSetupController;
@@ -67,14 +70,14 @@ export class PairSetup {
   /** M2 came with Flags. */
   grantsSplit = false;
   private lastM5: Bytes = new Uint8Array(0);
-  private readonly asked: Pick<SetupOptions, 'method' | 'flags' | 'identity' | 'backwards'>;
+  private readonly asked: Asked;
 
   constructor(
     readonly controller: Conduct,
     readonly link: Link,
-    private readonly code: string | undefined,
+    private code: string | undefined,
     identity: Identity,
-    options: Omit<SetupOptions, 'code' | 'password' | 'link'> = {},
+    options: Asked = {},
     machine?: PairSetupController,
   ) {
     const { convention, leadingZero } = options;
@@ -149,14 +152,25 @@ export class PairSetup {
         this.link.begun = true;
         this.grantsSplit = tlv.has(TlvType.Flags);
         bench.emit('setup-m2', { reply: outcome, m2: this.m2 });
+        await this.askForCode();
       }
       return outcome;
     }
   }
 
+  /** What an accessory shows is on its display when M2 has come, and may be another code each time. */
+  private async askForCode(): Promise<void> {
+    const { asks } = this.asked;
+    const { bench } = this.controller;
+    if (asks === undefined || bench.options.codeSource === undefined) return;
+    this.code = (await bench.codeNow())?.[asks];
+    this.machine.code = this.code ?? '';
+  }
+
   private needCode(): void {
-    if (this.code === undefined)
-      throw new Blocked('no setup code: give --code XXX-XX-XXX or set HAPSPEC_CODE');
+    const willAsk = this.asked.asks !== undefined && this.controller.bench.hasCode;
+    if (this.code === undefined && !willAsk)
+      throw new Blocked('no setup code: give --code XXX-XX-XXX or --code-command CMD, or set HAPSPEC_CODE');
   }
 
   /** M1 to M2, and nothing computed from it yet. @throws Blocked without a setup code. */

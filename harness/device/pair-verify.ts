@@ -72,14 +72,16 @@ export class PairVerify {
 
   /** Any bytes in the place of M1 that say the same key, judged. */
   async sendM1Bytes(body: Bytes, wait = this.controller.judgedWait): Promise<Outcome> {
-    this.controller.bench.spent.verifies++;
+    const { bench } = this.controller;
+    bench.spent.verifies++;
     const outcome = await this.exchange(body, wait);
+    if (outcome.kind === 'reply' && bench.state === 'unpaired') bench.learned.verifiesUnpaired = true;
     if (outcome.kind === 'reply' && outcome.tlv?.state === 2 && outcome.tlv.error === undefined) {
       this.m2 = this.machine.readM2(outcome.tlv);
       if (this.m2.items !== undefined) this.link.opened('sub-TLV of Pair Verify M2', this.m2.items.items);
       // What M2 says to a key of low order, or before a pairing, proves nothing to anybody.
       if (!this.housekeeping && this.lowOrder === undefined)
-        this.controller.bench.emit('verify-m2', { reply: outcome, m2: this.m2 });
+        bench.emit('verify-m2', { reply: outcome, m2: this.m2 });
     }
     return outcome;
   }

@@ -118,12 +118,12 @@ export class Capture {
   /**
    * @param base - milliseconds since 1970 at which the clock of the run was 0
    * @param secrets - keys that must not be in it
-   * @param codes - neither may these texts, none of them empty
+   * @param codes - neither may these texts, none of them empty, of which there may be more each time
    */
   constructor(
     private readonly base: number,
     private readonly secrets: SecretIndex,
-    private readonly codes: readonly string[],
+    private readonly codes: () => readonly string[],
   ) {}
 
   /** The packets of one check, its id and what each message is among their comments. */
@@ -246,7 +246,7 @@ export class Capture {
 
   private clean(bytes: Bytes): Bytes {
     const clean = Buffer.from(this.secrets.withoutKeys(bytes));
-    for (const code of this.codes.map(utf8))
+    for (const code of this.codes().map(utf8))
       for (let at = clean.indexOf(code); at >= 0; at = clean.indexOf(code, at + code.length))
         clean.fill(0x58, at, at + code.length);
     return new Uint8Array(clean);

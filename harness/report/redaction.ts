@@ -33,18 +33,29 @@ function patterns(secret: string): string[] {
  * code with and without dashes, byte secrets as hex; hex in either case. Empty secrets are ignored.
  * @param growing - keys that are made while the run goes on: each call also knows those added since the last
  * @param making - keys of single exchanges, of which there are thousands
+ * @param asked - setup codes that are asked for while the run goes on, known as `growing` is
  */
 export function redactor(
   secrets: readonly (string | Uint8Array)[],
   growing: readonly Uint8Array[] = [],
   making?: Making,
+  asked: readonly string[] = [],
 ): (text: string) => string {
-  const texts = secrets.filter((secret) => typeof secret === 'string').flatMap(patterns);
-  const sources = [...new Set(texts)].sort((a, b) => b.length - a.length);
-  const anyText = sources.length === 0 ? undefined : new RegExp(sources.join('|'), 'gi');
+  const texts = secrets.filter((secret) => typeof secret === 'string');
+  let known = -1;
+  let anyText: RegExp | undefined;
+  const upToDate = (): RegExp | undefined => {
+    if (known === asked.length) return anyText;
+    known = asked.length;
+    const sources = [...new Set([...texts, ...asked].flatMap(patterns))].sort((a, b) => b.length - a.length);
+    return (anyText = sources.length === 0 ? undefined : new RegExp(sources.join('|'), 'gi'));
+  };
   const fixed = secrets.filter((secret): secret is Uint8Array => typeof secret !== 'string');
   const index = new SecretIndex(fixed, growing, making);
-  return (text) => withoutKeys(anyText === undefined ? text : text.replace(anyText, REDACTED), index);
+  return (text) => {
+    const pattern = upToDate();
+    return withoutKeys(pattern === undefined ? text : text.replace(pattern, REDACTED), index);
+  };
 }
 
 /** Keys written as hex: each place in each run of hex digits is looked up. */

@@ -1,5 +1,6 @@
 import type { Fault, Latency } from '../accessory/index.js';
 import type { Case } from './check.js';
+import { isAboutClones } from './cloned.js';
 import { glob } from './glob.js';
 import type { CheckResult } from './result.js';
 import { isShort, runTwin } from './selftest.js';
@@ -61,7 +62,10 @@ export async function cascadeRow(
   options: { readonly seed: number },
 ): Promise<CascadeRow> {
   const { name, breaks, alsoSeenBy = {} } = fault;
-  const results = await wholeRun(suite, fault, options);
+  // A user is asked the chapter of clones where the accessory is one.
+  const results = (await wholeRun(suite, fault, options)).filter(
+    (result) => fault.clone !== undefined || !isAboutClones(result),
+  );
   const globs = Object.keys(alsoSeenBy);
   const red = results.filter(({ status, reason }) => status === 'fail' || reason === 'should');
   const others = red.filter(({ requirement }) => !breaks.includes(requirement));

@@ -301,12 +301,17 @@ export function messageOf(error: unknown): string {
 
 /**
  * An answer on a new connection, whatever it says. Pair Verify M1 asks the part of the accessory that pairs and costs
- * it little; where that is known to be broken, a plain request has to do.
+ * it little; where that is known to be broken, a plain request has to do. So it is where nobody may be paired, until
+ * Pair Verify has been answered there: there are accessories that die of just that (PV-M1-04), and a question that
+ * kills would blame whatever came before it.
  */
 export async function signOfLife(bench: Bench): Promise<boolean> {
   if (bench.learned.answeredAfresh) return true;
   if (bench.broken.has('PV-M1-01')) return bench.ready(0);
+  const nobody = bench.state === 'unpaired' || bench.state === 'unknown';
   try {
+    if (nobody && !bench.learned.verifiesUnpaired)
+      return (await asksForResource(bench)) || (await answersM1(bench));
     const controller = bench.controller('sign of life');
     const verify = await controller.verify({ as: controller.newIdentity(), housekeeping: true });
     const outcome = await verify.sendM1();
@@ -320,6 +325,24 @@ export async function signOfLife(bench: Bench): Promise<boolean> {
   }
 }
 
+/** Costs an accessory nothing, and whatever it says to it shows that it runs. @throws Unreachable */
+async function asksForResource(bench: Bench): Promise<boolean> {
+  const link = await bench.open();
+  const { kind } = await link.request(
+    { method: 'GET', path: bench.profile.resource },
+    bench.options.patience.answer,
+  );
+  await bench.closeLinks();
+  return kind === 'reply';
+}
+
+/** Pair Setup M1 is answered, whatever is said. @throws Unreachable */
+async function answersM1(bench: Bench): Promise<boolean> {
+  const { kind } = await bench.ask();
+  await bench.closeLinks();
+  return kind === 'reply';
+}
+
 /** How an accessory that goes down is met, and one that refuses, which many a check tolerates. */
 const brokenOff: ReadonlySet<TraceEvent['kind']> = new Set(['close', 'reset', 'silence']);
 
@@ -329,15 +352,8 @@ const brokenOff: ReadonlySet<TraceEvent['kind']> = new Set(['close', 'reset', 's
  */
 async function reachable(bench: Bench): Promise<boolean> {
   try {
-    const link = await bench.open();
-    // Costs an accessory nothing, and whatever it does with it shows that it runs.
-    const { kind } = await link.request(
-      { method: 'GET', path: bench.profile.resource },
-      bench.options.patience.answer,
-    );
-    await bench.closeLinks();
     // An accessory that is going down may still take a connection, and reset it.
-    return kind === 'reply' || (await signOfLife(bench));
+    return (await asksForResource(bench)) || (await signOfLife(bench));
   } catch (error) {
     if (error instanceof Unreachable) return false;
     if (error instanceof StepFailed) return true;

@@ -8,7 +8,7 @@ const title = 'The label agrees with the announcement';
 
 /** The label, and the TXT record as it is announced now. */
 async function both({ bench, notApplicable }: CheckContext) {
-  const label = bench.options.code?.label;
+  const label = bench.code?.label;
   if (label === undefined)
     return notApplicable('the code was given without its label: --code X-HM://… would tell what is printed');
   const found = await bench.options.announcements?.current();

@@ -3,11 +3,22 @@
  * An accessory that comes back as another one loses every controller it had.
  * The checks need the hooks that restart and reset it.
  */
-import { type CheckContext, type Controller, chapter, hap, outcomes } from '../../harness/suite.js';
+import {
+  type CheckContext,
+  type Controller,
+  type Link,
+  chapter,
+  hap,
+  outcomes,
+} from '../../harness/suite.js';
 
 /** Sessions by which an identity is seen to stay what it is. */
 const SESSIONS = 20;
 const verified = { allow: [outcomes.success('verify-m4')] };
+/** How often hubs come while it starts, how long they wait for each other (ms), and for the first connection (ms). */
+const EARLY_ROUNDS = 4;
+const EARLY_PAUSE = 250;
+const EARLY_DEADLINE = 30_000;
 /** Somebody the accessory must not know any more: refused in M2 or M4, in any words. */
 const stranger = {
   allow: [outcomes.tlvError(4), outcomes.tlvError(2), outcomes.clientError()],
@@ -26,6 +37,37 @@ async function verifyAgain({ controller, expect, violate }: CheckContext, as: ha
   if (!outcomes.success('verify-m4').matches(m4)) violate(`${when}: the controller that paired is refused`);
   expect(m4, `M4 ${when}`).to.be.allowed(verified);
   return verify.secure();
+}
+
+/**
+ * What hubs do behind a power cut: they come as soon as a connection comes about, all at once, and give up and come
+ * again. Nothing of it is judged: a device that is starting may refuse, close and be silent.
+ */
+async function comeEarly({ controller, bench }: CheckContext): Promise<void> {
+  const { clock } = bench;
+  const giveUp = clock.now() + EARLY_DEADLINE;
+  for (let rounds = 0; rounds < EARLY_ROUNDS && clock.now() < giveUp;) {
+    const links: Link[] = [];
+    for (let i = 0; i < 4; i++) {
+      const link = await controller.openAt(bench.options.dialer);
+      if (link !== undefined) links.push(link);
+    }
+    const [verifying, reading, half, gone] = links;
+    if (verifying !== undefined) {
+      rounds++;
+      const verify = await controller.verify({ link: verifying, housekeeping: true });
+      const { paths, mediaType } = controller.profile;
+      const body = hap.encodeTlv(verify.machine.m1());
+      const headers = [['Content-Type', mediaType]] as const;
+      verifying.send(verifying.encode({ method: 'POST', path: paths.verify, headers, body }));
+    }
+    const read = { method: 'GET', path: controller.profile.resource };
+    reading?.send(reading.encode(read));
+    half?.send(half.encode(read).subarray(0, 9));
+    await clock.sleep(EARLY_PAUSE);
+    gone?.connection.reset();
+    for (const link of links) if (link !== gone) await link.close();
+  }
 }
 
 /** What a controller that was paired once is answered now. */
@@ -80,6 +122,27 @@ export default chapter('identity.persistence', ({ check }) => [
         });
       },
     ),
+  ),
+
+  check(
+    'IDENT-08',
+    'Connections while it starts cost no pairing',
+    {
+      from: 'paired',
+      needsHook: 'restart',
+      needs: ['IDENT-02/at-once', 'PV-M3-01'],
+      costs: { verifies: 1 + EARLY_ROUNDS },
+      allow: [outcomes.success('verify-m4')],
+    },
+    async (context) => {
+      const { bench, violate } = context;
+      const identity = bench.admin!;
+      await bench.restart(() => comeEarly(context));
+      const session = await verifyAgain(context, identity, 'behind connections while it started');
+      const { entries } = await session.list();
+      if (!entries.some(({ id }) => hap.equal(id, identity.id)))
+        violate('the list behind connections while it started is without the controller that paired');
+    },
   ),
 
   check(

@@ -66,7 +66,7 @@ export default chapter(
           const outcome = await setup.sendM1(edits.insert(hap.tlv(hap.TlvType.Flags, value), -1));
           expect(outcome).to.be.allowed();
           observe('Flags longer than 4 bytes', m2.matches(outcome) ? 'served' : 'refused');
-          if (!m2.matches(outcome) || bench.options.code === undefined) return;
+          if (!m2.matches(outcome) || !bench.hasCode) return;
           observe('mode entered', (await completes(setup)) ? 'regular' : 'not the regular one');
         },
       ),
@@ -99,7 +99,7 @@ export default chapter(
           const setup = await controller.setup();
           const outcome = await setup.sendM1(edits.insert(hap.tlv(hap.TlvType.Flags, value), -1));
           expect(outcome).to.be.allowed();
-          if (m2.matches(outcome) && bench.options.code !== undefined && !(await completes(setup)))
+          if (m2.matches(outcome) && bench.hasCode && !(await completes(setup)))
             violate('no flag of a mode was set, and the regular setup does not complete');
         },
       ),
@@ -137,7 +137,7 @@ export default chapter(
         observe('milliseconds until M2', String(Math.round(first.elapsed)));
         // M4 of a wrong code says nothing about time and costs a failed attempt.
         const wrongCode = bench.broken.get('PS-M3-01')?.startsWith('wrong setup code') ?? false;
-        if (bench.options.code === undefined || wrongCode) return;
+        if (!bench.hasCode || wrongCode) return;
         takeM2(setup);
         const second = await setup.sendM3();
         expect(second, 'M4').to.be.allowed({

@@ -80,8 +80,7 @@ export default chapter('security.attacks', ({ check, watch }) => [
         const setup = await controller.pairSetup({ password });
         const outcome = await setup.sendM3();
         if (!outcomes.success('setup-m4').matches(outcome)) expect(outcome, password).to.be.allowed();
-        else if (digits === bench.options.code?.digits)
-          warn('the setup code is the first thing to be guessed');
+        else if (digits === bench.code?.digits) warn('the setup code is the first thing to be guessed');
         else violate(`${password} opens the accessory, beside the code given`);
         await setup.link.close();
       }

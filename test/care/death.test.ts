@@ -257,6 +257,24 @@ describe('care: an accessory that dies', function () {
       expect(await pairable(mortal.port)).to.equal(true);
     }));
 
+  it('of Pair Verify while nobody is paired: that check fails, and no other one', () =>
+    withMortal(async (mortal) => {
+      // One of the field: there is no first entry in the list of pairings, and it is read.
+      mortal.fatal = (message) =>
+        text(message).startsWith('POST /pair-verify') && mortal.accessory.pairings.length === 0;
+      const { restart, stop } = restartable(mortal);
+      const { code, report, notable } = await run(mortal, 'here', {
+        only: ['PV-M1-04', 'PS-M3-06/*', 'PS-M1-17/*-zero'],
+        restart,
+      }).finally(stop);
+      expect(notable.map((result) => `${result.id} ${word(result)}`)).to.deep.equal([
+        'PV-M1-04 fail forbidden',
+      ]);
+      expect(notable[0]!.message).to.match(/^the accessory stops answering after this, each time: /);
+      expect([mortal.deaths, stop()], 'deaths and restarts').to.deep.equal([2, 2]);
+      expect([code, report.aftermath.clean]).to.deep.equal([1, true]);
+    }));
+
   it('of one stimulus, without --restart: that check is inconclusive, the rest did not run, 5', () =>
     withMortal(async (mortal) => {
       mortal.fatal = shortProof;

@@ -109,7 +109,7 @@ const usage: readonly Row[] = [
   [
     ['run', '127.0.0.1:1', '--only', 'PS-M3-06'],
     2,
-    'hapspec: setup code: 6 of 6 selected checks need it (PS-M3-06/0-bytes, …): give --code XXX-XX-XXX or set HAPSPEC_CODE, or narrow the selection with --only',
+    'hapspec: setup code: 6 of 6 selected checks need it (PS-M3-06/0-bytes, …): give --code XXX-XX-XXX or set HAPSPEC_CODE, give --code-command CMD for one on a display, or narrow the selection with --only',
   ],
   [
     ['run', '--only', 'NOPE-1'],

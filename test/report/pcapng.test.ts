@@ -65,7 +65,9 @@ describe('captures', () => {
       { ...at, kind: 'received', bytes: new Uint8Array(40_001).fill(7) },
       { ...at, kind: 'close' },
     ];
-    const packets = blocksOf(new Capture(1_700_000_000_000, new SecretIndex([]), []).add('PS-M1-01', events));
+    const packets = blocksOf(
+      new Capture(1_700_000_000_000, new SecretIndex([]), () => []).add('PS-M1-01', events),
+    );
     const next = new Map<string, number>();
     for (const { type, body } of packets) {
       expect(type).to.equal(6);

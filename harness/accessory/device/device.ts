@@ -1,10 +1,23 @@
-import { type Bytes, type Identity, type Random, type SetupCode, equal } from '../../protocol/index.js';
+import {
+  type Bytes,
+  type Identity,
+  type Random,
+  type SetupCode,
+  equal,
+  isTrivialCode,
+  parseSetupCode,
+} from '../../protocol/index.js';
 import { accessoryIdentity, restoreIdentity } from '../crypto.js';
 import type { Pairing, VerifyExchange } from '../facts.js';
 import type { Carried, Store } from './store.js';
 
 /** What may give an accessory another identity. */
 export type Occasion = 'restart' | 'last-removal' | 'factory-reset';
+
+/** Any code of 8 digits. */
+function drawnCode(random: Random): SetupCode {
+  return parseSetupCode(String(random.below(100_000_000)).padStart(8, '0'));
+}
 
 /** Identifiers of removed pairings that are remembered. */
 const MAX_DEPARTED = 32;
@@ -16,6 +29,8 @@ export interface DeviceOptions<Decisions> {
   readonly store: Store;
   /** Called after pairings or identity have changed and are stored. */
   readonly onChange: () => void;
+  /** It shows a setup code of its own for each Pair Setup. */
+  readonly display?: (code: SetupCode) => void;
 }
 
 /**
@@ -23,7 +38,8 @@ export interface DeviceOptions<Decisions> {
  * holds all decisions; each machine knows it by those it asks.
  */
 export class Device<Decisions extends DeviceDecisions> {
-  readonly code: SetupCode;
+  /** The setup code; where there is a display, the one it shows. */
+  code: SetupCode;
   readonly behaviour: Decisions;
   /** Replaced between checks, so that what one check draws does not depend on its neighbours. */
   random: Random;
@@ -35,6 +51,8 @@ export class Device<Decisions extends DeviceDecisions> {
   verifiesRefused = 0;
   /** What the store held at the start that should have ended with the power: nothing, unless a faulty twin wrote it. */
   readonly carried: Carried;
+  /** It was started with pairings in its store. */
+  readonly startedPaired: boolean;
   private own: Identity;
   private former: readonly Pairing[] = [];
   /** Identifiers removed since the start, the newest last; for faulty twins. */
@@ -44,6 +62,7 @@ export class Device<Decisions extends DeviceDecisions> {
   private attempts: number;
   private readonly store: Store;
   private readonly onChange: () => void;
+  private readonly display: ((code: SetupCode) => void) | undefined;
 
   /** @throws InputError when the store holds something unreadable. */
   constructor(options: DeviceOptions<Decisions>) {
@@ -52,13 +71,23 @@ export class Device<Decisions extends DeviceDecisions> {
     this.random = options.random;
     this.store = options.store;
     this.onChange = options.onChange;
+    this.display = options.display;
     const stored = this.store.load();
     this.own = stored ? restoreIdentity(stored.id, stored.ltsk) : accessoryIdentity(this.random);
     if (stored !== undefined) this.renew('restart');
     this.carried = stored?.carried ?? {};
     this.list = this.behaviour.restored(stored?.pairings ?? []);
+    this.startedPaired = this.list.length > 0;
     this.attempts = stored?.failedAttempts ?? 0;
     if (stored === undefined || stored.id !== this.own.id) this.save();
+  }
+
+  /** A Pair Setup begins: where there is a display, another code is on it. */
+  showCode(): void {
+    if (this.display === undefined) return;
+    do this.code = drawnCode(this.random);
+    while (isTrivialCode(this.code));
+    this.display(this.code);
   }
 
   get identity(): Identity {

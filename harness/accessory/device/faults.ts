@@ -52,6 +52,34 @@ export const identityFaults: readonly Fault[] = [
     () => ({ restored: () => [] }),
   ),
   fault(
+    'reset-while-starting-wipes',
+    {
+      breaks: ['IDENT-08'],
+      fieldBug: 156,
+      story: 'a connection that is reset before anybody has verified counts as a failed start: factory state',
+    },
+    () => ({ forgetsAtStart: ({ reset }) => reset }),
+  ),
+  fault(
+    'half-request-while-starting-wipes',
+    {
+      breaks: ['IDENT-08'],
+      fieldBug: 156,
+      story: 'what is left of a half request is written over the list that is being read from flash',
+    },
+    () => ({ forgetsAtStart: ({ partial, reset }) => partial && !reset }),
+  ),
+  fault(
+    'crowd-while-starting-wipes',
+    {
+      breaks: ['IDENT-08'],
+      fieldBug: 157,
+      story:
+        'each connection reads the store anew; of four at once one finds it half read, and writes that back',
+    },
+    () => ({ forgetsAtStart: ({ peak }) => peak > 3 }),
+  ),
+  fault(
     'volatile-state-carried-over',
     {
       breaks: ['IDENT-03'],

@@ -295,6 +295,18 @@ export const variants: readonly Fault[] = [
   benign('twelve-connections', 'there is room for twelve connections; the next is reset', (ok) => ({
     takesConnection: (arrival) => ok.takesConnection(arrival) && arrival.open < 12,
   })),
+  {
+    ...benign(
+      'resets-while-it-starts',
+      'behind a restart connections are reset for a second, until it is ready (IDENT-08)',
+      (ok) => ({
+        takesConnection: (arrival) =>
+          ok.takesConnection(arrival) && !(arrival.starting && arrival.sinceFirst < 1_000),
+      }),
+    ),
+    // A clone is started with pairings, and is there from the beginning.
+    concerns: /^(IDENT|MDNS|PV-M[23])/,
+  },
   benign('identity-renewed', 'with the last removal id and keys are made anew (erratum E13)', (ok) => ({
     identityAfter: (occasion, own, draw) =>
       occasion === 'last-removal' ? draw() : ok.identityAfter(occasion, own, draw),

@@ -53,6 +53,10 @@ export interface Arrival {
   readonly open: number;
   /** Most connections that were ever open at once, this one not included. */
   readonly peak: number;
+  /** It was started with pairings, and no controller has verified since. */
+  readonly starting: boolean;
+  /** Milliseconds since the first connection of this start. */
+  readonly sinceFirst: number;
   /** Secured connections that have ended, by how they did. */
   readonly ended: {
     readonly fin: number;
@@ -86,6 +90,8 @@ export class Connections {
   setupsDone = 0;
   /** Most connections that were open at once. */
   private peak = 0;
+  /** Time of the first connection. */
+  private firstAt: number | undefined;
   private readonly ended = { fin: 0, reset: 0, midFrame: 0 };
   /** The session that ended last. */
   private lastEnded: Secured | undefined;
@@ -96,6 +102,11 @@ export class Connections {
     private readonly device: Device<ConnectionDecisions & VerifyDecisions & SetupDecisions>,
     private readonly setup: PairSetup,
   ) {}
+
+  /** Nobody who was paired at the start has verified yet. */
+  private get starting(): boolean {
+    return this.device.startedPaired && this.lastVerified === undefined;
+  }
 
   get all(): readonly Session[] {
     return [...this.sessions.values()];
@@ -121,6 +132,8 @@ export class Connections {
         setupsDone: this.setupsDone,
         open: this.sessions.size,
         peak: this.peak,
+        starting: this.starting,
+        sinceFirst: now - (this.firstAt ??= now),
         ended: { ...this.ended },
       }),
       open: true,
@@ -135,8 +148,13 @@ export class Connections {
     if (session === undefined) return [];
     const { secured } = session;
     const twin: ConnectionAsides = this.device.behaviour;
+    const partial = session.plain.pending.length > 0;
     this.end(session, how === 'reset');
-    if (secured === undefined) return [];
+    if (secured === undefined) {
+      if (this.starting && twin.forgetsAtStart({ partial, reset: how === 'reset', peak: this.peak }))
+        this.device.removeAll();
+      return [];
+    }
     if (how === 'reset' && !twin.survivesReset) {
       this.dead = true;
       return this.stop();
@@ -249,6 +267,8 @@ export interface ConnectionAsides {
   readonly greeting: Bytes | undefined;
   /** False when a secured connection that ends by RST stops the whole accessory. */
   readonly survivesReset: boolean;
+  /** True to lose all pairings by the end of a plain connection, where nobody has verified since the start. */
+  forgetsAtStart(end: { readonly partial: boolean; readonly reset: boolean; readonly peak: number }): boolean;
   /** True to end the other sessions of a controller with each that ends. */
   readonly endsSiblings: boolean;
 }
@@ -260,5 +280,6 @@ export const healthyConnections: ConnectionDecisions = {
   takesConnection: () => true,
   greeting: undefined,
   survivesReset: true,
+  forgetsAtStart: () => false,
   endsSiblings: false,
 };

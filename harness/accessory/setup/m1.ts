@@ -102,6 +102,7 @@ export function answerM1(
   // A salt is drawn in any case: what is drawn later must not depend on whether one was kept.
   const refused = exchanges.refusedM3.get(connection);
   const salt = behaviour.drawSalt(random, refused?.salt);
+  if (reused === undefined) device.showCode();
   const { srpUser } = twin;
   const password = behaviour.password(device.code, device.failedAttempts, mode);
   const verifier = reused ?? makeVerifier(password, salt, srpUser);
