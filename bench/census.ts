@@ -9,7 +9,6 @@ import { cli, peer } from './processes.js';
 
 /** Published versions of one real stack, oldest first; the package has changed its name between them. */
 const versions: readonly (readonly [name: string, version: string])[] = [
-  ['hap-nodejs', '0.10.3'],
   ['hap-nodejs', '0.11.2'],
   ['hap-nodejs', '1.1.0'],
   ['@homebridge/hap-nodejs', '2.0.2'],
@@ -55,7 +54,7 @@ async function reportOf(name: string, version: string, folder: string): Promise<
 
 /**
  * `npm run bench census`: what the suite says of published versions of a real stack, as a matrix of requirements
- * (`reports/example/census.html`), and the reports of three of them.
+ * (`reports/example/census.html`), and the reports of two of them.
  */
 export async function census(): Promise<Record<string, number>> {
   const folder = mkdtempSync(join(tmpdir(), 'hapspec-census-'));
@@ -63,9 +62,10 @@ export async function census(): Promise<Record<string, number>> {
     const columns = [];
     for (const [name, version] of versions) {
       const path = await reportOf(name, version, folder);
-      const content = readFileSync(path, 'utf8');
+      // Where counterexamples went is nobody's business.
+      const content = readFileSync(path, 'utf8').replaceAll(join(folder, version, 'state'), '.hapspec');
       columns.push({ name: version, report: readReport(content, path) });
-      if (['0.10.3', '1.1.0', '2.0.2'].includes(version))
+      if (['1.1.0', '2.0.2'].includes(version))
         writeFileSync(join(examples, `hap-nodejs-${version}.json`), content);
     }
     writeFileSync(join(examples, 'census.html'), matrixHtml(columns));
