@@ -400,6 +400,7 @@ export class Link extends Line {
     const tlv = isPairingBody(http, this.profile, pairing) ? decodeTlv(http.body) : undefined;
     this.heard(`${http.status}  ${describeResponse(http, tlv)}`, sealed, elapsed, tlv?.items);
     const outcome = {
+      ...(this.path === undefined && { raw: true }),
       kind: 'reply',
       http,
       tlv,

@@ -33,6 +33,8 @@ export interface Reply {
   /** The connection was secured when it came, so it should have been sealed. */
   readonly secured: boolean;
   readonly profile: Profile;
+  /** Raw bytes asked for it: a check may have asked for a close, too. */
+  readonly raw?: boolean;
 }
 
 /**
