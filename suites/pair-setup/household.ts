@@ -78,7 +78,7 @@ export default chapter('pair-setup.household', ({ check }) => [
     'Pair Setup beside others in the house',
     {
       ...pairing,
-      needs: ['PS-M5-01', 'PV-M3-01', 'SEC-10'],
+      needs: ['PS-M5-01', 'PV-M3-01'],
       costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
     },
     async (context) => {

@@ -89,6 +89,7 @@ describe('cli: configuration', () => {
     const all = {
       target: 'lamp.local:51826',
       code: '031-45-154',
+      codeCommand: 'cat code',
       junit: 'reports/junit.xml',
       json: '/tmp/report.json',
       html: 'page.html',
@@ -146,7 +147,7 @@ describe('cli: configuration', () => {
       [{ timout: 1 }, 'unknown key "timout". Did you mean "timeout"?'],
       [{ Strict: true }, 'unknown key "Strict". Did you mean "strict"?'],
       [{ '--junit': 'x' }, 'unknown key "--junit". Did you mean "junit"?'],
-      [{ wombat: 1 }, 'unknown key "wombat". Known are target, code, junit,'],
+      [{ wombat: 1 }, 'unknown key "wombat". Known are target, code, codeCommand, junit,'],
       [{ toString: 1 }, 'unknown key "toString".'],
       ['{"__proto__": 1}', 'unknown key "__proto__".'],
       [{ target: 1 }, 'target: expected text, got 1'],

@@ -36,10 +36,11 @@ export const SEED = 7;
 /** The steps of the plain flow, which everything else builds on. */
 export const sanity = ['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M1-01', 'PV-M3-01'];
 
-/** What the reference accessory never declared: it is no receiver of AirPlay and no clone, and has no authentication coprocessor. */
+/** What the reference accessory never declared: it is no receiver of AirPlay and no clone, has no authentication coprocessor, and no label. */
 export function isUndeclared({ id, reason }: Pick<CheckResult, 'id' | 'reason'>): boolean {
   return (
-    reason === 'not-applicable' && /^(CLONE-|AIRPLAY-|MFI-|PS-M1-11$|PS-STATE-09\/same-identifier$)/.test(id)
+    reason === 'not-applicable' &&
+    /^(CLONE-|AIRPLAY-|MFI-|MDNS-08\/|PS-M1-11$|PS-STATE-09\/same-identifier$)/.test(id)
   );
 }
 

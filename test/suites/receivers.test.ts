@@ -36,7 +36,10 @@ function judgedPart({ results }: RunReport): number {
 /** Receivers as they are, by what makes them so: the requirements that may be red, and of how many checks more applies. */
 const receivers = {
   'airplay-without-administration': { red: [], applies: 470 },
-  'receiver-removal-refused': { red: ['TLV-14', 'PAIRINGS-11', 'PAIRINGS-13', 'PAIRINGS-20'], applies: 570 },
+  'receiver-removal-refused': {
+    red: ['TLV-14', 'PAIRINGS-11', 'PAIRINGS-13', 'PAIRINGS-20', 'PAIRINGS-26'],
+    applies: 570,
+  },
   'receiver-stores-nothing': { red: [], applies: 390 },
 } as const;
 
