@@ -39,7 +39,7 @@ export interface Budget {
 
 /** The exchanges that go with a number of failed attempts: with the usual 30, some ten minutes of a slow device. */
 export function exchangesFor(attempts: number): Budget['exchanges'] {
-  return { m2: 3 * attempts, m4: Math.ceil(2.1 * attempts), verifies: 12 * attempts };
+  return { m2: Math.ceil(3.2 * attempts), m4: Math.ceil(2.3 * attempts), verifies: 12 * attempts };
 }
 
 /** An accessory that comes to M2 and to M4 within so many milliseconds is asked whatever its attempts allow. */
