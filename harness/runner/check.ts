@@ -99,8 +99,8 @@ export interface CheckSpec extends Alternatives {
   readonly risky?: boolean;
   /** Real accessories have gone down for good of such a stimulus, and of what about it. */
   readonly hazard?: string;
-  /** What failed attempts are spent on first: `attack`, a way in of its own; `everyday`, what honest controllers meet. */
-  readonly worth?: 'attack' | 'everyday';
+  /** What failed attempts are spent on first: `attack`, a way in of its own; `everyday`, what honest controllers meet; last `spare`, which takes long. */
+  readonly worth?: 'attack' | 'everyday' | 'spare';
   /** Only a factory reset could undo the stimulus if it were wrongly accepted: blocked without `--reset`, runs last. */
   readonly ifAccepted?: 'reset';
   /** It can lock the accessory or change its identity: needs `--destructive` and `--reset`. */

@@ -39,7 +39,7 @@ export interface Budget {
 
 /** The exchanges that go with a number of failed attempts: with the usual 30, some ten minutes of a slow device. */
 export function exchangesFor(attempts: number): Budget['exchanges'] {
-  return { m2: Math.ceil(3.2 * attempts), m4: Math.ceil(2.3 * attempts), verifies: 12 * attempts };
+  return { m2: Math.ceil(3.06 * attempts), m4: Math.ceil(2.2 * attempts), verifies: 12 * attempts };
 }
 
 /** An accessory that comes to M2 and to M4 within so many milliseconds is asked whatever its attempts allow. */
@@ -169,8 +169,8 @@ function oddity({ spec, requirement }: Check): number {
 /**
  * In what order checks are bought: the steps everything stands on; then the first attack of each requirement whose
  * violation nobody would notice; then what honest controllers meet now and then; then the first of the others by level;
- * then further attacks; and variants only when each requirement has had its first. `place` counts the variants before
- * this one.
+ * then what takes longest of them (`spare`); then further attacks; and variants only when each requirement has had its
+ * first. `place` counts the variants before this one.
  */
 function value({ spec, requirement }: Check, place: number): number {
   if (spec.sanity) return 0;
@@ -179,6 +179,7 @@ function value({ spec, requirement }: Check, place: number): number {
   const rank = 1 + (silent_security ? 0 : spec.worth === 'everyday' ? 3 : 4) + weight;
   // Many runs of what single checks have looked at already: bought last.
   if (spec.property !== undefined) return 40 + rank;
+  if (spec.worth === 'spare') return 8;
   if (place > 0 && spec.worth === 'attack') return spec.hazard === undefined ? 10 : rank;
   return 20 * Math.min(place, 1) + Math.min(place, 2) + rank;
 }

@@ -62,6 +62,7 @@ export default chapter('pair-setup.household', ({ check }) => [
     {
       ...pairing,
       needs: ['PS-M5-01', 'PV-M1-04', 'PV-M3-01'],
+      worth: 'spare',
       costs: { m2: 1, m4: 1, m6: 1, verifies: 4 },
     },
     async (context) => {
@@ -79,6 +80,7 @@ export default chapter('pair-setup.household', ({ check }) => [
     {
       ...pairing,
       needs: ['PS-M5-01', 'PV-M3-01'],
+      worth: 'spare',
       costs: { m2: 1, m4: 1, m6: 1, verifies: 1 },
     },
     async (context) => {
@@ -125,6 +127,7 @@ export default chapter('pair-setup.household', ({ check }) => [
     {
       from: 'unpaired',
       needs: ['PS-M3-01'],
+      worth: 'spare',
       costs: { m2: 2, m4: 1, seconds: TYPED / 1000 },
       allow: [m4],
       forbid: [outcomes.anyRefusal(), outcomes.silence()],
@@ -151,6 +154,7 @@ export default chapter('pair-setup.household', ({ check }) => [
     {
       from: 'unpaired',
       needs: ['PS-M3-01', 'PS-M3-20/20-seconds'],
+      worth: 'spare',
       costs: { m2: 1, m4: 1, seconds: TYPED_SLOWLY / 1000 },
       allow: [m4],
       tolerate: [outcomes.anyRefusal()],
