@@ -124,6 +124,7 @@ export function prepareOne(
     patience: patienceOf(timeout),
     hooks: life.hooks,
     codeGiven: (options.code ?? '') !== '' || codeSource !== undefined,
+    ...(options.searching !== undefined && { searching: options.searching }),
     ...(codeSource && { codeSource }),
     ...(options.declares && { declares: options.declares }),
     ...(options.mfiRoot !== undefined && { mfiRoots: trustAnchors(options.mfiRoot) }),

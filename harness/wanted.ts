@@ -47,6 +47,8 @@ export interface ConformanceOptions {
   readonly code?: string;
   /** Shell command that writes the setup code to stdout, run behind each M2 that needs it: for displays. */
   readonly codeCommand?: string;
+  /** Somebody looks for what is wrong: a refused right code may cost four failed attempts more, and not two. */
+  readonly searching?: boolean;
   /** Ask on the terminal for a code that is not given. */
   readonly prompt?: boolean;
   /** Id globs; none means all. */

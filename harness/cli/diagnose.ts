@@ -78,6 +78,7 @@ export async function diagnoseTarget(wanted: string, flags: DiagnoseFlags): Prom
   withoutProxies();
   const target = await resolveTarget(wanted);
   const { run, begin, end, redacted } = prepareInquiry(target, {
+    searching: true,
     ...(code !== undefined && { code }),
     ...(timeout !== undefined && { timeout }),
     ...(seed !== undefined && { seed }),

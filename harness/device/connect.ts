@@ -74,6 +74,8 @@ export interface ConnectOptions {
   readonly codeSource?: CodeSource;
   /** The user gave the code. */
   readonly codeGiven?: boolean;
+  /** Somebody looks for what is wrong: a refused right code may cost four failed attempts more, and not two. */
+  readonly searching?: boolean;
   /** What the user says the accessory can do. */
   readonly declares?: readonly Feature[];
   /** Start line of AirPlay requests. */
@@ -102,6 +104,7 @@ export function benchFor(address: Address, options: ConnectOptions): Bench {
       announcements: new NetworkAnnouncements(address.host, address.port, protocol),
       ...(options.codeSource && { codeSource: options.codeSource }),
       ...(options.codeGiven !== undefined && { codeGiven: options.codeGiven }),
+      ...(options.searching !== undefined && { searching: options.searching }),
       ...(options.declares && { declares: options.declares }),
       ...(options.mfiRoots && { mfiRoots: options.mfiRoots }),
       ...(options.hooks && { hooks: options.hooks }),

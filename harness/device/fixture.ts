@@ -38,6 +38,8 @@ export interface BenchOptions {
   readonly codeSource?: CodeSource;
   /** The user gave it: it is no default. */
   readonly codeGiven?: boolean;
+  /** Somebody looks for what is wrong: a refused right code may cost four failed attempts more, and not two. */
+  readonly searching?: boolean;
   readonly random: Random;
   readonly patience: Patience;
   readonly profile?: Profile;
