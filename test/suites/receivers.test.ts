@@ -36,15 +36,9 @@ function judgedPart({ results }: RunReport): number {
 /** Receivers as they are, by what makes them so: the requirements that may be red, and of how many checks more applies. */
 const receivers = {
   'airplay-without-administration': { red: [], applies: 470 },
-  'receiver-removal-refused': {
-    red: ['TLV-14', 'PAIRINGS-11', 'PAIRINGS-13', 'PAIRINGS-20', 'PAIRINGS-26'],
-    applies: 570,
-  },
+  'receiver-removal-refused': { red: ['TLV-14', 'PAIRINGS-11', 'PAIRINGS-13', 'PAIRINGS-20'], applies: 570 },
   'receiver-stores-nothing': { red: [], applies: 390 },
 } as const;
-
-/** The part that is judged at least: where nobody is taken out, what adds somebody cannot be asked again and again. */
-const LEAST = 0.89;
 
 /** Controllers a run may leave in a receiver that takes nobody out again. */
 const MOST_LEFT = 24;
@@ -57,14 +51,14 @@ describe('suites: receivers of AirPlay as they are', function () {
 
   for (const [name, { red, applies }] of Object.entries(receivers))
     for (const hooks of slow ? [false, true] : [false])
-      it(`${name}${hooks ? ', with a reset' : ''}: about nine in ten of what applies are judged, and rightly`, async () => {
+      it(`${name}${hooks ? ', with a reset' : ''}: nine in ten of what applies are judged, and rightly`, async () => {
         const { report, bench } = await runOn(name, { hooks });
         const failed = report.results.filter(({ status }) => status === 'fail');
         const declared: readonly string[] = [...findFault(name).breaks, ...red];
         const wrong = failed.filter(({ requirement }) => !declared.includes(requirement));
         expect(wrong.map(({ id, message }) => `${id}: ${message}`)).to.deep.equal([]);
         if (declared.length > 0) expect(failed.length).to.be.at.least(1);
-        expect(judgedPart(report)).to.be.at.least(LEAST);
+        expect(judgedPart(report)).to.be.at.least(0.9);
         // Not by calling the rest not applicable.
         expect(report.results.filter(isJudged).length).to.be.at.least(applies);
         const transient = report.results.filter(({ id }) => /^(TRANSIENT-0[1-57]|AIRPLAY-0[1-7])/.test(id));
