@@ -244,7 +244,10 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     await prepared.begin();
   } catch (error) {
     guarded.release();
-    if (!(error instanceof Unreachable || error instanceof HookFailed)) throw error;
+    if (!(error instanceof Unreachable || error instanceof HookFailed)) {
+      if (flags.pcapng !== undefined) endCapture(flags.pcapng, `hapspec ${version}`, []);
+      throw error;
+    }
     const meaning =
       error instanceof HookFailed ? error.message : `nothing answered at ${target}: ${error.message}`;
     console.error(`hapspec: ${meaning}`);
