@@ -23,6 +23,8 @@ const only = [...sanity, ...suite.filter(({ kind }) => kind === 'watch').map(({ 
 const skip = suite
   .filter(({ id, kind }) => kind === 'check' && !sanity.includes(id) && only.includes(id.split('/')[0]!))
   .map(({ id }) => id);
+/** Nothing answered, something stayed open, or a check did not come to its point. */
+const inconclusive = /^[35]$| error /;
 /** Runs at once: what they wait for is mostly the clock. */
 const AT_ONCE = 4;
 
@@ -155,8 +157,10 @@ describe('hostile peers', () => {
     const { name } = row;
     it(name, async () => {
       let outcome = await outcomes.get(name)!;
-      // A machine that does six things at once can be later than a peer is patient; what a peer does it does again.
-      if (outcome.ends !== (known as Record<string, string>)[name]) outcome = await against(row, 2);
+      // A machine that does six things at once can be later than a peer is patient. Then the run itself says that it is
+      // inconclusive, and claims nothing: it is made again, alone. Every other end has to be right the first time.
+      if (outcome.ends !== (known as Record<string, string>)[name] && inconclusive.test(outcome.ends))
+        outcome = await against(row, 2);
       const { ends, texts, longest, ms, keys, said } = outcome;
       expect(ends).to.equal((known as Record<string, string>)[name]);
       expect(longest, 'the longest wait').to.be.at.most((TIMEOUT + 1_000) * slowness());
