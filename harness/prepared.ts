@@ -151,6 +151,7 @@ export function prepareOne(
           Date.now() - bench.clock.now(),
           new SecretIndex([], bench.keyring.keys, bench.keyring.made),
           () => [...codesOf(wanted), ...bench.keyring.codes].flatMap(codeForms),
+          options.evidenceKeys,
         );
   const watches = new Set(wanted.cases.filter(({ kind }) => kind === 'watch').map(({ id }) => id));
   const run: Run = new Run({
@@ -176,7 +177,7 @@ export function prepareOne(
     ...((options.evidence !== undefined || capture !== undefined) && {
       evidence: (id: string, events: readonly TraceEvent[]) => {
         if (options.evidence !== undefined)
-          writeEvidence(options.evidence, { id, target, seed }, events, redact);
+          writeEvidence(options.evidence, { id, target, seed }, events, redact, options.evidenceKeys);
         // What a watch objects to is among the packets of a check already.
         if (capture !== undefined && !watches.has(id))
           keepPackets(options.pcapng!, id, capture.add(id, events));

@@ -85,6 +85,8 @@ export interface ConformanceOptions {
   readonly mfiRoot?: string;
   /** Folder for the wire record of each check. */
   readonly evidence?: string;
+  /** Session keys stand in the wire record and in the packets. */
+  readonly evidenceKeys?: boolean;
   /** File for the packets of the run; `beginCapture` has made room beside it. */
   readonly pcapng?: string;
   /** `I/N`: the I-th of N runs that share the selection. */

@@ -30,6 +30,7 @@ export const configKeys = {
   destructive: 'boolean',
   expectations: 'string',
   evidence: 'string',
+  evidenceKeys: 'boolean',
   pcapng: 'string',
   pace: 'number',
   startLine: 'string',

@@ -61,6 +61,7 @@ export interface RunFlags {
   readonly destructive?: boolean;
   readonly dryRun?: boolean;
   readonly evidence?: string;
+  readonly evidenceKeys?: boolean;
   readonly pcapng?: string;
   readonly startLine?: string;
   readonly declares?: readonly string[];
@@ -193,6 +194,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     ...(flags.restart !== undefined && { restart: flags.restart }),
     ...(flags.destructive !== undefined && { destructive: flags.destructive }),
     ...(flags.evidence !== undefined && { evidence: flags.evidence }),
+    ...(flags.evidenceKeys !== undefined && { evidenceKeys: flags.evidenceKeys }),
     ...(flags.pcapng !== undefined && { pcapng: flags.pcapng }),
     ...(flags.shard !== undefined && { shard: flags.shard }),
     ...(runs !== undefined && { runs }),
@@ -214,6 +216,17 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     return 0;
   }
   const reports = reportWriter(flags, prepared, flags.html === undefined ? undefined : await pageMaker());
+  const withKeys =
+    flags.evidenceKeys === true ? [flags.evidence, flags.pcapng].filter((path) => path !== undefined) : [];
+  if (flags.evidenceKeys === true) {
+    if (withKeys.length === 0)
+      throw new InputError(
+        '--evidence-keys: there is nothing to write keys to: give --evidence DIR or --pcapng FILE too',
+      );
+    console.error(
+      `hapspec: ${withKeys.join(' and ')} will hold the session keys of this run: whoever has them can read and forge these sessions. Do not publish them.`,
+    );
+  }
   // Before the first contact: a path that cannot be written must not cost the accessory a run.
   if (flags.evidence !== undefined) makeFolder(flags.evidence);
   if (flags.pcapng !== undefined) beginCapture(flags.pcapng, `hapspec ${version}`);

@@ -102,7 +102,7 @@ export class Link extends Line {
       this.reader = new HttpReader('response');
       this.connection.unread(early);
     }
-    this.trace.record(this.number, { kind: 'note', line: 'secured' });
+    this.trace.record(this.number, { kind: 'note', line: 'secured', keys });
   }
 
   /** A pairing request: TLV in, outcome out. */

@@ -57,9 +57,21 @@ function lineOf(event: TraceEvent): Record<string, unknown> {
   }
 }
 
+/** The line of an event, redacted; `keys` of a session stand in it only when they are wanted, and then whole. */
+function textOf(event: TraceEvent, redact: (text: string) => string, keys: boolean): string {
+  const line = redact(JSON.stringify(lineOf(event)));
+  if (!keys || event.kind !== 'note' || event.keys === undefined) return line;
+  const { toAccessory, toController } = event.keys;
+  return JSON.stringify({
+    ...(JSON.parse(line) as object),
+    keys: { toAccessory: hex(toAccessory), toController: hex(toController) },
+  });
+}
+
 /**
  * Writes the wire record of one check: a JSON object a line, the first one says what follows. Bytes are hex, times
  * milliseconds of the run's clock. `redact` sees every line before it is written.
+ * @param keys - add the keys of each session where it begins, which `redact` does not see
  * @returns the path of the file.
  * @throws InputError when the folder cannot be written.
  */
@@ -68,14 +80,13 @@ export function writeEvidence(
   check: { readonly id: string; readonly target: string; readonly seed: string },
   events: readonly TraceEvent[],
   redact: (text: string) => string,
+  keys = false,
 ): string {
   const path = join(folder, fileName(check.id));
-  const lines = [
-    { schema: EVIDENCE_SCHEMA, check: check.id, target: check.target, seed: check.seed },
-    ...events.map(lineOf),
-  ];
+  const head = { schema: EVIDENCE_SCHEMA, check: check.id, target: check.target, seed: check.seed };
+  const lines = [redact(JSON.stringify(head)), ...events.map((event) => textOf(event, redact, keys))];
   // A file a check: an fsync each would take longer than most checks do.
-  writeAtomically(path, lines.map((line) => redact(JSON.stringify(line))).join('\n') + '\n', false);
+  writeAtomically(path, lines.join('\n') + '\n', false);
   return path;
 }
 

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Bytes, concat, utf8 } from '../protocol/index.js';
+import { type Bytes, concat, hex, utf8 } from '../protocol/index.js';
 import type { TraceEvent } from '../wire/index.js';
 import { fileName } from './evidence.js';
 import { writeAtomically } from './files.js';
@@ -119,17 +119,20 @@ export class Capture {
    * @param base - milliseconds since 1970 at which the clock of the run was 0
    * @param secrets - keys that must not be in it
    * @param codes - neither may these texts, none of them empty, of which there may be more each time
+   * @param keys - say the keys of each session in a comment of its first packet, secret or not
    */
   constructor(
     private readonly base: number,
     private readonly secrets: SecretIndex,
     private readonly codes: () => readonly string[],
+    private readonly keys = false,
   ) {}
 
   /** The packets of one check, its id and what each message is among their comments. */
   add(id: string, events: readonly TraceEvent[]): Bytes {
     const blocks: Bytes[] = [];
     let comments: string[] = [];
+    let keys: string[] = [];
     const put = (event: TraceEvent, face: 0 | 1, ours: boolean, flags: number, payload: Bytes): void => {
       const flow = this.flow(event.connection, face);
       const [a, b] = [
@@ -144,8 +147,16 @@ export class Capture {
       const step = payload.length + ((flags & (FLAGS.syn | FLAGS.fin)) === 0 ? 0 : 1);
       if (ours) flow.sent += step;
       else flow.received += step;
-      blocks.push(this.enhanced(face, event.time, data, [id, ...comments]));
+      blocks.push(
+        this.enhanced(
+          face,
+          event.time,
+          data,
+          [id, ...comments].map((text) => this.cleanText(oneLine(text, 2000))).concat(keys),
+        ),
+      );
       comments = [];
+      keys = [];
     };
     const open = (event: TraceEvent, face: 0 | 1): void => {
       const { syn, ack } = FLAGS;
@@ -189,8 +200,15 @@ export class Capture {
           );
           break;
         case 'note':
-          if (event.line === 'secured') this.secured.add(event.connection);
-          else comments.push(event.line);
+          if (event.line !== 'secured') comments.push(event.line);
+          else {
+            this.secured.add(event.connection);
+            if (this.keys && event.keys !== undefined)
+              keys = [
+                `key of the frames controller → accessory: ${hex(event.keys.toAccessory)}`,
+                `key of the frames accessory → controller: ${hex(event.keys.toController)}`,
+              ];
+          }
           break;
         case 'we-close':
         case 'we-finish':
@@ -227,7 +245,7 @@ export class Capture {
 
   private enhanced(face: number, time: number, data: Bytes, comments: readonly string[]): Bytes {
     const stamp = BigInt(Math.round((this.base + time) * 1000));
-    const options = comments.map((text) => option(COMMENT, utf8(this.cleanText(oneLine(text, 2000)))));
+    const options = comments.map((text) => option(COMMENT, utf8(text)));
     return block(
       6,
       concat(

@@ -31,7 +31,12 @@ export type TraceEvent = {
       readonly items?: readonly TlvItem[];
     }
   /** A remark of the harness: a retry, a departure from the rule, a decision. */
-  | { readonly kind: 'note'; readonly line: string }
+  | {
+      readonly kind: 'note';
+      readonly line: string;
+      /** The keys a connection has gone over to: 32 bytes each way. No report shows them unless it is asked to. */
+      readonly keys?: { readonly toAccessory: Bytes; readonly toController: Bytes };
+    }
 );
 
 /** `Omit` over each member of a union. */

@@ -109,6 +109,7 @@ describe('cli: configuration', () => {
       destructive: true,
       expectations: './known.json',
       evidence: 'evidence',
+      evidenceKeys: true,
       pcapng: 'run.pcapng',
       pace: 250,
       startLine: 'rtsp',

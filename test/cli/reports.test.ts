@@ -132,6 +132,19 @@ describe('hapspec: stored reports', () => {
     expect(readFileSync(at('run.html'), 'utf8')).to.include('<svg');
   });
 
+  it('run says that evidence with keys is a secret, and refuses keys that have no place', async () => {
+    const asked = ['run', 'embedded', '--only', 'PAIRINGS-01', '--seed', '1', '--jobs', '1', '--evidence-keys'];
+    const without = await hapspecLine(asked);
+    expect(without.code).to.equal(2);
+    expect(without.stderr).to.include('--evidence-keys: there is nothing to write keys to');
+    const { code, stderr } = await hapspecLine([...asked, '--evidence', at('evidence')]);
+    expect(code, stderr).to.equal(0);
+    expect(stderr).to.include(`${at('evidence')} will hold the session keys of this run`);
+    expect(readFileSync(at('evidence/PAIRINGS-01.jsonl'), 'utf8')).to.match(
+      /"keys":\{"toAccessory":"[0-9a-f]{64}"/,
+    );
+  });
+
   it('run refuses a page or a capture that cannot be written before the accessory is touched', async () => {
     for (const option of ['--html', '--summary', '--pcapng']) {
       const { code, stderr } = await hapspecLine([

@@ -2,9 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { expect } from 'chai';
 import { prepareRun } from '../../harness/conformance.js';
-import { hex, utf8 } from '../../harness/protocol/index.js';
+import { fromHex, hex, utf8 } from '../../harness/protocol/index.js';
 import { html } from '../../harness/report/html/page.js';
 import {
   Capture,
@@ -136,6 +137,53 @@ describe('captures', () => {
         for (const secret of secrets)
           expect(artefact.includes(Buffer.from(secret)), `artefact ${i}`).to.equal(false);
       expect(blocksOf(new Uint8Array(artefacts[0]!)).length).to.be.above(100);
+    }
+  });
+
+  it('and evidence have the keys of each session when they are asked for, and no other secret', async () => {
+    const path = join(folder, 'run.pcapng');
+    beginCapture(path, 'hapspec');
+    const { run, bench, begin, end } = prepareRun('embedded', {
+      seed: 1,
+      only: ['PAIRINGS-01'],
+      pcapng: path,
+      evidence: folder,
+      evidenceKeys: true,
+      jobs: 1,
+    });
+    await begin();
+    for (const entry of run.plan) await run.runEntry(entry);
+    await end();
+    endCapture(
+      path,
+      'hapspec',
+      run.plan.map(({ entry }) => entry.id),
+    );
+    const evidence = readFileSync(join(folder, 'PAIRINGS-01.jsonl'), 'utf8');
+    const lines = evidence
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { kind?: string; bytes?: string; keys?: Record<string, string> });
+    const secured = lines.findIndex(({ keys }) => keys !== undefined);
+    const { toAccessory, toController } = lines[secured]!.keys!;
+    // The key opens the first frame behind it.
+    const frame = fromHex(lines.slice(secured).find(({ kind }) => kind === 'sent')!.bytes!);
+    const opened = chacha20poly1305(fromHex(toAccessory!), new Uint8Array(12), frame.subarray(0, 2)).decrypt(
+      frame.subarray(2),
+    );
+    expect(Buffer.from(opened).toString('latin1')).to.match(/^POST \/pairings/);
+    const capture = readFileSync(path);
+    expect(capture.includes(`controller → accessory: ${toAccessory}`)).to.equal(true);
+    expect(capture.includes(`accessory → controller: ${toController}`)).to.equal(true);
+    const shown = [toAccessory, toController];
+    const others = [...(bench?.keyring.keys ?? []), ...(bench?.keyring.made.latest ?? [])]
+      .map(hex)
+      .filter((key) => key.length > 15 && !lines.some(({ keys }) => Object.values(keys ?? {}).includes(key)));
+    expect(others.length).to.be.above(5);
+    for (const key of others) {
+      expect(shown).to.not.include(key);
+      expect(evidence).to.not.include(key);
+      expect(capture.includes(key)).to.equal(false);
     }
   });
 
