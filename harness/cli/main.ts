@@ -89,7 +89,10 @@ function program(exit: (code: number) => void): Command {
     .option('--write-expectations', 'write what deviates in this run to that file')
     .option('--config <FILE>', 'options from this file (else hapspec.config.js or .json, found upward)')
     .option('--evidence <DIR>', 'write the wire record of each check, decoded and decrypted')
-    .option('--evidence-keys', 'add the keys of each session to --evidence and --pcapng: these files are secrets then')
+    .option(
+      '--evidence-keys',
+      'add the keys of each session to --evidence and --pcapng: these files are secrets then',
+    )
     .option('--pcapng <FILE>', 'write what went over the wire, and the HTTP in its frames, for Wireshark')
     .option('--dry-run', 'show the plan and its price, leave the accessory alone')
     .action(

@@ -133,7 +133,17 @@ describe('hapspec: stored reports', () => {
   });
 
   it('run says that evidence with keys is a secret, and refuses keys that have no place', async () => {
-    const asked = ['run', 'embedded', '--only', 'PAIRINGS-01', '--seed', '1', '--jobs', '1', '--evidence-keys'];
+    const asked = [
+      'run',
+      'embedded',
+      '--only',
+      'PAIRINGS-01',
+      '--seed',
+      '1',
+      '--jobs',
+      '1',
+      '--evidence-keys',
+    ];
     const without = await hapspecLine(asked);
     expect(without.code).to.equal(2);
     expect(without.stderr).to.include('--evidence-keys: there is nothing to write keys to');
