@@ -30,11 +30,13 @@ interface Set_ {
   readonly score: number;
 }
 
-function unknownFor(findings: readonly Finding[], without: Float64Array, grouped: Grouped): number {
-  const weights = Float64Array.from(findings, ({ verdict }, i) =>
-    verdict === 'red' && without[i]! <= 0 ? UNKNOWN.weight : without[i]!,
-  );
-  return total(weights, grouped) - UNKNOWN.cost;
+/**
+ * The same for what nobody knows, in the place of a cause that explains `mine` beside what `rest` explains. Where more is
+ * red than all causes explain, there is something nobody knows anyway.
+ */
+function unknownFor(mine: ReadonlySet<number>, open: number, rest: Float64Array, grouped: Grouped): number {
+  const weights = rest.map((weight, i) => (mine.has(i) ? UNKNOWN.weight : weight));
+  return total(weights, grouped) - (open > mine.size ? 0 : UNKNOWN.cost);
 }
 
 /** The causes that explain a run best, a few at the most: each further one has to be worth it. */
@@ -91,10 +93,11 @@ function sharesOf(
   const rest = without(set, cause, grouped.findings.length);
   const others = new Set(set.causes.filter((one) => one !== cause).map(({ key }) => key));
   const classes = new Map<string, { members: Candidate[]; score: number }>();
-  // What explains nothing that is left is in nobody's place.
   const open = grouped.findings.flatMap(({ verdict }, i) => (verdict === 'red' && rest[i]! <= 0 ? [i] : []));
+  // What explains nothing of it is not in its place.
+  const mine = open.filter((i) => cause.weights[i]! > 0);
   for (const candidate of all) {
-    if (others.has(candidate.key) || !open.some((i) => candidate.weights[i]! > 0)) continue;
+    if (others.has(candidate.key) || !mine.some((i) => candidate.weights[i]! > 0)) continue;
     const known = classes.get(candidate.key);
     if (known !== undefined) {
       known.members.push(candidate);
@@ -104,7 +107,7 @@ function sharesOf(
     classes.set(candidate.key, { members: [candidate], score });
   }
   const list = [...classes.values()];
-  const unknown = unknownFor(grouped.findings, rest, grouped);
+  const unknown = unknownFor(new Set(mine), open.length, rest, grouped);
   const most = Math.max(unknown, ...list.map(({ score }) => score));
   const odds = (score: number): number => Math.exp(TEMPER * (score - most));
   const sum = list.reduce((all, { score, members }) => all + members.length * odds(score), odds(unknown));

@@ -177,6 +177,18 @@ describe('diagnosis', () => {
       expect(found).to.deep.include({ causes: [], unexplained: ['C-01'], failures: 1 });
     });
 
+    it('is as sure of a cause when much else is red that nothing explains', () => {
+      const seen = { ...healthy, 'A-01': 'fail: HTTP 400: empty body', 'A-02': 'fail: HTTP 400: empty body' };
+      const alone = ask(signatures, seen)!;
+      const others = Object.fromEntries(
+        Array.from({ length: 9 }, (_, i) => [`E-0${i + 1}`, 'fail: HTTP 404']),
+      );
+      const among = ask(signatures, { ...seen, ...others })!;
+      expect(among.unexplained).to.have.length(9);
+      expect(among.causes[0]).to.deep.include({ fault: 'one', explains: ['A-01', 'A-02'] });
+      expect(among.causes[0]!.confidence).to.be.closeTo(alone.causes[0]!.confidence, 0.15);
+    });
+
     it('takes a failure no signature knows for one of the cause whose requirement it names', () => {
       const found = ask(signatures, {
         ...healthy,
