@@ -1,11 +1,16 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Fault, faults, latencies, variants } from '../harness/accessory/index.js';
 import { signaturesFor } from '../harness/diagnosed.js';
-import { Inquiry, diagnose } from '../harness/diagnosis/index.js';
+import { Inquiry, type Signatures, diagnose } from '../harness/diagnosis/index.js';
 import { memoiseArithmetic, seededRandom } from '../harness/protocol/index.js';
+import { readReport } from '../harness/report/index.js';
 import { type CheckResult, runTwin, wholeRun, withoutProxies } from '../harness/runner/index.js';
 import type { Cause, Diagnosis } from '../harness/runner/result.js';
 import { suite } from '../suites/index.js';
 import { table } from './measure.js';
+import { accessory, hapspec } from './processes.js';
 import { occurrence, trials } from './trials.js';
 
 /** None of the seeds that signatures are made with. */
@@ -17,6 +22,8 @@ const MOST = 60;
 export interface Share {
   readonly everyFault: number;
   readonly pairs: number;
+  /** Faults behind a socket, in real time. */
+  readonly tcp: number;
 }
 
 const signatures = signaturesFor(suite, faults);
@@ -30,8 +37,34 @@ function rankOf(diagnosis: Diagnosis | undefined, name: string): number {
   return at < 0 ? Infinity : at + 1;
 }
 
-function explained(results: readonly CheckResult[], { dress }: Pick<Fault, 'dress'>): Diagnosis | undefined {
-  return diagnose({ results, accessory: { profile: dress?.kind ?? 'hap' } }, signatures, suite);
+function explained(
+  results: readonly CheckResult[],
+  { dress }: Pick<Fault, 'dress'>,
+  known: Signatures = signatures,
+): Diagnosis | undefined {
+  return diagnose({ results, accessory: { profile: dress?.kind ?? 'hap' } }, known, suite);
+}
+
+/** Signatures as they were before anybody knew of these mistakes. */
+function unaware({ fault, class: others }: Cause): Signatures {
+  const rows = signatures.rows.filter((row) => row.fault !== fault && !others.includes(row.fault));
+  return { ...signatures, rows };
+}
+
+/** The rank of a fault in the report of a default run over TCP, which takes half a minute and more. */
+async function rankOverTcp(fault: Fault): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'hapspec-diagnosis-'));
+  const served = await accessory(['--fault', fault.name, '--seed', String(SEED)]);
+  try {
+    const path = join(folder, 'report.json');
+    const options = ['--code', '031-45-154', '--seed', String(SEED), '--timeout', '1500'];
+    const files = ['--state', join(folder, 'state'), '--json', path];
+    await hapspec(['run', `127.0.0.1:${served.port}`, ...options, ...files], [0, 1, 4, 5]);
+    return rankOf(diagnose(readReport(readFileSync(path, 'utf8'), path), signatures, suite), fault.name);
+  } finally {
+    served.end();
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** One accessory that makes both mistakes. */
@@ -96,7 +129,7 @@ function leadsAfter(
  * How often a diagnosis is right: single faults under another seed, under the budget of a slow device, pairs, accessories
  * that conform; what the trials say; and how soon an inquiry gets there.
  */
-export async function diagnosis({ everyFault, pairs }: Share): Promise<Record<string, number>> {
+export async function diagnosis({ everyFault, pairs, tcp }: Share): Promise<Record<string, number>> {
   withoutProxies();
   memoiseArithmetic(true);
   const reliability = Array.from({ length: 5 }, () => ({ said: 0, right: 0 }));
@@ -112,6 +145,7 @@ export async function diagnosis({ everyFault, pairs }: Share): Promise<Record<st
   const [single, slow] = [[] as number[], [] as number[]];
   const leads: { checks: number; m2: number }[] = [];
   const missed: string[] = [];
+  let certain = 0;
   for (const fault of chosen) {
     const results = await wholeRun(suite, fault, { seed: SEED });
     const found = explained(results, fault);
@@ -119,6 +153,9 @@ export async function diagnosis({ everyFault, pairs }: Share): Promise<Record<st
     single.push(rank);
     if (rank > 1) missed.push(`${fault.name} (${found?.causes[0]?.fault ?? 'none named'})`);
     weigh(found, fault.name);
+    const own = found?.causes.find((cause) => names(cause, fault.name));
+    if (own !== undefined && (explained(results, fault, unaware(own))?.causes[0]?.confidence ?? 0) >= 0.8)
+      certain++;
     if (fault.clone === undefined) leads.push(leadsAfter(fault.name, results, fault.dress?.kind ?? 'hap'));
     const late = await wholeRun(suite, fault, {
       seed: SEED,
@@ -141,6 +178,9 @@ export async function diagnosis({ everyFault, pairs }: Share): Promise<Record<st
     weigh(found, a.name, b.name);
   }
 
+  const overTcp: number[] = [];
+  for (let i = 0; i < tcp; i++) overTcp.push(await rankOverTcp(plain[Math.floor((i * plain.length) / tcp)]!));
+
   const conforming = variants.filter((_, i) => i % everyFault === 0);
   let named = 0;
   for (const variant of conforming)
@@ -158,8 +198,14 @@ export async function diagnosis({ everyFault, pairs }: Share): Promise<Record<st
       ['', 'right class first', 'in the first three'],
       ['one mistake, another seed', within(single, 1), within(single, 3)],
       ['the same, an ESP32 and 30 attempts', within(slow, 1), within(slow, 3)],
+      ['the same over TCP', within(overTcp, 1), within(overTcp, 3)],
       ['two mistakes, both in the first four', percent(both, pairs), ''],
       ['healthy and benign variants named', percent(named, conforming.length + 1), ''],
+      [
+        'a mistake no signature is of: another one said with 80 % and more',
+        percent(certain, single.length),
+        '',
+      ],
     ]),
   );
   const checks = medianOf(leads.map((one) => one.checks));

@@ -57,27 +57,39 @@ export interface Peer {
   end(): void;
 }
 
-/** `@homebridge/hap-nodejs` on loopback, with nothing announced, in a process of its own. */
-export async function peer(code: string, storage: string): Promise<Peer> {
-  const child = new Metered(peerScript, ['0', code, storage]);
+/** An accessory in a process of its own, once it has said at which port it listens. */
+async function listening(child: Metered, port: RegExp): Promise<Peer> {
   const end = (): void => void child.process.kill('SIGKILL');
   process.once('exit', end);
   let said = '';
-  const port = await new Promise<number>((resolve, reject) => {
-    child.process.once('exit', () => reject(new Error(`the peer ended: ${said}`)));
+  const found = await new Promise<number>((resolve, reject) => {
+    child.process.once('exit', () => reject(new Error(`the accessory ended: ${said}`)));
     child.process.stdout!.setEncoding('utf8').on('data', (text: string) => {
       said += text;
-      const found = /listening (\d+)/.exec(said);
-      if (found !== null) resolve(Number(found[1]));
+      const match = port.exec(said);
+      if (match !== null) resolve(Number(match[1]));
     });
   });
   return {
-    port,
-    end,
+    port: found,
+    end() {
+      process.off('exit', end);
+      end();
+    },
     async cpu() {
       child.process.kill('SIGUSR2');
       await new Promise((resolve) => child.process.stdio[3]!.once('data', resolve));
       return child.cpu;
     },
   };
+}
+
+/** `@homebridge/hap-nodejs` on loopback, with nothing announced, in a process of its own. */
+export function peer(code: string, storage: string): Promise<Peer> {
+  return listening(new Metered(peerScript, ['0', code, storage]), /listening (\d+)/);
+}
+
+/** The reference accessory on loopback, with options of `hapspec accessory`, in a process of its own. */
+export function accessory(options: readonly string[]): Promise<Peer> {
+  return listening(new Metered(cli, ['accessory', '--port', '0', ...options]), /127\.0\.0\.1:(\d+)/);
 }

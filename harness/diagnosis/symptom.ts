@@ -22,6 +22,8 @@ export function kindOf(message: string): string {
       // What an accessory sends may be long, and only its beginning is looked at.
       .slice(0, 2000)
       .replace(/\s+\[(?:[0-9a-f]{2} ?)+\]/g, '')
+      // What a property drew is of its seed, and not of the accessory.
+      .replace(/ \(run \d+: .*$/s, '')
       .replace(/ \(\d+ of \d+ messages\)/g, '')
       .replace(/\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b/gi, '#')
       .replace(/\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b/gi, '#')

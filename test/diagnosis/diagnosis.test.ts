@@ -74,6 +74,9 @@ describe('diagnosis', () => {
       expect(kindOf('HTTP 200: State[2]=0200 Error=6(Unavailable)  [06 02 02 00 07 01 06]')).to.equal(
         'HTTP 200: State[2]=# Error=6(Unavailable)',
       );
+      expect(kindOf('HTTP 400: empty body (run 3: State=1 Method=0(PairSetup) [060101000100])')).to.equal(
+        'HTTP 400: empty body',
+      );
       expect(kindOf('x'.repeat(5_000_000)).length).to.be.lessThan(200);
     });
 
