@@ -134,7 +134,7 @@ function room(name, { from = [], types = [], elsewhere, inner = {} }) {
 }
 
 export default defineConfig(
-  globalIgnores(['dist/', 'reports/', 'vectors/', '.hapspec/']),
+  globalIgnores(['dist/', 'test/examples/', 'reports/', 'vectors/', '.hapspec/']),
   {
     // Node's own first, then packages, then ours, from afar to near; `eslint --fix` makes it so.
     plugins: { perfectionist },

@@ -156,17 +156,76 @@ export function prepareInquiry(target: string, options: ConformanceOptions = {})
   return prepareOne(wanted, { selected: wanted.selected });
 }
 
+/** What happens in a run, as it happens. Results are without secrets; `done` of `planned` checks have been asked. */
+export type ProgressEvent =
+  | { readonly kind: 'planned'; readonly planned: number; readonly seed: string }
+  | {
+      readonly kind: 'checking';
+      readonly id: string;
+      readonly title: string;
+      readonly done: number;
+      readonly planned: number;
+    }
+  | {
+      readonly kind: 'checked';
+      readonly result: CheckResult;
+      readonly done: number;
+      readonly planned: number;
+    }
+  /** A rule that is watched over in every exchange was broken: its result is among those checked at the end too. */
+  | { readonly kind: 'violated'; readonly result: CheckResult };
+
+/** Whoever looks on while a run goes on. */
+export interface Spectator {
+  /** Called for each event, one after the other; what it throws ends the run, and the accessory is left as it was found. */
+  readonly progress?: (event: ProgressEvent) => void;
+  /**
+   * Ends the run: no further check starts, the accessory is left as it was found, and the report says what was not asked
+   * (exit code 5, unless something failed). Aborted before the run begins, its reason is thrown and nobody is asked.
+   */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Runs the suite against a target and returns the report: what `hapspec run` does, for programs.
  * @throws InputError for a wrong target or option; Unreachable when nothing answers.
  */
-export async function conformance(target: string, options: ConformanceOptions = {}): Promise<RunReport> {
-  const { run, begin, end, redacted } = prepareRun(target, options);
-  await begin();
+export async function conformance(
+  target: string,
+  options: ConformanceOptions = {},
+  { progress, signal }: Spectator = {},
+): Promise<RunReport> {
+  signal?.throwIfAborted();
+  const prepared = prepareRun(target, {
+    ...options,
+    ...(progress && {
+      violated: (result) => {
+        options.violated?.(result);
+        progress({ kind: 'violated', result });
+      },
+    }),
+  });
+  const { run, begin, end, redacted } = prepared;
+  const interrupt = (): void => run.interrupt();
+  signal?.addEventListener('abort', interrupt);
   try {
-    for (const entry of run.plan) await run.runEntry(entry);
+    await begin();
+    try {
+      const reported = run.plan.filter((entry) => entry.reported);
+      const planned = reported.length;
+      progress?.({ kind: 'planned', planned, seed: run.seed });
+      let done = 0;
+      for (const entry of run.plan) {
+        const { id, title } = entry.entry;
+        if (entry.reported) progress?.({ kind: 'checking', id, title, done, planned });
+        const result = await run.runEntry(entry);
+        if (entry.reported) progress?.({ kind: 'checked', result: redacted(result), done: ++done, planned });
+      }
+    } finally {
+      await end();
+    }
   } finally {
-    await end();
+    signal?.removeEventListener('abort', interrupt);
   }
   return redacted(diagnosed(run.report(), wholeSuite, faults));
 }

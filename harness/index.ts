@@ -7,5 +7,5 @@ export * as wire from './wire/index.js';
 export * as runner from './runner/index.js';
 export * as report from './report/index.js';
 export { type ConformanceOptions } from './wanted.js';
-export { conformance } from './conformance.js';
+export { type ProgressEvent, type Spectator, conformance } from './conformance.js';
 export { version } from './version.js';
