@@ -1,0 +1,184 @@
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { parse } from 'yaml';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const templates = join(root, 'docs', 'ci');
+const text = (name: string): string => readFileSync(join(templates, name), 'utf8');
+
+interface Steps {
+  readonly steps: readonly { readonly run?: string; readonly bash?: string; readonly env?: Variables }[];
+  readonly env?: Variables;
+}
+type Variables = Readonly<Record<string, string | number>>;
+interface Container {
+  readonly command: readonly string[];
+  readonly args: readonly string[];
+  readonly env: readonly { readonly name: string; readonly value?: string }[];
+}
+
+describe('templates for CI', function () {
+  this.timeout(300_000);
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'hapspec-ci-'));
+    writeFileSync(join(folder, 'hapspec.config.json'), JSON.stringify({ only: ['PS-M3-0*'], seed: 1 }));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** Runs shell in the bare folder as a runner would: nothing is in its environment but what the file says. */
+  function shell(script: string, env: Variables, with_ = ['bash', '-eo', 'pipefail', '-c']): number | null {
+    const [command, ...args] = [...with_, script];
+    const ended = spawnSync(command, args, {
+      cwd: folder,
+      env: {
+        PATH: process.env['PATH'],
+        HOME: folder,
+        HAPSPEC_CODE: '031-45-154',
+        npm_config_cache: join(folder, '.npm'),
+        ...Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)])),
+      },
+      encoding: 'utf8',
+    });
+    said = ended.stdout + ended.stderr;
+    return ended.status;
+  }
+  let said = '';
+  /** The first exit code that is not 0, as a runner has it. */
+  function all(scripts: readonly string[], env: Variables): number | null {
+    for (const script of scripts) {
+      const code = shell(script, env);
+      if (code !== 0) return code;
+    }
+    return 0;
+  }
+
+  const jobs: Readonly<Record<string, () => readonly string[]>> = {
+    'gitlab-ci.yml': () =>
+      (parse(text('gitlab-ci.yml')) as { conformance: { script: readonly string[] } }).conformance.script,
+    'azure-pipelines.yml': () =>
+      (parse(text('azure-pipelines.yml')) as Steps).steps.flatMap(({ bash }) => bash ?? []),
+    Jenkinsfile: () => [...text('Jenkinsfile').matchAll(/sh '''([^]*?)'''/g)].map(([, script]) => script!),
+  };
+  for (const [name, scripts] of Object.entries(jobs))
+    it(`${name} is red for an accessory that fails, green for one that does not, and leaves its reports`, () => {
+      for (const [TARGET, code] of [
+        ['embedded:accepts-any-proof', 1],
+        ['embedded', 0],
+      ] as const) {
+        expect(all(scripts(), { TARGET, PACKAGE: root }), said).to.equal(code);
+        expect(readFileSync(join(folder, 'reports', 'junit.xml'), 'utf8')).to.include('PS-M3-04');
+        expect(readdirSync(join(folder, 'reports'))).to.include.members(['report.html', 'report.json']);
+        for (const path of text(name).matchAll(/reports\/[a-z]+\.[a-z]+/g))
+          expect(existsSync(join(folder, path[0])), path[0]).to.equal(true);
+      }
+    });
+
+  it('github-shards.yml shares a run out and comes to one verdict', () => {
+    const { shard, verdict } = (parse(text('github-shards.yml')) as { jobs: Record<string, Steps> }).jobs;
+    const count = Number(shard!.env!['SHARDS']);
+    for (const [TARGET, code] of [
+      ['embedded:accepts-any-proof', 1],
+      ['embedded', 0],
+    ] as const) {
+      for (let SHARD = 1; SHARD <= count; SHARD++)
+        all(
+          shard!.steps.flatMap(({ run }) => run ?? []),
+          { ...shard!.env, HAPSPEC_CODE: '', TARGET, SHARD, PACKAGE: root },
+        );
+      expect(readdirSync(join(folder, 'shards'))).to.have.length(count);
+      expect(
+        all(
+          verdict!.steps.flatMap(({ run }) => run ?? []),
+          { PACKAGE: root },
+        ),
+        said,
+      ).to.equal(code);
+      expect(existsSync(join(folder, 'reports', 'report.html'))).to.equal(true);
+    }
+  });
+
+  it('kubernetes-job.yml asks the accessory of its index for its part', () => {
+    const job = parse(text('kubernetes-job.yml')) as {
+      spec: { completions: number; template: { spec: { containers: readonly [Container] } } };
+    };
+    const [{ command, args, env }] = job.spec.template.spec.containers;
+    const given = Object.fromEntries(
+      env.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])),
+    );
+    expect(Number(given['SHARDS'])).to.equal(job.spec.completions);
+    expect(given['LAMPS']!.split(' ')).to.have.length(job.spec.completions);
+    mkdirSync(join(folder, 'bin'));
+    writeFileSync(
+      join(folder, 'bin', 'hapspec'),
+      `#!/bin/sh\nexec node '${join(root, 'bin', 'hapspec.js')}' "$@"\n`,
+      {
+        mode: 0o755,
+      },
+    );
+    const PATH = `${join(folder, 'bin')}:${process.env['PATH']!}`;
+    const REPORTS = join(folder, 'shards');
+    const LAMPS = 'embedded embedded:accepts-any-proof embedded embedded';
+    const codes = Array.from({ length: job.spec.completions }, (_, JOB_COMPLETION_INDEX) =>
+      shell(args[0]!, { ...given, PATH, REPORTS, LAMPS, JOB_COMPLETION_INDEX }, [...command]),
+    );
+    // PS-M3-04 is what others stand on, so every part asks it.
+    expect(codes).to.deep.equal([0, 1, 0, 0]);
+    expect(readdirSync(REPORTS)).to.have.length(job.spec.completions);
+  });
+
+  it('Dockerfile installs what its entry point runs', () => {
+    const lines = text('Dockerfile').split('\n');
+    const run = lines.filter((line) => line.startsWith('RUN ')).map((line) => line.slice(4));
+    const env = { PACKAGE: root, npm_config_prefix: join(folder, 'global') };
+    expect(all(run, env), said).to.equal(0);
+    const word = (name: string): string =>
+      (
+        JSON.parse(lines.find((line) => line.startsWith(`${name} `))!.slice(name.length + 1)) as string[]
+      ).join(' ');
+    const PATH = `${join(folder, 'global', 'bin')}:${process.env['PATH']!}`;
+    expect(shell(`${word('ENTRYPOINT')} ${word('CMD')}`, { PATH })).to.equal(0);
+    expect(said).to.include('Usage: hapspec');
+    expect(shell(`${word('ENTRYPOINT')} run embedded`, { PATH }), said).to.equal(0);
+  });
+
+  it('workflows and the action are what GitHub takes', () => {
+    const workflows = join(root, '.github', 'workflows');
+    const files = [
+      join(root, 'action.yml'),
+      join(templates, 'github-shards.yml'),
+      ...readdirSync(workflows).map((name) => join(workflows, name)),
+    ];
+    const lint = join(root, 'node_modules', '.bin', 'action-validator');
+    for (const file of files) expect(spawnSync(lint, [file]).status, file).to.equal(0);
+    // The linter sees what is wrong.
+    const wrong = join(folder, 'wrong.yml');
+    writeFileSync(wrong, text('github-shards.yml').replace('runs-on:', 'run-on:'));
+    expect(spawnSync(lint, [wrong]).status).to.not.equal(0);
+  });
+
+  it('a release is what its tag says', () => {
+    for (const path of ['.ci', 'package.json', 'CHANGELOG.md'])
+      cpSync(join(root, path), join(folder, path), { recursive: true });
+    const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
+    expect(shell(`bash .ci/release-check v${version}`, {}), said).to.equal(0);
+    expect(shell('bash .ci/release-check v9.9.9', {})).to.equal(1);
+    expect(said).to.include('the tag is v9.9.9');
+    writeFileSync(join(folder, 'CHANGELOG.md'), '# Changelog\n');
+    expect(shell(`bash .ci/release-check v${version}`, {})).to.equal(1);
+    expect(said).to.include(`no heading "## ${version}"`);
+  });
+});
