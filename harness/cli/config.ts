@@ -54,13 +54,39 @@ interface ValueOf {
   readonly list: readonly string[];
 }
 
+/**
+ * Options as a configuration file in any folder has them: numbers are such, and paths are absolute. What should be a number
+ * and is none stays an argument.
+ */
+export function asConfig(flags: object): { config: Record<string, unknown>; args: readonly string[] } {
+  const config: Record<string, unknown> = {};
+  const args: string[] = [];
+  for (const [key, value] of Object.entries(flags) as [string, string | undefined][]) {
+    if (value === undefined) continue;
+    if (!isKey(key) || !(paths.has(key) || configKeys[key] === 'number')) config[key] = value;
+    else if (paths.has(key)) config[key] = resolve(value);
+    else if (value !== '' && Number.isFinite(Number(value))) config[key] = Number(value);
+    else args.push(`--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, value);
+  }
+  return { config, args };
+}
+
 /** What a configuration file says. */
 export type ConfigValues = { readonly [K in ConfigKey]?: ValueOf[(typeof configKeys)[K]] };
+
+/** One accessory of several: what its own entry in `targets` says over the rest of the file. */
+export interface Member {
+  /** Names its reports: letters, digits, dots, dashes and underscores; no two have the same. */
+  readonly name: string;
+  readonly values: ConfigValues & { readonly target: string };
+}
 
 /** A configuration and the file it is from. */
 export interface Config {
   readonly path: string;
   readonly values: ConfigValues;
+  /** Several accessories, each with its own hooks, in place of one `target`. */
+  readonly targets?: readonly Member[];
 }
 
 /** Keys that name files: relative ones are meant from the configuration's folder, wherever the command runs. */
@@ -104,7 +130,50 @@ export async function loadConfig(options: {
   const path = options.path === undefined ? find(options.cwd) : given(resolve(options.cwd, options.path));
   if (path === undefined) return undefined;
   const content = extname(path) === '.json' ? json(path) : await program(path, options.deadline ?? DEADLINE);
-  return { path, values: check(content, path) };
+  if (
+    typeof content !== 'object' ||
+    content === null ||
+    !('targets' in content) ||
+    content.targets === undefined
+  )
+    return { path, values: check(content, path) };
+  const { targets, ...rest } = content;
+  const values = check(rest, path);
+  if (values.target !== undefined)
+    throw new InputError(`${path}: it has "target" and "targets": a single accessory, or several`);
+  return { path, values, targets: membersOf(targets, path) };
+}
+
+const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/;
+
+function membersOf(list: unknown, path: string): readonly Member[] {
+  if (!Array.isArray(list) || list.length === 0)
+    throw new InputError(`${path}: targets: expected a list of accessories, got ${describe(list)}`);
+  const members = list.map((one: unknown, i): Member => {
+    const where = `${path}: targets[${i}]`;
+    if (typeof one !== 'object' || one === null || Array.isArray(one))
+      throw new InputError(`${where}: expected an object with "target", got ${describe(one)}`);
+    const { name: given, ...rest } = one as { readonly name?: unknown };
+    const values = check(rest, path, where);
+    const { target } = values;
+    if (target === undefined) throw new InputError(`${where}: it has no "target"`);
+    const name =
+      given ??
+      target
+        .replace(/[^A-Za-z0-9._-]+/g, '-')
+        .replace(/^[.-]+|-+$/g, '')
+        .slice(0, 64);
+    if (typeof name !== 'string' || !NAME.test(name))
+      throw new InputError(
+        `${where}: name: expected up to 64 letters, digits, dots, dashes and underscores, got ${describe(name)}`,
+      );
+    return { name, values: { ...values, target } };
+  });
+  const names = members.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new InputError(`${path}: targets: two have the name "${twice}": give each a "name" of its own`);
+  return members;
 }
 
 type Merged<F> = Omit<F, ConfigKey> & {
@@ -201,22 +270,23 @@ function isKey(key: string): key is ConfigKey {
   return Object.hasOwn(configKeys, key);
 }
 
-function check(content: unknown, path: string): ConfigValues {
+/** @param where - of what messages speak: the file, or a place in it; relative paths are meant from the file either way */
+function check(content: unknown, path: string, where = path): ConfigValues {
   if (typeof content !== 'object' || content === null || Array.isArray(content))
-    throw new InputError(`${path}: expected an object, got ${describe(content)}`);
+    throw new InputError(`${where}: expected an object, got ${describe(content)}`);
   const values: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(content)) {
     // An editor is told there what the file may hold.
     if (key === '$schema') continue;
-    if (!isKey(key)) throw new InputError(`${path}: unknown key "${key}".${suggestion(key)}`);
+    if (!isKey(key)) throw new InputError(`${where}: unknown key "${key}".${suggestion(key)}`);
     // `code: process.env.CODE` in a program, without the variable.
     if (value === undefined) continue;
     if (!isOf(configKeys[key], value))
       throw new InputError(
-        `${path}: ${key}: expected ${words[configKeys[key]]}, got ${describe(value, key)}`,
+        `${where}: ${key}: expected ${words[configKeys[key]]}, got ${describe(value, key)}`,
       );
     if (!paths.has(key)) values[key] = value;
-    else if (value === '') throw new InputError(`${path}: ${key}: expected a path, got an empty text`);
+    else if (value === '') throw new InputError(`${where}: ${key}: expected a path, got an empty text`);
     else values[key] = resolve(dirname(path), value as string);
   }
   return values;

@@ -39,7 +39,7 @@ function program(exit: (code: number) => void): Command {
     .description('run the suite against an accessory')
     .argument(
       '[TARGET]',
-      'HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, airplay://HOST:PORT, HOST (port by mDNS), or embedded[:FAULT] (default embedded)',
+      'HOST:PORT, [IPv6]:PORT, hap://HOST:PORT, airplay://HOST:PORT, HOST (port by mDNS), embedded[:FAULT], or a name of "targets" in the configuration (default: all of these, else embedded)',
     )
     .option(
       '--code <XXX-XX-XXX>',
@@ -75,7 +75,10 @@ function program(exit: (code: number) => void): Command {
     .option('--restart <CMD>', 'shell command that power-cycles the accessory')
     .option('--attempts <N>', 'failed attempts the run may spend between resets (default 30)')
     .option('--destructive', 'allow checks that can lock the accessory; they need --reset too')
-    .option('--jobs <N>', 'threads of a run against the embedded accessory (default: the cores)')
+    .option(
+      '--jobs <N>',
+      'threads of a run against the embedded accessory; of several targets: how many at once (default: the cores)',
+    )
     .option(
       '--shard <I/N>',
       'the I-th of N runs that share the checks, by price; "hapspec merge" puts them together',
@@ -98,10 +101,15 @@ function program(exit: (code: number) => void): Command {
     .action(
       async (argument: string | undefined, { config: path, ...flags }: RunFlags & { config?: string }) => {
         const config = await loadConfig({ cwd: process.cwd(), ...(path !== undefined && { path }) });
-        const { target = 'embedded', ...merged } = mergeConfig(config?.values ?? {}, {
-          ...flags,
-          target: argument,
-        });
+        const named = config?.targets?.find(({ name }) => name === argument);
+        if (config?.targets !== undefined && argument === undefined)
+          return exit(
+            await (await import('./lab.js')).labCommand(config.targets, mergeConfig(config.values, flags)),
+          );
+        const { target = 'embedded', ...merged } = mergeConfig(
+          mergeConfig(config?.values ?? {}, named?.values ?? {}),
+          { ...flags, target: named === undefined ? argument : undefined },
+        );
         exit(await (await import('./run.js')).runCommand(target, merged));
       },
     );

@@ -27,7 +27,29 @@ function configSchema(run: Command): object {
     $schema: DRAFT,
     title: 'hapspec configuration',
     type: 'object',
-    properties: { $schema: { type: 'string' }, ...(Object.fromEntries(properties) as object) },
+    properties: {
+      $schema: { type: 'string' },
+      ...(Object.fromEntries(properties) as object),
+      targets: {
+        type: 'array',
+        minItems: 1,
+        description: 'several accessories in place of one target, each with options of its own',
+        items: {
+          type: 'object',
+          properties: {
+            name: {
+              type: 'string',
+              pattern: '^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$',
+              description: 'names its reports; made of the target unless given',
+            },
+            ...(Object.fromEntries(properties) as object),
+          },
+          required: ['target'],
+          additionalProperties: false,
+        },
+      },
+    },
+    not: { required: ['target', 'targets'] },
     additionalProperties: false,
   };
 }
