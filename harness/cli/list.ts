@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { catalogue, excluded, suite } from '../../suites/index.js';
-import { faults } from '../accessory/index.js';
+import { faults, variants } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
 import { makeFolder, writeAtomically } from '../report/index.js';
 import { type Case, coverage, gridTable, matchesPattern, select, wordsOf } from '../runner/index.js';
+import type { List } from './completion.js';
 import { explainFault } from './explain.js';
 import { didYouMean } from './nearest.js';
 import { pages } from './pages.js';
@@ -119,4 +120,21 @@ export function explainCommand(id: string, flags: ExplainFlags = {}): string {
       ? ['faults that break it:', ...breaking.map(({ name, story }) => `  embedded:${name}: ${story}`)]
       : []),
   ].join('\n');
+}
+
+/** Words for the completion of a shell. */
+export function words(list: List): readonly string[] {
+  const names = [...faults, ...variants].map(({ name }) => name);
+  switch (list) {
+    case 'checks':
+      return [...new Set(suite.flatMap(({ id }) => [id, id.split('/')[0]!]))];
+    case 'faults':
+      return names;
+    case 'targets':
+      return ['embedded', ...names.map((name) => `embedded:${name}`)];
+    case 'explainable':
+      return [
+        ...new Set([...catalogue.keys(), ...suite.map(({ id }) => id), ...faults.map(({ name }) => name)]),
+      ];
+  }
 }

@@ -7,6 +7,8 @@ import type { CloneFlags } from './clone.js';
 import { loadConfig, mergeConfig } from './config.js';
 import type { DiagnoseFlags } from './diagnose.js';
 import type { DiscoverFlags } from './discover.js';
+import type { DoctorFlags } from './doctor.js';
+import type { InitFlags } from './init.js';
 import type { ExplainFlags, ListFlags } from './list.js';
 import type { PairingFlags } from './pairings.js';
 import type { Outputs } from './reports.js';
@@ -112,6 +114,29 @@ function program(exit: (code: number) => void): Command {
         );
         exit(await (await import('./run.js')).runCommand(target, merged));
       },
+    );
+
+  hapspec
+    .command('init')
+    .description('write a commented configuration and a file for CI here: finds accessories, and asks')
+    .option('--target <TARGET>', 'the accessory, and do not look for any')
+    .option('--ci <SYSTEM>', 'github, gitlab, azure, jenkins or none')
+    .option(
+      '--yes',
+      'ask nothing: the only accessory that is announced, and the CI system this folder is used with',
+    )
+    .option('--force', 'write over what is there')
+    .action(async (flags: InitFlags) => exit(await (await import('./init.js')).initCommand(flags)));
+
+  hapspec
+    .command('doctor')
+    .description('look at what a run needs of this machine, and how far it gets on the way to an accessory')
+    .argument('[TARGET]', 'as of run; it is asked for one M2, which costs it no attempt')
+    .option('--state <DIR>', 'where keys are kept (default .hapspec, env HAPSPEC_STATE)')
+    .option('--timeout <MS>', 'how long an answer may take (default 10000)')
+    .option('--json', 'as JSON')
+    .action(async (target: string | undefined, flags: DoctorFlags) =>
+      exit(await (await import('./doctor.js')).doctorCommand(target, flags)),
     );
 
   hapspec
@@ -374,6 +399,23 @@ function program(exit: (code: number) => void): Command {
     .action(async (target: string, flags: PairingFlags) =>
       exit(await (await pairings()).pairingsCommand(target, flags)),
     );
+
+  hapspec
+    .command('completion')
+    .description('print the script that completes commands, options and their values in a shell')
+    .argument(
+      '[SHELL]',
+      'bash, zsh or fish: eval "$(hapspec completion bash)", or: hapspec completion fish | source',
+    )
+    .option('--list <WHAT>', 'print the words there are: checks, faults, targets or explainable')
+    .action(async (shell: string | undefined, flags: { list?: string }) => {
+      const { completionScript, lists: known } = await import('./completion.js');
+      if (flags.list === undefined) return console.log(completionScript(shell ?? '', hapspec));
+      const list = known.find((one) => one === flags.list);
+      if (list === undefined)
+        throw new InputError(`completion --list: expected ${known.join(', ')}, got "${flags.list}"`);
+      console.log((await lists()).words(list).join('\n'));
+    });
 
   return hapspec;
 }

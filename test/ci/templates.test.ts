@@ -67,6 +67,10 @@ describe('templates for CI', function () {
   }
 
   const jobs: Readonly<Record<string, () => readonly string[]>> = {
+    'github.yml': () =>
+      (parse(text('github.yml')) as { jobs: { conformance: Steps } }).jobs.conformance.steps.flatMap(
+        ({ run }) => run ?? [],
+      ),
     'gitlab-ci.yml': () =>
       (parse(text('gitlab-ci.yml')) as { conformance: { script: readonly string[] } }).conformance.script,
     'azure-pipelines.yml': () =>
@@ -160,6 +164,7 @@ describe('templates for CI', function () {
     const files = [
       join(root, 'action.yml'),
       join(templates, 'github-shards.yml'),
+      join(templates, 'github.yml'),
       ...readdirSync(workflows).map((name) => join(workflows, name)),
     ];
     const lint = join(root, 'node_modules', '.bin', 'action-validator');

@@ -1,0 +1,213 @@
+import type { Command, Option } from 'commander';
+import { InputError } from '../protocol/index.js';
+
+export const shells = ['bash', 'zsh', 'fish'] as const;
+type Shell = (typeof shells)[number];
+
+/** Words that are asked of hapspec itself when they are needed: they change with the suite. */
+export const lists = ['checks', 'faults', 'targets', 'explainable'] as const;
+export type List = (typeof lists)[number];
+
+type Takes =
+  | { readonly kind: 'nothing' | 'file' | 'folder' | 'text' }
+  | { readonly kind: 'words'; readonly words: readonly string[] }
+  | { readonly kind: 'list'; readonly list: List };
+
+/** Values of options by their long names, where they are not any text. */
+const values: Readonly<Record<string, Takes>> = {
+  '--level': { kind: 'words', words: ['must', 'should', 'varies'] },
+  '--declares': { kind: 'words', words: ['transient', 'mfi'] },
+  '--start-line': { kind: 'words', words: ['rtsp', 'http'] },
+  '--ci': { kind: 'words', words: ['github', 'gitlab', 'azure', 'jenkins', 'none'] },
+  '--kind': { kind: 'words', words: ['hap', 'airplay'] },
+  '--latency': { kind: 'words', words: ['esp32'] },
+  '--list': { kind: 'words', words: lists },
+  '--only': { kind: 'list', list: 'checks' },
+  '--skip': { kind: 'list', list: 'checks' },
+  '--fault': { kind: 'list', list: 'faults' },
+};
+
+/** Arguments by command, where they are not files. */
+const argumentsOf: Readonly<Record<string, Takes>> = {
+  run: { kind: 'list', list: 'targets' },
+  diagnose: { kind: 'list', list: 'targets' },
+  explain: { kind: 'list', list: 'explainable' },
+  schema: { kind: 'words', words: ['config', 'report'] },
+  completion: { kind: 'words', words: shells },
+};
+
+function takesOf(option: Option, command: string): Takes {
+  const [, placeholder] = /<([^>]+)>/.exec(option.flags) ?? [];
+  if (placeholder === undefined) return { kind: 'nothing' };
+  // The self-test picks faults.
+  if (command === 'selftest' && option.long === '--only') return { kind: 'list', list: 'faults' };
+  const known = values[option.long ?? ''];
+  if (known !== undefined) return known;
+  if (/FILE|REPORT|SNAPSHOT/.test(placeholder)) return { kind: 'file' };
+  return { kind: /DIR/.test(placeholder) ? 'folder' : 'text' };
+}
+
+interface Shape {
+  /** `run`, or `clone check`. */
+  readonly path: string;
+  readonly about: string;
+  readonly options: readonly { readonly long: string; readonly about: string; readonly takes: Takes }[];
+  readonly argument: Takes;
+  readonly commands: readonly string[];
+}
+
+function shapesOf(root: Command): readonly Shape[] {
+  const shapes: Shape[] = [];
+  const visit = (command: Command, path: string): void => {
+    const { options, commands } = command;
+    shapes.push({
+      path,
+      about: command.description(),
+      options: [
+        ...options.map((option) => ({
+          long: option.long!,
+          about: option.description,
+          takes: takesOf(option, path),
+        })),
+        { long: '--help', about: 'display help for command', takes: { kind: 'nothing' } },
+      ],
+      argument: argumentsOf[path] ?? { kind: 'file' },
+      commands: commands.map((one) => one.name()),
+    });
+    for (const one of commands) visit(one, `${path} ${one.name()}`.trim());
+  };
+  visit(root, '');
+  return shapes;
+}
+
+const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;
+const ask = (list: List): string => `hapspec completion --list ${list} 2>/dev/null`;
+
+/** What a shell of the kind of bash has to do for a value. */
+function bashValue(takes: Takes): string {
+  switch (takes.kind) {
+    case 'words':
+      return `words=${quoted(takes.words.join(' '))}`;
+    case 'list':
+      return `words=$(${ask(takes.list)})`;
+    case 'file':
+      return 'files=f';
+    case 'folder':
+      return 'files=d';
+    case 'text':
+    case 'nothing':
+      return ':';
+  }
+}
+
+function bash(shapes: readonly Shape[]): string {
+  const paths = shapes.flatMap(({ path, commands }) => commands.map((name) => `${path} ${name}`.trim()));
+  const lines = [
+    '_hapspec() {',
+    '  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} path= word words= files=',
+    '  local i known',
+    '  for ((i = 1; i < COMP_CWORD; i++)); do',
+    '    word=${COMP_WORDS[i]}',
+    '    [[ $word == -* ]] && continue',
+    '    known="${path:+$path }$word"',
+    '    case "$known" in',
+    `      ${paths.map((path) => `"${path}"`).join('|')}) path=$known ;;`,
+    '    esac',
+    '  done',
+    // A colon ends a word for bash: embedded:FAULT is three of them.
+    "  if [[ $cur == ':' ]]; then prev=embedded: cur=; elif [[ $prev == ':' ]]; then prev=embedded:; fi",
+    "  if [[ $prev == 'embedded:' ]]; then",
+    `    COMPREPLY=($(compgen -W "$(${ask('faults')})" -- "$cur"))`,
+    '    return',
+    '  fi',
+    '  case "$path $prev" in',
+    ...shapes.flatMap(({ path, options }) =>
+      options
+        .filter(({ takes }) => takes.kind !== 'nothing')
+        .map(({ long, takes }) => `    "${path} ${long}") ${bashValue(takes)} ;;`),
+    ),
+    '    *)',
+    '      case "$path" in',
+    ...shapes.map(({ path, options, argument, commands }) => {
+      const options_ = options.map(({ long }) => long).join(' ');
+      const rest = commands.length > 0 ? `words=${quoted(commands.join(' '))}` : bashValue(argument);
+      return `        "${path}") if [[ $cur == -* ]]; then words='${options_}'; else ${rest}; fi ;;`;
+    }),
+    '      esac',
+    '      ;;',
+    '  esac',
+    '  if [[ -n $files ]]; then COMPREPLY=($(compgen -$files -- "$cur")); else COMPREPLY=($(compgen -W "$words" -- "$cur")); fi',
+    '}',
+    'complete -o bashdefault -F _hapspec hapspec',
+  ];
+  return lines.join('\n');
+}
+
+function fish(shapes: readonly Shape[]): string {
+  const lines = ['complete -c hapspec -f'];
+  const top = shapes.find(({ path }) => path === '')!;
+  for (const { path, about, options, argument, commands } of shapes) {
+    const [first, second] = path.split(' ');
+    const seen =
+      path === ''
+        ? `not __fish_seen_subcommand_from ${top.commands.join(' ')}`
+        : second === undefined
+          ? `__fish_seen_subcommand_from ${first!}`
+          : `__fish_seen_subcommand_from ${first!}; and __fish_seen_subcommand_from ${second}`;
+    const when = `-n ${quoted(seen)}`;
+    for (const name of commands) {
+      const of = shapes.find((shape) => shape.path === `${path} ${name}`.trim())!;
+      lines.push(`complete -c hapspec ${when} -a ${name} -d ${quoted(of.about)}`);
+    }
+    for (const option of options)
+      lines.push(
+        `complete -c hapspec ${when} -l ${option.long.slice(2)}${fishValue(option.takes)} -d ${quoted(option.about)}`,
+      );
+    if (commands.length === 0 && about !== '') {
+      const value = fishValue(argument).replace(/^ -[rx]/, '');
+      lines.push(`complete -c hapspec ${when}${argument.kind === 'file' ? ' -F' : value}`);
+    }
+  }
+  return lines.join('\n');
+}
+
+function fishValue(takes: Takes): string {
+  switch (takes.kind) {
+    case 'nothing':
+      return '';
+    case 'words':
+      return ` -x -a ${quoted(takes.words.join(' '))}`;
+    case 'list':
+      return ` -x -a ${quoted(`(${ask(takes.list)})`)}`;
+    case 'file':
+      return ' -r -F';
+    case 'folder':
+      return " -x -a '(__fish_complete_directories)'";
+    case 'text':
+      return ' -x';
+  }
+}
+
+/**
+ * `hapspec completion`: the script that completes its commands, options and their values, made of the commands themselves.
+ * @throws InputError for a shell there is none for.
+ */
+export function completionScript(shell: string, root: Command): string {
+  const shapes = shapesOf(root);
+  switch (shell as Shell) {
+    case 'bash':
+      return bash(shapes);
+    case 'zsh':
+      // zsh runs completions written for bash; compinit is what it needs for that.
+      return [
+        'autoload -Uz compinit bashcompinit',
+        '(( $+functions[compdef] )) || compinit',
+        'bashcompinit',
+        bash(shapes),
+      ].join('\n');
+    case 'fish':
+      return fish(shapes);
+    default:
+      throw new InputError(`completion: expected ${shells.join(', ')}, got "${shell}"`);
+  }
+}
