@@ -96,6 +96,7 @@ async function one(
 export async function labCommand(members: readonly Member[], flags: RunFlags): Promise<number> {
   for (const [key, option] of [
     ['replay', '--replay'],
+    ['watch', '--watch'],
     ['writeExpectations', '--write-expectations'],
     ['shard', '--shard'],
     ['cloneOf', '--clone-of'],

@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { catalogue, excluded, suite } from '../../suites/index.js';
 import { faults, variants } from '../accessory/index.js';
 import { InputError } from '../protocol/index.js';
-import { makeFolder, writeAtomically } from '../report/index.js';
+import { JSON_SCHEMA, makeFolder, writeAtomically } from '../report/index.js';
 import { type Case, coverage, gridTable, matchesPattern, select, wordsOf } from '../runner/index.js';
+import { version } from '../version.js';
 import type { List } from './completion.js';
 import { explainFault } from './explain.js';
 import { didYouMean } from './nearest.js';
@@ -137,4 +138,18 @@ export function words(list: List): readonly string[] {
         ...new Set([...catalogue.keys(), ...suite.map(({ id }) => id), ...faults.map(({ name }) => name)]),
       ];
   }
+}
+
+/** `hapspec --version --json`: what a report of a bug, or a cache of results, has to tell. */
+export function about(): object {
+  return {
+    name: 'hapspec',
+    version,
+    node: process.versions.node,
+    platform: `${process.platform} ${process.arch}`,
+    reportSchema: JSON_SCHEMA,
+    checks: suite.length,
+    requirements: new Set(suite.map(({ requirement }) => requirement.id)).size,
+    faults: faults.length,
+  };
 }

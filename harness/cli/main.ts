@@ -31,7 +31,7 @@ const collect = (value: string, earlier: readonly string[] = []): string[] => [.
 function program(exit: (code: number) => void): Command {
   const hapspec = new Command('hapspec')
     .description('Conformance test harness for HomeKit (HAP) pairing')
-    .version(version)
+    .version(version, '-V, --version', 'output the version number; with --json what belongs to it')
     .showSuggestionAfterError()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'hapspec: ')) })
     .exitOverride();
@@ -99,6 +99,11 @@ function program(exit: (code: number) => void): Command {
       'add the keys of each session to --evidence and --pcapng: these files are secrets then',
     )
     .option('--pcapng <FILE>', 'write what went over the wire, and the HTTP in its frames, for Wireshark')
+    .option(
+      '--watch',
+      'run again what was red, or everything, whenever the file that --launch starts changes, until Ctrl-C',
+    )
+    .option('--watch-path <FILE>', 'a file that --watch looks at, such as an image (repeatable)', collect)
     .option('--dry-run', 'show the plan and its price, leave the accessory alone')
     .action(
       async (argument: string | undefined, { config: path, ...flags }: RunFlags & { config?: string }) => {
@@ -112,7 +117,11 @@ function program(exit: (code: number) => void): Command {
           mergeConfig(config?.values ?? {}, named?.values ?? {}),
           { ...flags, target: named === undefined ? argument : undefined },
         );
-        exit(await (await import('./run.js')).runCommand(target, merged));
+        exit(
+          merged.watch
+            ? await (await import('./watch.js')).watchCommand(target, merged)
+            : await (await import('./run.js')).runCommand(target, merged),
+        );
       },
     );
 
@@ -433,7 +442,9 @@ export async function main(argv: readonly string[]): Promise<void> {
       if (error.code !== 'EPIPE') throw error;
     });
   try {
-    await program((result) => (code = result)).parseAsync([...argv]);
+    if (argv.includes('--version') && argv.includes('--json') && argv.length === 4)
+      console.log(JSON.stringify((await lists()).about(), undefined, 2));
+    else await program((result) => (code = result)).parseAsync([...argv]);
   } catch (error) {
     if (error instanceof CommanderError) code = error.exitCode === 0 ? 0 : 2;
     else if (error instanceof InputError) {

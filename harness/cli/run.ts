@@ -20,6 +20,7 @@ import {
   writeAtomically,
 } from '../report/index.js';
 import {
+  type Case,
   type Estimate,
   type Execution,
   type Level,
@@ -60,6 +61,8 @@ export interface RunFlags {
   readonly writeExpectations?: boolean;
   readonly destructive?: boolean;
   readonly dryRun?: boolean;
+  readonly watch?: boolean;
+  readonly watchPath?: readonly string[];
   readonly evidence?: string;
   readonly evidenceKeys?: boolean;
   readonly pcapng?: string;
@@ -130,6 +133,13 @@ function featuresOf(words: readonly string[]): Feature[] {
     if (word === 'transient' || word === 'mfi') return word;
     throw new InputError(`--declares: expected transient or mfi, got "${word}"`);
   });
+}
+
+/** About how many seconds a board takes for what a check asks of it. */
+function weightOf(entry: Case): number {
+  if (entry.kind === 'watch') return 0;
+  const { m2 = 0, m4 = 0, verifies = 0, seconds = 0 } = entry.spec.costs ?? {};
+  return 0.1 + 1.5 * m2 + 2 * m4 + 0.4 * verifies + seconds;
 }
 
 /** Says every ten seconds how far a check has come that takes minutes, and what is left of it. */
@@ -232,7 +242,12 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   if (flags.pcapng !== undefined) beginCapture(flags.pcapng, `hapspec ${version}`);
   reports.write(run.report());
   const planned = run.plan.filter(({ reported }) => reported).length;
-  screen.started?.(planned, { target, seed: run.seed, tool: { name: 'hapspec', version } });
+  const weights = new Map(
+    run.plan
+      .filter(({ reported, leftOut }) => reported && leftOut === undefined)
+      .map(({ entry }) => [entry.id, weightOf(entry)]),
+  );
+  screen.started?.(planned, { target, seed: run.seed, tool: { name: 'hapspec', version }, weights });
   const observer: RunObserver = {
     checking: (check, index) => screen.checking?.(check, index),
     checked: (result, soFar) => screen.checked?.(redacted(result), soFar),

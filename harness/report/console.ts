@@ -2,13 +2,26 @@ import pc from 'picocolors';
 import type { CheckResult, Price, RunObserver, RunReport, Status } from '../runner/result.js';
 import { causeLines, causesOf } from './causes.js';
 import { counts, groupBy, idList } from './counts.js';
-import { clip, failureText, oneLine } from './text.js';
+import { clip, failureText, folded, oneLine } from './text.js';
 
 export interface ConsoleOptions {
   readonly stream: NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
   readonly colours: boolean;
   /** Every failure in full; on a terminal, a line for every check and not only for failures and errors. */
   readonly verbose?: boolean;
+  /** Milliseconds; the system's clock unless given. */
+  readonly now?: () => number;
+}
+
+/** How long something has to go on, and over how many checks, before what is left of it can be told. */
+const TELLS = { after: 5_000, checks: 5 };
+
+/** `about 3 min left`: at the pace so far, by what checks ask of an accessory. */
+function timeLeft(elapsed: number, done: number, left: number): string | undefined {
+  const seconds = ((elapsed / done) * left) / 1000;
+  if (!Number.isFinite(seconds)) return undefined;
+  if (seconds < 90) return `about ${Math.max(5, 5 * Math.round(seconds / 5))} s left`;
+  return `about ${Math.round(seconds / 60)} min left`;
 }
 
 const ERASE_LINE = '\r\u001b[2K';
@@ -85,8 +98,14 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     skip: colours.dim,
     error: colours.magenta,
   };
+  const now = options.now ?? (() => performance.now());
   let planned = 0;
   let done = 0;
+  let began = 0;
+  /** By id, what a check asks of an accessory in about seconds; and of those that are over. */
+  let weights: ReadonlyMap<string, number> = new Map();
+  let weighed = 0;
+  let total = 0;
   let chapter: string | undefined;
   let progressShown = false;
   const causes = new Set<string>();
@@ -107,7 +126,10 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
 
   const resultLine = (result: CheckResult): string => {
     const told = result.message === '' ? '' : `: ${oneLine(result.message, 300)}`;
-    return `  ${paint[result.status](badges[result.status])} ${oneLine(`${result.id} ${result.title}`, 200)}${told}`;
+    const text = `${oneLine(`${result.id} ${result.title}`, 200)}${told}`;
+    // In full it stands among the failures.
+    const room = terminal ? Math.max(40, (stream.columns ?? 80) - 1) - 2 - badges.fail.length - 1 : Infinity;
+    return `  ${paint[result.status](badges[result.status])} ${clip(text, room)}`;
   };
 
   /** With the chapter above it where that is another one than above the line before. */
@@ -236,11 +258,21 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
   return {
     started(count, about) {
       planned = count;
+      began = now();
+      weights = about.weights ?? new Map();
+      for (const weight of weights.values()) total += weight;
       const run = `hapspec ${oneLine(about.tool.version)}: ${oneLine(about.target)}, seed ${oneLine(about.seed)}`;
       print(`${run}, ${count} planned`);
     },
     checking(check) {
-      if (terminal) progress(`[${done + 1}/${planned}] ${oneLine(`${check.id} ${check.title}`, 200)}`);
+      if (!terminal) return;
+      const elapsed = now() - began;
+      const left =
+        elapsed < TELLS.after || done < TELLS.checks
+          ? undefined
+          : timeLeft(elapsed, weighed, total - weighed);
+      const about = left === undefined ? '' : ` ${left}:`;
+      progress(`[${done + 1}/${planned}]${about} ${oneLine(`${check.id} ${check.title}`, 200)}`);
     },
     violated(result) {
       if (result.status !== 'fail' || told.has(result.id)) return;
@@ -249,6 +281,7 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     },
     checked(result) {
       done++;
+      weighed += weights.get(result.id) ?? 0;
       // How many messages it was in the end stands among the failures.
       if (told.has(result.id) && result.status === 'fail') return;
       if (terminal && !verbose && result.status !== 'fail' && result.status !== 'error') return;
@@ -260,7 +293,13 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
       print(...resultLines(result));
     },
     ended(report) {
-      print(...details(report), ...summary(report));
+      const lines = [...details(report), ...summary(report)];
+      // A log is searched, and a terminal is read.
+      print(
+        ...(terminal
+          ? lines.flatMap((line) => folded(line, Math.max(40, (stream.columns ?? 80) - 1)))
+          : lines),
+      );
     },
   };
 }

@@ -34,6 +34,33 @@ export function clip(text: string, max: number): string {
   return text.slice(0, end) + '…'.slice(0, max);
 }
 
+/** What a terminal obeys and does not show. */
+
+const PAINT = /\u001b\[[\d;]*m/g;
+
+/**
+ * A line as lines of at most `width` characters, broken at blanks; the further ones stand deeper than the first, so that
+ * none begins with what an accessory sent. Words longer than a line, and commands to be pasted, stay whole.
+ */
+export function folded(line: string, width: number): readonly string[] {
+  const length = (text: string): number => text.replace(PAINT, '').length;
+  if (length(line) <= width || line.includes('npx hapspec ')) return [line];
+  const [indent = ''] = /^(?: *(?:- |\| )?)/.exec(line) ?? [];
+  const deeper = ' '.repeat(indent.length + 4);
+  const lines: string[] = [];
+  let now = '';
+  for (const word of line.slice(indent.length).split(' ')) {
+    const start = lines.length === 0 ? indent : deeper;
+    if (now === '') now = start + word;
+    else if (length(now) + 1 + length(word) <= width) now += ` ${word}`;
+    else {
+      lines.push(now);
+      now = deeper + word;
+    }
+  }
+  return [...lines, now];
+}
+
 /** `PS-M3-04 Wrong setup code [MUST, security]: M4 carries a Proof`, one line. */
 export function headline(result: CheckResult): string {
   const weight = result.security === true ? `${result.level}, security` : result.level;

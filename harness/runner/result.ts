@@ -181,7 +181,11 @@ export interface RunReport {
 
 /** What a run tells while it goes on. */
 export interface RunObserver {
-  started?(planned: number, about: Pick<RunReport, 'target' | 'seed' | 'tool'>): void;
+  /** `weights`: what each planned check asks of an accessory, by id, in about seconds of a slow one. */
+  started?(
+    planned: number,
+    about: Pick<RunReport, 'target' | 'seed' | 'tool'> & { readonly weights?: ReadonlyMap<string, number> },
+  ): void;
   /** A check is about to run. */
   checking?(check: Pick<CheckResult, 'id' | 'title' | 'chapter'>, index: number): void;
   /** After each check, with the report as it stands: checks that have not run yet are `error: not-run` in it. */

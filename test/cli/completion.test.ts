@@ -66,7 +66,7 @@ describe('hapspec completion', function () {
     expect(offered('run', 'embedded', ':', 'accepts-any')).to.include('accepts-any-proof');
     expect(offered('run', 'embedded', ':')).to.include('accepts-any-proof');
     expect(offered('explain', 'PS-M3-04')).to.deep.equal(['PS-M3-04']);
-    expect(offered('accessory', '--fault', 'static-s')).to.deep.equal(['static-salt']);
+    expect(offered('accessory', '--fault', 'static-sal')).to.deep.equal(['static-salt']);
   });
 
   it('offers files and folders where these are meant', () => {
@@ -86,6 +86,13 @@ describe('hapspec completion', function () {
       if (shell === 'zsh') expect(said.join(' ')).to.include('_bash_complete');
       else expect(said).to.include.members(['must', 'should', 'varies', 'PS-M3-04', 'run', 'report']);
     });
+
+  it('--version --json says what belongs to a version', async () => {
+    const { code, stdout } = await hapspecLine(['--version', '--json']);
+    expect(code).to.equal(0);
+    expect(JSON.parse(stdout)).to.include({ name: 'hapspec', node: process.versions.node, reportSchema: 1 });
+    expect((JSON.parse(stdout) as { checks: number }).checks).to.be.above(800);
+  });
 
   it('refuses a shell and a list there is none of', async () => {
     const shell = await hapspecLine(['completion', 'tcsh']);

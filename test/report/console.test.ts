@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import { expect } from 'chai';
 import { consoleReporter } from '../../harness/report/index.js';
+import { folded } from '../../harness/report/text.js';
 import type { CheckResult, RunReport } from '../../harness/runner/result.js';
 import { diagnosis, hostileTexts, report, reportFullOf, result } from './sample.js';
 
@@ -34,6 +35,39 @@ function visible(output: string): string[] {
 }
 
 describe('console', () => {
+  it('says on a terminal how long the rest takes, once it can tell, by what checks ask of the accessory', () => {
+    const screen = new Screen(true);
+    let now = 0;
+    const observer = consoleReporter({ stream: screen, colours: false, now: () => now });
+    const checks = Array.from({ length: 20 }, (_, i) => result({ id: `PS-M1-${i + 10}`, message: '' }));
+    // The second ten take nine times as long as the first.
+    const weights = new Map(checks.map(({ id }, i) => [id, i < 10 ? 1 : 9]));
+    observer.started?.(20, { ...report(), weights });
+    const said: string[] = [];
+    for (const [i, check] of checks.entries()) {
+      screen.text = '';
+      observer.checking?.(check, i);
+      said.push(visible(screen.text).join(''));
+      now += i < 10 ? 2_000 : 18_000;
+      observer.checked?.(check, () => report());
+    }
+    expect(said.slice(0, 5).join()).to.not.include('left');
+    expect(said[5]).to.match(/^\[6\/20\] about 3 min left: PS-M1-15/);
+    expect(said[10]).to.include('about 3 min left');
+    expect(said[19]).to.include('about 20 s left');
+  });
+
+  it('fits a terminal: lines are broken at blanks, what follows stands deeper, commands stay whole', () => {
+    const lines = visible(show(report(), { terminal: true }));
+    for (const line of lines) if (!line.includes('npx hapspec')) expect(line.length, line).to.be.at.most(60);
+    expect(folded('    - one two three', 13)).to.deep.equal(['    - one two', '          three']);
+    expect(folded('\u001b[31mone two\u001b[39m', 7)).to.deep.equal(['\u001b[31mone two\u001b[39m']);
+    expect(folded('x'.repeat(100), 20)).to.deep.equal(['x'.repeat(100)]);
+    for (const text of hostileTexts)
+      for (const line of folded(`  seen: ${text} ${text} ${text}`, 20).slice(1))
+        expect(line).to.match(/^ {6}/);
+  });
+
   it('prints a line for each check, then failures, warnings, skips and a summary', () => {
     expect(show(report())).to.equal(
       `hapspec 0.1.0: embedded, seed 7, 6 planned
