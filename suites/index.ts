@@ -43,6 +43,7 @@ import hostileInput from './security/hostile-input.js';
 import srp from './security/srp.js';
 import frames from './session/frames.js';
 import sessions from './session/sessions.js';
+import silence from './session/silence.js';
 import traffic from './session/traffic.js';
 import encoding from './tlv8/encoding.js';
 import grid from './tlv8/grid.js';
@@ -86,6 +87,7 @@ export const suite = loadCases(
     frames,
     traffic,
     sessions,
+    silence,
     http,
     connections,
     controllers,

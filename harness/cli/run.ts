@@ -74,6 +74,7 @@ export interface RunFlags {
   readonly jobs?: string | number;
   readonly shard?: string;
   readonly wait?: string | number;
+  readonly idle?: string | number;
 }
 
 /** At the most (real milliseconds) for leaving the accessory as it was found. */
@@ -159,6 +160,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   const jobs = number(flags.jobs, '--jobs');
   const time = duration(flags.time, '--time');
   const wait = duration(flags.wait, '--wait');
+  const idle = duration(flags.idle, '--idle');
   if (flags.writeExpectations && flags.expectations === undefined)
     throw new InputError('--write-expectations: say where: --expectations FILE');
   // A file that is to be written from this run may not be there yet, or not be complete.
@@ -188,6 +190,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     ...(attempts !== undefined && { attempts }),
     ...(state !== undefined && { state }),
     ...(pace !== undefined && { pace }),
+    ...(idle !== undefined && { idle }),
     ...(expectations !== undefined && { expectations }),
     ...(flags.launch !== undefined && { launch: flags.launch }),
     ...(flags.reset !== undefined && { reset: flags.reset }),
@@ -476,6 +479,7 @@ function commandLine(target: string, flags: RunFlags): string {
   if (flags.shard !== undefined) words.push('--shard', flags.shard);
   if (flags.jobs !== undefined) words.push('--jobs', String(flags.jobs));
   if (flags.time !== undefined) words.push('--time', String(flags.time));
+  if (flags.idle !== undefined) words.push('--idle', String(flags.idle));
   if (flags.wait !== undefined) words.push('--wait', String(flags.wait));
   if (flags.replay !== undefined) words.push('--replay', `'${flags.replay}'`);
   if (flags.seed !== undefined) words.push('--seed', String(flags.seed));

@@ -70,6 +70,8 @@ export interface ConnectOptions {
   readonly memory?: Memory;
   /** Milliseconds between two connections. */
   readonly pace?: number;
+  /** Milliseconds what waits beside a run is silent at the least. */
+  readonly idle?: number;
   /** Asked for the code when M2 has come, where it is not known before. */
   readonly codeSource?: CodeSource;
   /** The user gave the code. */
@@ -111,6 +113,7 @@ export function benchFor(address: Address, options: ConnectOptions): Bench {
       ...(options.memory && { memory: options.memory }),
       ...(options.clone && { clone: { ...options.clone, ...oldOf(options.old) } }),
       ...(options.pace !== undefined && { pace: options.pace }),
+      ...(options.idle !== undefined && { idle: options.idle }),
     });
   }
   const fault = address.fault === undefined ? undefined : findFault(address.fault);

@@ -9,6 +9,7 @@ import {
   type Reply,
   type Step,
   type Topic,
+  type Silent,
   anyRefusal,
   badRequest,
   steps,
@@ -83,7 +84,7 @@ export interface CheckSpec extends Alternatives {
     readonly m6?: number;
     readonly verifies?: number;
     readonly attempts?: number;
-    /** Waiting that is part of the stimulus: seconds a healthy accessory takes of the run's time, from 20 on. */
+    /** Silent that is part of the stimulus: seconds a healthy accessory takes of the run's time, from 20 on. */
     readonly seconds?: number;
   };
   /** Asks nothing of an accessory that does not declare this: then it costs nothing either. */
@@ -129,6 +130,10 @@ export interface CheckSpec extends Alternatives {
   };
   /** Part of the plain flow: runs first, in order; what builds on it is skipped when it fails. */
   readonly sanity?: boolean;
+  /** Opens a connection that is silent beside the checks before this one, which judges what has become of it. */
+  readonly beside?: (controller: Controller) => Promise<Silent | string>;
+  /** It takes most of the places an accessory has to have: nothing waits beside it. */
+  readonly alone?: boolean;
 }
 
 /** What a body works with. */

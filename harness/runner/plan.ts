@@ -1,5 +1,6 @@
 import type { Topic } from '../device/index.js';
 import { InputError } from '../protocol/index.js';
+import { placedBeside } from './beside.js';
 import { type Case, type Check, type CheckSpec, type Watch, needsOf } from './check.js';
 
 /** What the run may do to the accessory beyond talking to it. */
@@ -424,7 +425,10 @@ export function makePlan(
   };
   const keys = new Map(checks.map((check) => [check, key(check)]));
   const ordered: readonly Case[] = [
-    ...checks.sort((a, b) => compare(keys.get(a)!, keys.get(b)!)),
+    ...placedBeside(
+      checks.sort((a, b) => compare(keys.get(a)!, keys.get(b)!)),
+      (check) => leftOut.has(check.id),
+    ),
     ...watches,
   ];
   const entries = ordered.map((entry): PlanEntry => {

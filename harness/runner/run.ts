@@ -1,6 +1,7 @@
 import type { Bench } from '../device/index.js';
 import { type Identity, equal } from '../protocol/index.js';
 import type { TraceEvent } from '../wire/index.js';
+import { firstBeside } from './beside.js';
 import { Book, type RunFacts, type RunHead } from './book.js';
 import { Budget, type BudgetOptions } from './budget.js';
 import type { Case, Watch } from './check.js';
@@ -31,6 +32,9 @@ export class Run implements Execution {
   private readonly watches: readonly WatchState[];
   private readonly start: number;
   private mark = 0;
+  /** Where in the plan waiting beside it begins. */
+  private besideOf:
+    { readonly plan: readonly PlanEntry[]; readonly first: PlanEntry | undefined } | undefined;
   private foundAs: Bench['state'] = 'unknown';
   /** The pairing `hapspec pair` made, to be made again at the end. */
   private keptIdentity: Identity | undefined;
@@ -145,6 +149,7 @@ export class Run implements Execution {
           : state.result(bench, this.options, this.book.startedAt);
     } else if (this.over || this.book.down !== undefined) result = this.book.notRun(entry);
     else {
+      await this.beginVigil(planned);
       this.mark = bench.trace.mark();
       result = await this.repeats.run(entry);
       // Another part of the run has that of what only goes before.
@@ -152,6 +157,35 @@ export class Run implements Execution {
     }
     this.book.record(result);
     return this.book.excused(result);
+  }
+
+  /** Opens what waits beside the checks from this one on. In virtual time nothing has to. */
+  private async beginVigil(planned: PlanEntry): Promise<void> {
+    const { bench } = this.options;
+    if (bench.clock.virtual || bench.vigil.begun || this.firstBeside() !== planned) return;
+    const waiting = this.plan.flatMap(({ entry, leftOut }) => {
+      const open = entry.kind === 'check' && leftOut === undefined ? entry.spec.beside : undefined;
+      return open === undefined ? [] : [[entry.id, open] as const];
+    });
+    const mark = bench.trace.mark();
+    const controller = bench.controller('waiting beside the run');
+    const opening = waiting.map(
+      ([id, open]) =>
+        [
+          id,
+          async () => {
+            await bench.ensure('paired');
+            return open(controller);
+          },
+        ] as const,
+    );
+    await bench.vigil.begin(new Map(opening));
+    this.tell('silence-begun', mark);
+  }
+
+  private firstBeside(): PlanEntry | undefined {
+    if (this.besideOf?.plan !== this.plan) this.besideOf = { plan: this.plan, first: firstBeside(this.plan) };
+    return this.besideOf.first;
   }
 
   private violated(state: WatchState): void {
@@ -187,6 +221,7 @@ export class Run implements Execution {
   async restore(): Promise<void> {
     const { bench } = this.options;
     const closing = { ...this.options, book: this.book, entries: this.plan, over: () => this.over };
+    await bench.vigil.drop('the run came to its end');
     await closingFlow(closing);
     orphans(closing);
     const mark = bench.trace.mark();
