@@ -5,6 +5,7 @@ import cloneIdentity from './clone/identity.js';
 import cloneIndependence from './clone/independence.js';
 import announcement from './discovery/announcement.js';
 import label from './discovery/label.js';
+import overTime from './discovery/over-time.js';
 import exclusions from './excluded.json' with { type: 'json' };
 import bugs from './field-bugs.json' with { type: 'json' };
 import hazards from './hazards.json' with { type: 'json' };
@@ -97,6 +98,7 @@ export const suite = loadCases(
     hostileInput,
     announcement,
     label,
+    overTime,
     encodings,
     refusals,
     flows,

@@ -12,18 +12,21 @@ function goesOnBeside({ spec }: Check): boolean {
 
 /**
  * Puts the checks that judge what has waited beside others behind the longest stretch of those, and behind what they
- * need. `isOut`: what is not run, and stands in nobody's way.
+ * need. `phaseOf`: what must not come before what else.
  */
-export function placedBeside(checks: readonly Check[], isOut: (check: Check) => boolean): readonly Check[] {
+export function placedBeside(checks: readonly Check[], phaseOf: (check: Check) => number): readonly Check[] {
   const waiting = checks.filter(({ spec }) => spec.beside !== undefined);
   if (waiting.length === 0) return checks;
   const others = checks.filter((check) => !waiting.includes(check));
   const needed = new Set(waiting.flatMap((check) => needsOf(check)));
-  const behind = others.findLastIndex(({ id }) => needed.has(id)) + 1;
+  const phase = Math.max(...waiting.map(phaseOf));
+  const behind = Math.max(
+    others.findLastIndex(({ id }) => needed.has(id)) + 1,
+    others.findIndex((check) => phaseOf(check) >= phase),
+  );
   let best = { end: behind, length: 0 };
   let length = 0;
   for (const [at, check] of others.entries()) {
-    if (isOut(check)) continue;
     length = goesOnBeside(check) ? length + 1 : 0;
     if (at >= behind && length > best.length) best = { end: at + 1, length };
   }

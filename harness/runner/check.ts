@@ -1,15 +1,16 @@
 import type { Authentication, SetupM2, SetupM4, SetupM6, VerifyM2 } from '../controller/index.js';
 import {
   type Admission,
+  type Announced,
   type Bench,
   type Controller,
   type Feature,
   type Outcome,
   type PairingState,
   type Reply,
+  type Silent,
   type Step,
   type Topic,
-  type Silent,
   anyRefusal,
   badRequest,
   steps,
@@ -181,6 +182,8 @@ export interface TopicPayload {
   readonly admission: Admission;
   /** A response or an event, whatever was asked; or a response that began before there was a request it could answer. */
   readonly message: { readonly message: HttpMessage } | { readonly unasked: string };
+  /** The service was announced, asked for or not. */
+  readonly announced: Announced;
   /** Readable bytes of one connection in the order they came: plaintext, opened frames, opened sub-TLVs. */
   readonly readable: { readonly connection: number; readonly bytes: Bytes };
 }

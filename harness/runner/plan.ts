@@ -119,6 +119,7 @@ export const producers: Readonly<Record<Topic, readonly string[]>> = {
   readable: flow,
   message: flow,
   admission: ['PS-M1-01', 'PV-M1-01'],
+  announced: ['MDNS-01', 'MDNS-03/paired', 'MDNS-03/last-admin'],
   // The last one brings an error reply along.
   'pairing-reply': [...flow, 'PS-M1-13/plain'],
   'error-reply': [...flow, 'PS-M1-13/plain', 'PS-M3-04', 'PS-M5-06/tag-bit', 'PV-M3-02'],
@@ -427,7 +428,7 @@ export function makePlan(
   const ordered: readonly Case[] = [
     ...placedBeside(
       checks.sort((a, b) => compare(keys.get(a)!, keys.get(b)!)),
-      (check) => leftOut.has(check.id),
+      phaseOf,
     ),
     ...watches,
   ];

@@ -91,6 +91,8 @@ export class Run implements Execution {
     const { bench, kept = () => [] } = this.options;
     const mark = bench.trace.mark();
     await bench.survey();
+    if (this.watches.some(({ watch }) => watch.topic === 'announced'))
+      await bench.options.announcements?.listen((announced) => bench.emit('announced', announced));
     this.foundAs = bench.state;
     // No check shows how that was found out.
     if (bench.state === 'foreign' || bench.keyring.held.size > 0) this.tell('state-found', mark);

@@ -102,10 +102,11 @@ export default chapter('session.silence', ({ check }) => [
       needs: ['SESS-27', 'SESS-29/pair-verify'],
       costs: { verifies: 5 },
       beside: subscribed,
+      allow: [outcomes.answered(200)],
     },
     async ({ controller, bench, expect, observe, notApplicable }) => {
       const { vigil } = bench;
-      const { link, item } = await vigil.take('SESS-28', () => subscribed(controller));
+      const { link, item, session: listener } = await vigil.take('SESS-28', () => subscribed(controller));
       for (const silence of vigil.silences) {
         const lasted = await vigil.wait('SESS-28', silence);
         observe('silence', lasted);
@@ -115,6 +116,7 @@ export default chapter('session.silence', ({ check }) => [
         if (heard === NEWEST_ONLY) return notApplicable(NEWEST_ONLY);
         expect(heard, `what comes of a change behind ${lasted} of silence`).to.equal(NEW);
         await link.event(EVENT_WAIT);
+        expect(await listener!.get('/accessories'), 'a request behind the events').to.be.allowed();
         vigil.spoke();
       }
     },
