@@ -15,6 +15,7 @@ import {
   json,
   junit,
   makeFolder,
+  oneLine,
   summaryMarkdown,
   whyUnreadable,
   writeAtomically,
@@ -246,6 +247,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     if (flags.pcapng !== undefined)
       endCapture(flags.pcapng, `hapspec ${version}`, [
         'state-found',
+        'silence-begun',
         ...run.plan.map(({ entry }) => entry.id),
         'state-left',
       ]);
@@ -270,6 +272,9 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     run.unreachable(error.message);
     return finish(run.report({ code: 3, meaning }));
   }
+  // Which of the two the phones of the house talk to is chance: nothing that is announced is judged, and it is said why.
+  const conflict = bench?.learned.conflict;
+  if (conflict !== undefined) console.error(`hapspec: ${oneLine(conflict, 300)}`);
   await Promise.race([executeUnderMocha(run, [observer]), guarded.failed]);
   // A harness that has failed may hang; the accessory is still owed an attempt to leave it as it was found. Otherwise what
   // is done to it is bounded by itself, and takes its time where keys are doubtful.

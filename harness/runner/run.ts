@@ -24,6 +24,9 @@ export interface RunOptions extends RunEnvironment, RunHead, BudgetOptions {
   readonly evidence?: (id: string, events: readonly TraceEvent[]) => void;
 }
 
+/** How long (ms) a second device may take to answer the same question. */
+const TWINS = 500;
+
 /** A run: its plan, the execution in order, the report. */
 export class Run implements Execution {
   private readonly budget: Budget;
@@ -91,14 +94,25 @@ export class Run implements Execution {
     const { bench, kept = () => [] } = this.options;
     const mark = bench.trace.mark();
     await bench.survey();
-    if (this.watches.some(({ watch }) => watch.topic === 'announced'))
+    if (this.watches.some(({ watch }) => watch.topic === 'announced')) {
       await bench.options.announcements?.listen((announced) => bench.emit('announced', announced));
+      await this.lookForTwins();
+    }
     this.foundAs = bench.state;
     // No check shows how that was found out.
     if (bench.state === 'foreign' || bench.keyring.held.size > 0) this.tell('state-found', mark);
     this.keptIdentity = bench.keyring.recovered.find((identity) =>
       kept().some(({ id }) => equal(id, identity.id)),
     );
+  }
+
+  /** Whether another device has the name or the id of this one: what it announces comes a moment behind the answer. */
+  private async lookForTwins(): Promise<void> {
+    const { bench } = this.options;
+    const source = bench.options.announcements;
+    if (bench.clock.virtual || (await source?.current()) === undefined) return;
+    await bench.clock.sleep(TWINS);
+    bench.learned.conflict = (await source?.current())?.conflict;
   }
 
   /** The wire record of what belongs to no check, where a decision about the state blocks checks or keeps keys. */
@@ -268,6 +282,7 @@ export class Run implements Execution {
       profile: bench.profile.name,
       'found as': this.foundAs === 'ours' ? 'unpaired' : this.foundAs,
     };
+    if (bench.learned.conflict !== undefined) accessory['conflict'] = bench.learned.conflict;
     if (bench.accessory !== undefined) {
       accessory['id'] = Buffer.from(bench.accessory.id).toString('latin1');
       accessory['LTPK'] = Buffer.from(bench.accessory.ltpk).toString('hex');
