@@ -137,7 +137,7 @@ describe('device: what is silent beside a run', () => {
       const first = checks.findIndex(({ spec }) => spec.beside !== undefined);
       const begins = firstBeside(entries);
       const start = checks.findIndex((check) => check === begins?.entry);
-      expect(first - start, 'checks they wait beside').to.be.at.least(80);
+      expect(first - start, 'checks they wait beside').to.be.at.least(40);
       expect(checks.slice(first, first + 4).every(({ spec }) => spec.beside !== undefined)).to.equal(true);
       for (const { id, spec } of checks.slice(start, first))
         expect([spec.from, spec.leaves, spec.alone, spec.needsHook, spec.costs?.m6], id).to.deep.equal([
