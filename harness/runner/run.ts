@@ -36,8 +36,7 @@ export class Run implements Execution {
   private readonly start: number;
   private mark = 0;
   /** Where in the plan waiting beside it begins. */
-  private besideOf:
-    { readonly plan: readonly PlanEntry[]; readonly first: PlanEntry | undefined } | undefined;
+  private besideOf: { readonly first: Case | undefined } | undefined;
   private foundAs: Bench['state'] = 'unknown';
   /** The pairing `hapspec pair` made, to be made again at the end. */
   private keptIdentity: Identity | undefined;
@@ -178,8 +177,11 @@ export class Run implements Execution {
   /** Opens what waits beside the checks from this one on. In virtual time nothing has to. */
   private async beginVigil(planned: PlanEntry): Promise<void> {
     const { bench } = this.options;
-    if (bench.clock.virtual || bench.vigil.begun || this.firstBeside() !== planned) return;
-    const waiting = this.plan.flatMap(({ entry, leftOut }) => {
+    if (bench.clock.virtual || bench.vigil.begun) return;
+    // Which plan it is, is known behind the plain flow.
+    if (planned.entry.kind !== 'check' || planned.entry.spec.sanity || this.firstBeside() !== planned.entry)
+      return;
+    const waiting = this.budget.inForce.flatMap(({ entry, leftOut }) => {
       const open = entry.kind === 'check' && leftOut === undefined ? entry.spec.beside : undefined;
       return open === undefined ? [] : [[entry.id, open] as const];
     });
@@ -199,8 +201,8 @@ export class Run implements Execution {
     this.tell('silence-begun', mark);
   }
 
-  private firstBeside(): PlanEntry | undefined {
-    if (this.besideOf?.plan !== this.plan) this.besideOf = { plan: this.plan, first: firstBeside(this.plan) };
+  private firstBeside(): Case | undefined {
+    this.besideOf ??= { first: firstBeside(this.budget.inForce)?.entry };
     return this.besideOf.first;
   }
 
