@@ -130,6 +130,7 @@ export function prepareOne(
     ...(options.mfiRoot !== undefined && { mfiRoots: trustAnchors(options.mfiRoot) }),
     ...(options.startLine && { startLine: options.startLine }),
     pace: aint(options.pace ?? 0, 'pace', 0, 60_000),
+    ...(options.idle !== undefined && { idle: aint(options.idle, 'idle', 1_000, 24 * 3_600_000) }),
     ...(state && { memory: withoutClones(withKept(state, kept), clone?.device) }),
     ...(clone && { clone: clone.device }),
     ...(clone?.old && { old: clone.old }),

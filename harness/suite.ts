@@ -15,6 +15,8 @@ export {
   type Session,
   StepFailed,
   type TransientSetup,
+  type Silent,
+  describeOutcome,
   guess,
   ownPairings,
   readAccessories,

@@ -73,6 +73,8 @@ export interface ConformanceOptions {
   readonly restart?: string;
   /** Milliseconds an accessory that is being started may take until it answers, before first contact. */
   readonly wait?: number;
+  /** Milliseconds connections beside the run are silent at the least, 1 s to 24 h; as long as the run takes when left out. */
+  readonly idle?: number;
   /** File of known deviations. */
   readonly expectations?: string;
   /** Milliseconds between two connections. */
@@ -282,6 +284,7 @@ export function repeatOf({ options, address }: Wanted): readonly string[] {
     // Nothing is kept of an embedded accessory.
     state: address.kind === 'tcp' ? options.state : undefined,
     pace: options.pace,
+    idle: options.idle && `${options.idle / 1000}s`,
     attempts: options.attempts,
     'start-line': options.startLine && (options.startLine === 'HTTP/1.1' ? 'http' : 'rtsp'),
     'mfi-root': options.mfiRoot,

@@ -5,6 +5,7 @@ import cloneIdentity from './clone/identity.js';
 import cloneIndependence from './clone/independence.js';
 import announcement from './discovery/announcement.js';
 import label from './discovery/label.js';
+import overTime from './discovery/over-time.js';
 import exclusions from './excluded.json' with { type: 'json' };
 import bugs from './field-bugs.json' with { type: 'json' };
 import hazards from './hazards.json' with { type: 'json' };
@@ -43,6 +44,7 @@ import hostileInput from './security/hostile-input.js';
 import srp from './security/srp.js';
 import frames from './session/frames.js';
 import sessions from './session/sessions.js';
+import silence from './session/silence.js';
 import traffic from './session/traffic.js';
 import encoding from './tlv8/encoding.js';
 import grid from './tlv8/grid.js';
@@ -86,6 +88,7 @@ export const suite = loadCases(
     frames,
     traffic,
     sessions,
+    silence,
     http,
     connections,
     controllers,
@@ -95,6 +98,7 @@ export const suite = loadCases(
     hostileInput,
     announcement,
     label,
+    overTime,
     encodings,
     refusals,
     flows,

@@ -1,5 +1,5 @@
 import type { Bytes, Identity, Random, SetupCode } from '../protocol/index.js';
-import { type Announcement, Announcer } from './announcement/announcement.js';
+import { type Announcement, Announcer, type Asking, type Said } from './announcement/announcement.js';
 import { type Behaviour, healthy } from './behaviour.js';
 import { Database } from './database.js';
 import { Device } from './device/device.js';
@@ -38,8 +38,8 @@ export interface AccessoryOptions {
   readonly latency?: Latency;
   /** Called with a setup code drawn for each Pair Setup, which then takes the place of `code`. */
   readonly display?: (code: SetupCode) => void;
-  /** Called when pairings or identity have changed, for whoever advertises the accessory. */
-  readonly onChange?: () => void;
+  /** Called when something has changed that is told on the network, with what is told. */
+  readonly onChange?: (said: readonly Said[]) => void;
 }
 
 /**
@@ -51,14 +51,16 @@ export class Accessory {
   private readonly connections: Connections;
   private readonly reception: Reception;
   private readonly announcer: Announcer;
+  private readonly setup: PairSetup;
+  private readonly told: AccessoryOptions['onChange'];
 
   /** @throws InputError when the store holds something unreadable. */
   constructor(options: AccessoryOptions) {
-    const { code, random, behaviour = healthy, store = memoryStore(), onChange = () => undefined } = options;
+    const { code, random, behaviour = healthy, store = memoryStore(), onChange } = options;
     const boot = random.fork('start').bytes(6);
     const changed = (): void => {
       this.announcer.changed();
-      onChange();
+      onChange?.(this.announcer.says('pairings'));
     };
     const device = new Device({
       code,
@@ -69,8 +71,10 @@ export class Accessory {
       ...(options.display && { display: options.display }),
     });
     this.device = device;
-    this.announcer = new Announcer(device, boot);
     const setup = new PairSetup(device);
+    this.setup = setup;
+    this.announcer = new Announcer(device, boot, () => setup.stage);
+    this.told = onChange;
     const connections = new Connections(device, setup);
     this.connections = connections;
     const frames = new Frames(device, connections);
@@ -97,21 +101,17 @@ export class Accessory {
    * What it says about itself on the network, as of now; addresses and port are where it is served. Undefined when it says
    * nothing.
    */
-  announcement(place: {
-    readonly addresses: readonly string[];
-    readonly port: number;
-  }): Announcement | undefined {
-    return this.announcer.announcement(place);
+  announcement(
+    place: { readonly addresses: readonly string[]; readonly port: number },
+    asked?: Asking,
+    sinceSaid = 0,
+  ): Announcement | undefined {
+    return this.announcer.announcement({ ...place, sinceSaid }, asked);
   }
 
   /** What a connection is sent when it comes. */
   get greeting(): Bytes | undefined {
     return this.device.behaviour.greeting;
-  }
-
-  /** Milliseconds from a change to its announcement. */
-  get announceDelay(): number {
-    return this.device.behaviour.announceDelay;
   }
 
   /** Everything from now on is drawn from `random`. */
@@ -146,7 +146,9 @@ export class Accessory {
       return [{ connection, kind: 'reset' }];
     }
     const out: Reaction[] = [];
+    const { stage } = this.setup;
     this.reception.receive(session, bytes, now, out);
+    if (this.setup.stage !== stage) this.told?.(this.announcer.says('setup'));
     // Whatever it still wanted to say dies with it.
     return connections.dead ? connections.stop() : out;
   }

@@ -183,7 +183,7 @@ export async function accessoryCommand(flags: AccessoryFlags): Promise<number> {
   if (flags.import !== undefined) takeOver(flags.import, store, behaviour, random);
   let advertiser: Advertiser | undefined = undefined;
   const accessory = new Accessory({
-    onChange: () => advertiser?.changed(),
+    onChange: (said) => advertiser?.changed(said),
     code,
     random,
     store,

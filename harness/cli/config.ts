@@ -43,6 +43,7 @@ export const configKeys = {
   shard: 'string',
   time: 'string',
   wait: 'string',
+  idle: 'string',
 } as const satisfies Record<string, 'string' | 'number' | 'boolean' | 'list'>;
 
 export type ConfigKey = keyof typeof configKeys;

@@ -88,6 +88,10 @@ function program(exit: (code: number) => void): Command {
     .option('--runs <N>', 'runs of each property (default 10)')
     .option('--time <D>', 'how long the properties go on, e.g. 90s, 10m, 2h; they share it')
     .option('--replay <FILE>', 'run the counterexample in this file alone, step by step')
+    .option(
+      '--idle <D>',
+      'how long sessions beside the run are silent at the least, e.g. 5m; as long as the run takes when left out',
+    )
     .option('--wait <D>', 'until the accessory answers, e.g. 30s: for one that is being started')
     .option('--pace <MS>', 'pause between connections')
     .option('--expectations <FILE>', 'known deviations; stale, unknown and expired entries are red')

@@ -15,6 +15,7 @@ import {
   json,
   junit,
   makeFolder,
+  oneLine,
   summaryMarkdown,
   whyUnreadable,
   writeAtomically,
@@ -77,6 +78,7 @@ export interface RunFlags {
   readonly jobs?: string | number;
   readonly shard?: string;
   readonly wait?: string | number;
+  readonly idle?: string | number;
 }
 
 /** At the most (real milliseconds) for leaving the accessory as it was found. */
@@ -169,6 +171,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   const jobs = number(flags.jobs, '--jobs');
   const time = duration(flags.time, '--time');
   const wait = duration(flags.wait, '--wait');
+  const idle = duration(flags.idle, '--idle');
   if (flags.writeExpectations && flags.expectations === undefined)
     throw new InputError('--write-expectations: say where: --expectations FILE');
   // A file that is to be written from this run may not be there yet, or not be complete.
@@ -198,6 +201,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     ...(attempts !== undefined && { attempts }),
     ...(state !== undefined && { state }),
     ...(pace !== undefined && { pace }),
+    ...(idle !== undefined && { idle }),
     ...(expectations !== undefined && { expectations }),
     ...(flags.launch !== undefined && { launch: flags.launch }),
     ...(flags.reset !== undefined && { reset: flags.reset }),
@@ -258,6 +262,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     if (flags.pcapng !== undefined)
       endCapture(flags.pcapng, `hapspec ${version}`, [
         'state-found',
+        'silence-begun',
         ...run.plan.map(({ entry }) => entry.id),
         'state-left',
       ]);
@@ -282,6 +287,9 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     run.unreachable(error.message);
     return finish(run.report({ code: 3, meaning }));
   }
+  // Which of the two the phones of the house talk to is chance: nothing that is announced is judged, and it is said why.
+  const conflict = bench?.learned.conflict;
+  if (conflict !== undefined) console.error(`hapspec: ${oneLine(conflict, 300)}`);
   await Promise.race([executeUnderMocha(run, [observer]), guarded.failed]);
   // A harness that has failed may hang; the accessory is still owed an attempt to leave it as it was found. Otherwise what
   // is done to it is bounded by itself, and takes its time where keys are doubtful.
@@ -491,6 +499,7 @@ function commandLine(target: string, flags: RunFlags): string {
   if (flags.shard !== undefined) words.push('--shard', flags.shard);
   if (flags.jobs !== undefined) words.push('--jobs', String(flags.jobs));
   if (flags.time !== undefined) words.push('--time', String(flags.time));
+  if (flags.idle !== undefined) words.push('--idle', String(flags.idle));
   if (flags.wait !== undefined) words.push('--wait', String(flags.wait));
   if (flags.replay !== undefined) words.push('--replay', `'${flags.replay}'`);
   if (flags.seed !== undefined) words.push('--seed', String(flags.seed));

@@ -2,10 +2,12 @@ import { X509Certificate } from 'node:crypto';
 import {
   Accessory,
   type AccessoryOptions,
+  type Asking,
   type Behaviour,
   CATEGORY,
   type Dress,
   SETUP_ID,
+  type Said,
   deliver,
   embed,
   findFault,
@@ -70,6 +72,8 @@ export interface ConnectOptions {
   readonly memory?: Memory;
   /** Milliseconds between two connections. */
   readonly pace?: number;
+  /** Milliseconds what waits beside a run is silent at the least. */
+  readonly idle?: number;
   /** Asked for the code when M2 has come, where it is not known before. */
   readonly codeSource?: CodeSource;
   /** The user gave the code. */
@@ -111,6 +115,7 @@ export function benchFor(address: Address, options: ConnectOptions): Bench {
       ...(options.memory && { memory: options.memory }),
       ...(options.clone && { clone: { ...options.clone, ...oldOf(options.old) } }),
       ...(options.pace !== undefined && { pace: options.pace }),
+      ...(options.idle !== undefined && { idle: options.idle }),
     });
   }
   const fault = address.fault === undefined ? undefined : findFault(address.fault);
@@ -151,6 +156,7 @@ const EMBEDDED_PLACE = { addresses: ['127.0.0.1'], port: 51_826 };
 /** What an accessory of this process announces, without a network. */
 class EmbeddedAnnouncements implements Announcements {
   private readonly log = new AnnouncementLog();
+  private last: Announced | undefined;
   seen = false;
 
   constructor(
@@ -159,16 +165,20 @@ class EmbeddedAnnouncements implements Announcements {
     private readonly way: Dialer,
     private readonly kind: Announced['kind'],
   ) {
-    this.announce();
+    this.changed();
   }
 
-  private now(): Announced | undefined {
-    const announcement = this.accessory().announcement(EMBEDDED_PLACE);
+  private now(asking?: Asking): Announced | undefined {
+    const announcement = this.accessory().announcement(
+      EMBEDDED_PLACE,
+      asking,
+      this.clock.now() - (this.last?.at ?? 0),
+    );
     if (announcement === undefined) return undefined;
-    const { addresses, port, txt } = announcement;
+    const { addresses, port, txt, name } = announcement;
     this.seen = true;
     return {
-      name: text(this.accessory().identity.id),
+      name: text(name ?? this.accessory().identity.id),
       kind: this.kind,
       host: 'embedded.local',
       addresses,
@@ -178,20 +188,34 @@ class EmbeddedAnnouncements implements Announcements {
     };
   }
 
-  private announce(): void {
-    const now = this.now();
-    if (now !== undefined) this.log.add(now);
+  private say(what: Said['what'], before: Announced | undefined): void {
+    if (what === 'goodbye') return this.log.leaves(this.clock.now());
+    if (what === 'now') this.last = this.now();
+    const said = what === 'now' ? this.last : before;
+    if (said !== undefined) this.log.add({ ...said, at: this.clock.now() });
   }
 
   /** The accessory has changed, or was started. */
-  changed(): void {
-    const { announceDelay } = this.accessory();
-    if (announceDelay === 0) this.announce();
-    else this.clock.at(this.clock.now() + announceDelay, () => this.announce());
+  changed(said: readonly Said[] = [{ delay: 0, what: 'now' }]): void {
+    const before = this.last;
+    for (const { delay, what } of said)
+      if (delay === 0) this.say(what, before);
+      else this.clock.at(this.clock.now() + delay, () => this.say(what, before));
   }
 
-  async current(): Promise<Announced | undefined> {
-    return this.now();
+  async listen(hear: (announced: Announced) => void): Promise<void> {
+    this.log.hear = hear;
+    if (this.last !== undefined) hear(this.last);
+  }
+
+  get goodbyes(): readonly number[] {
+    return this.log.goodbyes;
+  }
+
+  async current(asking: Asking = 'plainly'): Promise<Announced | undefined> {
+    const now = this.now(asking);
+    if (now !== undefined) this.log.hear?.(now);
+    return now;
   }
 
   get count(): number {
@@ -242,7 +266,7 @@ export function embeddedBench(
   // A start goes on drawing what no start before it has drawn.
   const boot = (): Accessory => {
     const label = ++starts === 1 ? 'accessory' : `accessory, start ${starts}`;
-    const onChange = (): void => announcements?.changed();
+    const onChange = (said: readonly Said[]): void => announcements?.changed(said);
     return new Accessory({ code, random: random.fork(label), store, onChange, ...accessoryOptions });
   };
   let announcements: EmbeddedAnnouncements | undefined = undefined;

@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises';
+import type { Asking } from '../accessory/index.js';
 import { type Txt, readTxt } from '../protocol/index.js';
 import {
   type Clock,
@@ -34,7 +35,11 @@ export interface Announced {
 /** What the accessory under test says about itself on the network. */
 export interface Announcements {
   /** What is announced now, by an answer to a question asked now; undefined when nothing comes. */
-  current(): Promise<Announced | undefined>;
+  current(asking?: Asking): Promise<Announced | undefined>;
+  /** From now on everything that is heard is told, too. Resolves when it is listened. */
+  listen(hear: (announced: Announced) => void): Promise<void>;
+  /** When it said goodbye, by the clock of the bench; very old ones are forgotten. */
+  readonly goodbyes: readonly number[];
   /** How many announcements have come, asked for or not. */
   readonly count: number;
   /** Those that came after the first `count`, the oldest first; very old ones are forgotten. */
@@ -242,16 +247,46 @@ export async function browse(options: {
     .sort((a, b) => (`${a.kind} ${a.name}` < `${b.kind} ${b.name}` ? -1 : 1));
 }
 
+/** What a phone asks for beside accessories, in the same message. */
+const OTHER_TYPES = [
+  'lb._dns-sd._udp.local',
+  '_companion-link._tcp.local',
+  '_homekit._tcp.local',
+  '_hap._udp.local',
+  '_sleep-proxy._udp.local',
+];
+
+/** The service is taken back: a TTL of 0 for its PTR or SRV record, and nothing else of that name in the same message. */
+function saysGoodbye(records: readonly MdnsRecord[], { name, kind }: Announced): boolean {
+  const instance = `${name}.${serviceTypes[kind]}`.toLowerCase();
+  const own = records.filter(
+    (record) =>
+      (record.type === 'PTR' && record.data.toLowerCase() === instance) ||
+      (record.type === 'SRV' && record.name.toLowerCase() === instance),
+  );
+  return own.length > 0 && own.every(({ ttl }) => ttl === 0);
+}
+
 /** A run of an hour hears much; the checks look a minute back. */
 const LOG_LENGTH = 1_000;
 
 /** The announcements of a run in the order they came. */
 export class AnnouncementLog {
   private readonly heard: Announced[] = [];
+  /** Goodbyes, by the clock of the bench. */
+  readonly goodbyes: number[] = [];
+  /** Told of each announcement. */
+  hear: ((announced: Announced) => void) | undefined;
   count = 0;
+
+  leaves(now: number): void {
+    if (this.goodbyes.at(-1) !== now) this.goodbyes.push(now);
+    if (this.goodbyes.length > LOG_LENGTH) this.goodbyes.splice(0, LOG_LENGTH / 2);
+  }
 
   add(announced: Announced): void {
     this.count++;
+    this.hear?.(announced);
     this.heard.push(announced);
     if (this.heard.length > LOG_LENGTH) this.heard.splice(0, LOG_LENGTH / 2);
   }
@@ -336,13 +371,26 @@ export class NetworkAnnouncements implements Announcements {
     this.addresses = await addressesOf(this.host);
     this.mdns = new Mdns(interfaces, {
       response: (records, from) => {
+        const known = this.pick(this.table.found);
+        if (known !== undefined && saysGoodbye(records, known)) this.log.leaves(this.clock.now());
         for (const told of this.table.learn(records, this.clock.now(), from?.name)) this.log.add(told);
       },
     });
     return this.mdns;
   }
 
-  async current(): Promise<Announced | undefined> {
+  async listen(hear: (announced: Announced) => void): Promise<void> {
+    this.log.hear = (announced) => {
+      if (this.pick([announced]) !== undefined) hear(announced);
+    };
+    await this.open();
+  }
+
+  get goodbyes(): readonly number[] {
+    return this.log.goodbyes;
+  }
+
+  async current(asking: Asking = 'plainly'): Promise<Announced | undefined> {
     if (this.absent) return undefined;
     const mdns = await this.open();
     if (mdns === undefined) return undefined;
@@ -352,10 +400,18 @@ export class NetworkAnnouncements implements Announcements {
     for (let next = asked; this.clock.now() < deadline;) {
       if (this.clock.now() >= next) {
         const known = this.pick(this.table.found);
-        mdns.query([
-          { name: serviceTypes[this.kind], type: 'PTR' },
-          ...this.table.questions(known === undefined ? this.table.found.slice(0, 16) : [known]),
-        ]);
+        const type = serviceTypes[this.kind];
+        const others = asking === 'with-others' ? OTHER_TYPES : [];
+        mdns.query(
+          [
+            ...others.map((name) => ({ name, type: 'PTR' as const })),
+            { name: type, type: 'PTR' },
+            ...this.table.questions(known === undefined ? this.table.found.slice(0, 16) : [known]),
+          ],
+          asking === 'with-known-answers'
+            ? [{ type: 'PTR', name: type, data: `somebody else.${type}`, ttl: 4_000 }]
+            : [],
+        );
         next += ASK_AGAIN;
       }
       await this.clock.sleep(50);

@@ -37,6 +37,7 @@ export class Factory {
     if (reset === undefined) throw new Blocked('a factory reset is needed: give --reset CMD');
     // A hook that failed once is not called for every check that would need it: each call may cost its deadline.
     if (this.resetFailed !== undefined) throw this.resetFailed;
+    await this.bench.vigil.drop('the accessory was reset');
     await this.bench.closeLinks();
     try {
       await this.resetBy(reset);
@@ -86,6 +87,7 @@ export class Factory {
   async restart(early?: () => Promise<void>): Promise<void> {
     const restart = this.bench.options.hooks?.restart;
     if (restart === undefined) throw new Blocked('a restart is needed: give --restart CMD');
+    await this.bench.vigil.drop('the accessory was restarted');
     await this.bench.closeLinks();
     await restart();
     this.bench.gates.open();

@@ -29,6 +29,7 @@ import type { Outcome } from './outcome.js';
 import { type KnownState, Pairing } from './pairing.js';
 import { type Feature, type Profile, hapProfile } from './profile.js';
 import { type Spent, Tally } from './tally.js';
+import { Vigil } from './vigil.js';
 import { Pace } from './waits.js';
 
 export interface BenchOptions {
@@ -54,6 +55,8 @@ export interface BenchOptions {
   readonly hooks?: Hooks;
   /** Milliseconds between two connections, for accessories that need time to breathe. */
   readonly pace?: number;
+  /** Milliseconds connections that wait beside a run are silent at the least; as long as the run takes when left out. */
+  readonly idle?: number;
   /** What the accessory announces on the network; nothing is listened to when left out. */
   readonly announcements?: Announcements;
   /** Survives the process: keys that may be in the accessory, attempts spent. */
@@ -91,6 +94,8 @@ export class Fixture {
   readonly household: Household;
   readonly links: Links;
   readonly gates: Gates;
+  /** What is silent while the run goes on. */
+  readonly vigil: Vigil;
   /** Told how far a check that takes minutes has come. */
   onProgress: ((done: number, most: number, what: string) => void) | undefined;
   /** Told of every wait for the accessory, and of every pause. */
@@ -111,6 +116,7 @@ export class Fixture {
     this.learned = new Learned(profile, declares, announcements);
     this.household = new Household(this.keyring, this.learned, this.pairing);
     this.links = new Links(options, this.clock, this.trace, (number) => this.observer(number));
+    this.vigil = new Vigil(this, options.idle);
     const { clone } = options;
     if (clone !== undefined) this.pairing.accessory = { id: clone.deviceId, ltpk: clone.ltpk };
     this.gates = new Gates(this.clock, this.links, (admission) => this.emit('admission', admission));

@@ -17,4 +17,5 @@ export type Topic =
   | 'secured'
   | 'message'
   | 'admission'
-  | 'readable';
+  | 'readable'
+  | 'announced';

@@ -24,6 +24,7 @@ export * from './link.js';
 export * from './lockout.js';
 export type { IdentityOrigin, StoredIdentity } from './key-log.js';
 export * from './store.js';
+export * from './vigil.js';
 export * from './waits.js';
 export * from './outcome.js';
 export * from './profile.js';

@@ -59,6 +59,8 @@ export class Learned {
   tainted = false;
   /** Why no answer of this accessory tells anything: it speaks before it is asked. */
   useless: string | undefined;
+  /** Another device has the name or the id of this one: in words. */
+  conflict: string | undefined;
   /** A receiver does not answer to being asked to show its code. */
   showsNoCode = false;
   private readonly declared = new Map<Feature, boolean>();

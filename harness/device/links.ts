@@ -54,6 +54,16 @@ export class Links {
     return this.links.every((link) => link === own);
   }
 
+  /** It outlives the check that opened it. */
+  setAside(link: Link): void {
+    this.links = this.links.filter((other) => other !== link);
+  }
+
+  /** It belongs to the check that runs. */
+  takeBack(link: Link): void {
+    this.links.push(link);
+  }
+
   /** Ends every connection of the check that just ran. */
   async close(): Promise<void> {
     const links = this.links;

@@ -90,6 +90,12 @@ export class Budget {
     this.quickPlan = makePlan(suite, selected, can, { ...budget, ...quickExchanges }, options.before);
   }
 
+  /** The plan that is in force behind the plain flow. */
+  get inForce(): readonly PlanEntry[] {
+    this.quick ??= this.bench.tally.isQuick(QUICK);
+    return this.quick ? this.quickPlan.entries : this.entries;
+  }
+
   /** Whether so many failed attempts more can be spent before a reset. */
   affords(attempts: number): boolean {
     return this.bench.tally.attempts + attempts <= this.limit;

@@ -1,12 +1,14 @@
 import type { Authentication, SetupM2, SetupM4, SetupM6, VerifyM2 } from '../controller/index.js';
 import {
   type Admission,
+  type Announced,
   type Bench,
   type Controller,
   type Feature,
   type Outcome,
   type PairingState,
   type Reply,
+  type Silent,
   type Step,
   type Topic,
   anyRefusal,
@@ -83,7 +85,7 @@ export interface CheckSpec extends Alternatives {
     readonly m6?: number;
     readonly verifies?: number;
     readonly attempts?: number;
-    /** Waiting that is part of the stimulus: seconds a healthy accessory takes of the run's time, from 20 on. */
+    /** Silent that is part of the stimulus: seconds a healthy accessory takes of the run's time, from 20 on. */
     readonly seconds?: number;
   };
   /** Asks nothing of an accessory that does not declare this: then it costs nothing either. */
@@ -129,6 +131,10 @@ export interface CheckSpec extends Alternatives {
   };
   /** Part of the plain flow: runs first, in order; what builds on it is skipped when it fails. */
   readonly sanity?: boolean;
+  /** Opens a connection that is silent beside the checks before this one, which judges what has become of it. */
+  readonly beside?: (controller: Controller) => Promise<Silent | string>;
+  /** It takes most of the places an accessory has to have: nothing waits beside it. */
+  readonly alone?: boolean;
 }
 
 /** What a body works with. */
@@ -176,6 +182,8 @@ export interface TopicPayload {
   readonly admission: Admission;
   /** A response or an event, whatever was asked; or a response that began before there was a request it could answer. */
   readonly message: { readonly message: HttpMessage } | { readonly unasked: string };
+  /** The service was announced, asked for or not. */
+  readonly announced: Announced;
   /** Readable bytes of one connection in the order they came: plaintext, opened frames, opened sub-TLVs. */
   readonly readable: { readonly connection: number; readonly bytes: Bytes };
 }

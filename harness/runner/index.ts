@@ -1,4 +1,5 @@
 /** Catalogue, selection, plan, execution, status. */
+export { firstBeside } from './beside.js';
 export type { RunFacts, RunHead } from './book.js';
 export { DEFAULT_ATTEMPTS } from './budget.js';
 export * from './cascade.js';

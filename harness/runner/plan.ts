@@ -1,5 +1,6 @@
 import type { Topic } from '../device/index.js';
 import { InputError } from '../protocol/index.js';
+import { placedBeside } from './beside.js';
 import { type Case, type Check, type CheckSpec, type Watch, needsOf } from './check.js';
 
 /** What the run may do to the accessory beyond talking to it. */
@@ -118,6 +119,7 @@ export const producers: Readonly<Record<Topic, readonly string[]>> = {
   readable: flow,
   message: flow,
   admission: ['PS-M1-01', 'PV-M1-01'],
+  announced: ['MDNS-01', 'MDNS-03/paired', 'MDNS-03/last-admin'],
   // The last one brings an error reply along.
   'pairing-reply': [...flow, 'PS-M1-13/plain'],
   'error-reply': [...flow, 'PS-M1-13/plain', 'PS-M3-04', 'PS-M5-06/tag-bit', 'PV-M3-02'],
@@ -424,7 +426,10 @@ export function makePlan(
   };
   const keys = new Map(checks.map((check) => [check, key(check)]));
   const ordered: readonly Case[] = [
-    ...checks.sort((a, b) => compare(keys.get(a)!, keys.get(b)!)),
+    ...placedBeside(
+      checks.sort((a, b) => compare(keys.get(a)!, keys.get(b)!)),
+      phaseOf,
+    ),
     ...watches,
   ];
   const entries = ordered.map((entry): PlanEntry => {

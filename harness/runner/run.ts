@@ -1,6 +1,7 @@
 import type { Bench } from '../device/index.js';
 import { type Identity, equal } from '../protocol/index.js';
 import type { TraceEvent } from '../wire/index.js';
+import { firstBeside } from './beside.js';
 import { Book, type RunFacts, type RunHead } from './book.js';
 import { Budget, type BudgetOptions } from './budget.js';
 import type { Case, Watch } from './check.js';
@@ -23,6 +24,9 @@ export interface RunOptions extends RunEnvironment, RunHead, BudgetOptions {
   readonly evidence?: (id: string, events: readonly TraceEvent[]) => void;
 }
 
+/** How long (ms) a second device may take to answer the same question. */
+const TWINS = 500;
+
 /** A run: its plan, the execution in order, the report. */
 export class Run implements Execution {
   private readonly budget: Budget;
@@ -31,6 +35,8 @@ export class Run implements Execution {
   private readonly watches: readonly WatchState[];
   private readonly start: number;
   private mark = 0;
+  /** Where in the plan waiting beside it begins. */
+  private besideOf: { readonly first: Case | undefined } | undefined;
   private foundAs: Bench['state'] = 'unknown';
   /** The pairing `hapspec pair` made, to be made again at the end. */
   private keptIdentity: Identity | undefined;
@@ -87,12 +93,25 @@ export class Run implements Execution {
     const { bench, kept = () => [] } = this.options;
     const mark = bench.trace.mark();
     await bench.survey();
+    if (this.watches.some(({ watch }) => watch.topic === 'announced')) {
+      await bench.options.announcements?.listen((announced) => bench.emit('announced', announced));
+      await this.lookForTwins();
+    }
     this.foundAs = bench.state;
     // No check shows how that was found out.
     if (bench.state === 'foreign' || bench.keyring.held.size > 0) this.tell('state-found', mark);
     this.keptIdentity = bench.keyring.recovered.find((identity) =>
       kept().some(({ id }) => equal(id, identity.id)),
     );
+  }
+
+  /** Whether another device has the name or the id of this one: what it announces comes a moment behind the answer. */
+  private async lookForTwins(): Promise<void> {
+    const { bench } = this.options;
+    const source = bench.options.announcements;
+    if (bench.clock.virtual || (await source?.current()) === undefined) return;
+    await bench.clock.sleep(TWINS);
+    bench.learned.conflict = (await source?.current())?.conflict;
   }
 
   /** The wire record of what belongs to no check, where a decision about the state blocks checks or keeps keys. */
@@ -145,6 +164,7 @@ export class Run implements Execution {
           : state.result(bench, this.options, this.book.startedAt);
     } else if (this.over || this.book.down !== undefined) result = this.book.notRun(entry);
     else {
+      await this.beginVigil(planned);
       this.mark = bench.trace.mark();
       result = await this.repeats.run(entry);
       // Another part of the run has that of what only goes before.
@@ -152,6 +172,38 @@ export class Run implements Execution {
     }
     this.book.record(result);
     return this.book.excused(result);
+  }
+
+  /** Opens what waits beside the checks from this one on. In virtual time nothing has to. */
+  private async beginVigil(planned: PlanEntry): Promise<void> {
+    const { bench } = this.options;
+    if (bench.clock.virtual || bench.vigil.begun) return;
+    // Which plan it is, is known behind the plain flow.
+    if (planned.entry.kind !== 'check' || planned.entry.spec.sanity || this.firstBeside() !== planned.entry)
+      return;
+    const waiting = this.budget.inForce.flatMap(({ entry, leftOut }) => {
+      const open = entry.kind === 'check' && leftOut === undefined ? entry.spec.beside : undefined;
+      return open === undefined ? [] : [[entry.id, open] as const];
+    });
+    const mark = bench.trace.mark();
+    const controller = bench.controller('waiting beside the run');
+    const opening = waiting.map(
+      ([id, open]) =>
+        [
+          id,
+          async () => {
+            await bench.ensure('paired');
+            return open(controller);
+          },
+        ] as const,
+    );
+    await bench.vigil.begin(new Map(opening));
+    this.tell('silence-begun', mark);
+  }
+
+  private firstBeside(): Case | undefined {
+    this.besideOf ??= { first: firstBeside(this.budget.inForce)?.entry };
+    return this.besideOf.first;
   }
 
   private violated(state: WatchState): void {
@@ -187,6 +239,7 @@ export class Run implements Execution {
   async restore(): Promise<void> {
     const { bench } = this.options;
     const closing = { ...this.options, book: this.book, entries: this.plan, over: () => this.over };
+    await bench.vigil.drop('the run came to its end');
     await closingFlow(closing);
     orphans(closing);
     const mark = bench.trace.mark();
@@ -231,6 +284,7 @@ export class Run implements Execution {
       profile: bench.profile.name,
       'found as': this.foundAs === 'ours' ? 'unpaired' : this.foundAs,
     };
+    if (bench.learned.conflict !== undefined) accessory['conflict'] = bench.learned.conflict;
     if (bench.accessory !== undefined) {
       accessory['id'] = Buffer.from(bench.accessory.id).toString('latin1');
       accessory['LTPK'] = Buffer.from(bench.accessory.ltpk).toString('hex');

@@ -98,6 +98,14 @@ export class WatchState {
           message: 'what was refused was refused by an HTTP status, as it may be here',
           failure: undefined,
         };
+      if (this.watch.topic === 'announced' && bench.options.announcements?.seen !== true)
+        return {
+          ...base,
+          status: 'skip',
+          reason: 'not-applicable',
+          message: 'nothing is announced at this address',
+          failure: undefined,
+        };
       const producer = producers[this.watch.topic][0]!;
       const broken = bench.broken.get(producer);
       return {

@@ -71,8 +71,11 @@ export function multicastInterfaces(host?: string): MulticastInterface[] {
 export interface MdnsHandlers {
   /** Records of a response; `from` is the interface on whose network the sender is, where that can be told. */
   readonly response?: (records: readonly MdnsRecord[], from: MulticastInterface | undefined) => void;
-  /** Names and types asked for. */
-  readonly query?: (questions: readonly { readonly name: string; readonly type: string }[]) => void;
+  /** Names and types asked for, and how many answers whoever asks has already. */
+  readonly query?: (
+    questions: readonly { readonly name: string; readonly type: string }[],
+    known: number,
+  ) => void;
 }
 
 /**
@@ -104,8 +107,8 @@ export class Mdns {
         const records = [...answers, ...additionals].map(readRecord).filter((record) => record !== undefined);
         handlers.response?.(records, from?.on);
       });
-      mdns.on('query', ({ questions }, { address: sender }) => {
-        if (mine(sender)) handlers.query?.(questions);
+      mdns.on('query', ({ questions, answers }, { address: sender }) => {
+        if (mine(sender)) handlers.query?.(questions, answers.length);
       });
       return mdns;
     });
@@ -113,8 +116,15 @@ export class Mdns {
 
   query(
     questions: readonly { readonly name: string; readonly type: 'PTR' | 'SRV' | 'TXT' | 'A' | 'AAAA' }[],
+    /** Answers that are known already, and need not come again. */
+    known: readonly {
+      readonly type: 'PTR';
+      readonly name: string;
+      readonly data: string;
+      readonly ttl: number;
+    }[] = [],
   ): void {
-    for (const socket of this.sockets) socket.query([...questions]);
+    for (const socket of this.sockets) socket.query({ questions: [...questions], answers: [...known] });
   }
 
   respond(records: readonly MdnsRecord[]): void {

@@ -3,10 +3,9 @@
  * The announcement is held against what the accessory then does: its identifier against M6, the status flag against
  * its pairings, the feature flags against what it answers.
  */
-import { type Announced, type CheckContext, chapter, hap, outcomes } from '../../harness/suite.js';
+import { type CheckContext, chapter, hap, outcomes } from '../../harness/suite.js';
+import { announced, notPaired, told } from './announced.js';
 
-/** How long a change may take to be announced (ms). */
-const TOLD_WITHIN = 10_000;
 /** How long a change that must not come is waited for (ms). */
 const NOTHING_FOR = 1_500;
 /** Most of the announced places that are visited. */
@@ -15,33 +14,6 @@ const MOST_PLACES = 8;
 const pairing = { from: 'unpaired', leaves: 'paired', needs: ['PS-M5-01'] } as const;
 const pairingCosts = { m2: 1, m4: 1, m6: 1 } as const;
 const session = { from: 'paired', needs: ['PV-M3-01'], costs: { verifies: 1 } } as const;
-
-/** What is announced now. */
-async function announced({ bench, notApplicable, violate }: CheckContext): Promise<Announced> {
-  const source = bench.options.announcements;
-  const found = await source?.current();
-  if (found?.conflict !== undefined) return notApplicable(found.conflict);
-  if (found !== undefined) return found;
-  if (source?.seen === true)
-    violate(
-      'it was announced before, and now no question about it is answered: controllers take it for gone',
-    );
-  return notApplicable('nothing is announced at this address');
-}
-
-/** Bit 0 of sf: 1 is free to be paired. */
-function notPaired({ txt }: Announced): number | undefined {
-  const sf = hap.txtNumber(txt.get('sf'));
-  return sf === undefined ? undefined : sf & hap.StatusFlag.NotPaired;
-}
-
-/** Waits, without a question, until an announcement behind the `heard` ones says so; false when none did in time. */
-async function told({ bench }: CheckContext, heard: number, bit: number): Promise<boolean> {
-  const { clock, options } = bench;
-  for (const deadline = clock.now() + TOLD_WITHIN; clock.now() <= deadline; await clock.sleep(100))
-    if (options.announcements!.since(heard).some((service) => notPaired(service) === bit)) return true;
-  return false;
-}
 
 /** Bit 0 of sf in what was announced behind the `heard` ones and in what is announced now. */
 async function bitsSince(context: CheckContext, heard: number): Promise<(number | undefined)[]> {

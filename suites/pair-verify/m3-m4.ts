@@ -413,6 +413,7 @@ export default chapter('pair-verify.m3-m4', ({ check, watch }) => [
     {
       from: 'paired',
       needs: ['PAIRINGS-01', 'PV-M3-01'],
+      alone: true,
       costs: { verifies: FULL_HOUSE + AT_ONCE - 1 },
       ...granted,
     },

@@ -195,7 +195,7 @@ export default chapter(
     check(
       'SEC-09/verify-encrypted-data',
       'Short and oversize inputs do not stop the accessory',
-      { ...uninvited, costs: { verifies: 6 }, forbid: [outcomes.success('verify-m4')] },
+      { ...uninvited, alone: true, costs: { verifies: 6 }, forbid: [outcomes.success('verify-m4')] },
       async ({ controller, expect }) => {
         const bystander = await controller.session();
         for (const length of [0, 1, 8, 15, 16]) {
@@ -238,7 +238,7 @@ export default chapter(
     check(
       'SEC-09/verify-public-key',
       'Short and oversize inputs do not stop the accessory',
-      { ...uninvited, costs: { verifies: 9 }, forbid: [outcomes.success('verify-m2')] },
+      { ...uninvited, alone: true, costs: { verifies: 9 }, forbid: [outcomes.success('verify-m2')] },
       async ({ controller, expect, random }) => {
         const bystander = await controller.session();
         for (const length of [0, 1, 16, 31, 33, 48, 63, 64]) {

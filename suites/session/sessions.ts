@@ -13,6 +13,7 @@ import {
   hap,
   outcomes,
 } from '../../harness/suite.js';
+import { EVENT_WAIT, NO_SWITCH, isOn, isSwitch, told } from './shared.js';
 
 const request = { method: 'GET', path: '/accessories' };
 const json: [string, string] = ['Content-Type', 'application/hap+json'];
@@ -47,8 +48,6 @@ const MOST_SESSIONS = 16;
 const REPETITIONS = 10;
 /** No accessory known ends a session that was idle for less (ms). */
 const IDLE = 20_000;
-/** How long an event may take (ms). */
-const EVENT_WAIT = 5_000;
 
 /** Sessions up to a number, as many as come about. */
 async function sessionsOf(controller: Controller, count: number): Promise<Session[]> {
@@ -125,40 +124,18 @@ interface Notified {
   readonly values: readonly [boolean, boolean];
 }
 
-/** Only booleans: to write them back and forth is least likely to move something that should stay where it is. */
 async function notified(context: CheckContext, subscribes = true): Promise<Notified> {
   const { controller, expect, notApplicable } = context;
   const listener = await controller.session();
-  const item = (await listener.characteristics()).find(
-    ({ perms, format, value }) =>
-      // Booleans are sent as 0 and 1 too.
-      (typeof value === 'boolean' || (format === 'bool' && (value === 0 || value === 1))) &&
-      ['pr', 'pw', 'ev'].every((permission) => perms.includes(permission)),
-  );
-  if (item === undefined)
-    return notApplicable('no boolean characteristic can be read, written and subscribed to');
+  const item = (await listener.characteristics()).find(isSwitch);
+  if (item === undefined) return notApplicable(NO_SWITCH);
   const writer = await controller.guestSession(listener);
   if (subscribes)
     expect(await listener.put(item, { ev: true }), 'subscription').to.be.allowed({
       allow: [outcomes.served()],
     });
-  const value = item.value === true || item.value === 1;
+  const value = isOn(item);
   return { listener, writer, item, values: [value, !value] };
-}
-
-/** The value an event tells of, or what is wrong with it. */
-function told(event: Awaited<ReturnType<Session['link']['event']>>, { aid, iid }: Characteristic): unknown {
-  if (event === undefined) return 'no event';
-  if (!event.sealed) return 'an event in plaintext';
-  try {
-    const { characteristics } = JSON.parse(hap.text(event.message.body)) as {
-      characteristics: { aid: unknown; iid: unknown; value: unknown }[];
-    };
-    const value = characteristics.find((entry) => entry.aid === aid && entry.iid === iid)?.value;
-    return value === 0 || value === 1 ? value === 1 : value;
-  } catch {
-    return `an event that is no JSON: ${hap.text(event.message.body).slice(0, 80)}`;
-  }
 }
 
 /** Exchanges begun one behind the other, none of which is finished: one more than the tables of eight and of sixteen that boards have hold. */
@@ -365,7 +342,7 @@ export default chapter('session.sessions', ({ check, watch }) => [
   check(
     'SESS-23',
     'At least 8 concurrent verified sessions',
-    { from: 'paired', risky: true, costs: { verifies: MOST_SESSIONS + 1 }, ...ok },
+    { from: 'paired', risky: true, alone: true, costs: { verifies: MOST_SESSIONS + 1 }, ...ok },
     async ({ controller, bench, expect, observe }) => {
       const sessions = await sessionsOf(controller, SESSIONS);
       expect(sessions.length, 'sessions at once').to.equal(SESSIONS);
@@ -416,6 +393,7 @@ export default chapter('session.sessions', ({ check, watch }) => [
       {
         from: 'paired',
         risky: true,
+        alone: true,
         costs: { verifies: REPETITIONS + SESSIONS },
         allow: [outcomes.answered(200), outcomes.closed()],
       },

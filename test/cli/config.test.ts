@@ -122,6 +122,7 @@ describe('cli: configuration', () => {
       shard: '1/2',
       time: '10m',
       wait: '30s',
+      idle: '5m',
     };
 
     it('are all the keys there are; paths are meant from the file, commands are left alone', async () => {

@@ -80,10 +80,26 @@ describe('cli: discovery, in a network namespace', function () {
 
   it('finds the port of a host, and passes every check of what is announced', async () => {
     const { code, stdout, stderr } = await inNamespace(
-      "advertise; sleep 2; hapspec run 127.0.0.1 --code 031-45-154 --only 'MDNS-*' --only PS-M6-02/announced --skip '*/restarted' --skip MDNS-08 --strict",
+      "advertise; sleep 2; hapspec run 127.0.0.1 --code 031-45-154 --only 'MDNS-*' --only PS-M6-02/announced --skip '*/restarted' --skip MDNS-08 --skip MDNS-10/two-minutes --strict",
     );
-    expect(stdout + stderr).to.include('22 passed, 0 warnings, 0 failed, 0 skipped, 0 errors');
+    expect(stdout + stderr).to.include('30 passed, 0 warnings, 0 failed, 0 skipped, 0 errors');
     expect(code).to.equal(0);
+  });
+
+  it('tells of a second device with the same id when a run begins, and judges neither by the other', async () => {
+    const { stdout, stderr } = await inNamespace(
+      [
+        'advertise --name One --seed 1 --port 51998',
+        'advertise --name Two --seed 1 --port 51997',
+        'sleep 2',
+        'hapspec run 127.0.0.1:51998 --code 031-45-154 --only MDNS-01 --only MDNS-09',
+      ].join('\n'),
+    );
+    expect(stderr).to.match(
+      /two devices have the id [0-9A-F:]{17}, "(One|Two)" and "(One|Two)": one of them/,
+    );
+    expect(stdout).to.match(/^identity: .*conflict two devices have the id/m);
+    expect(stdout).to.include(' 0 failed, ');
   });
 
   it('takes an instance name with blanks and dots, a device id, and a .local name with a port', async () => {

@@ -1,6 +1,7 @@
 import { writeTxt } from '../../protocol/index.js';
 import { Mdns, type MdnsRecord, type MulticastInterface } from '../../wire/index.js';
 import type { Accessory } from '../core.js';
+import type { Asking, Said } from './announcement.js';
 
 const ALL_SERVICES = '_services._dns-sd._udp.local';
 /** Seconds others may keep a record that names the host, and one that does not (RFC 6762 §10). */
@@ -15,6 +16,9 @@ export class Advertiser {
   private readonly service: string;
   private readonly instance: string;
   private readonly host: string;
+  /** What was announced last. */
+  private last: readonly MdnsRecord[] = [];
+  private saidAt = performance.now();
   private readonly timers = new Set<NodeJS.Timeout>();
 
   constructor(
@@ -31,36 +35,45 @@ export class Advertiser {
       [this.service, ALL_SERVICES, this.instance, this.host].map((known) => known.toLowerCase()),
     );
     this.mdns = new Mdns(interfaces, {
-      query: (questions) => {
-        if (questions.some(({ name: asked }) => own.has(asked.toLowerCase()))) this.respond();
+      query: (questions, known) => {
+        if (!questions.some(({ name: asked }) => own.has(asked.toLowerCase()))) return;
+        const asked = known > 0 ? 'with-known-answers' : questions.length > 5 ? 'with-others' : 'plainly';
+        this.respond(this.records(asked));
       },
     });
-    this.announce(0);
-    this.announce(AGAIN);
+    this.changed([{ delay: 0, what: 'now' }]);
   }
 
-  /** To be called when the accessory has changed. */
-  changed(): void {
-    const { announceDelay } = this.accessory;
-    this.announce(announceDelay);
-    this.announce(announceDelay + AGAIN);
+  /** To be called when the accessory has changed, with what it says of that. */
+  changed(said: readonly Said[]): void {
+    const before = this.last;
+    for (const { delay, what } of said) {
+      const say = (): void => {
+        this.saidAt = performance.now();
+        if (what === 'now') this.last = this.records();
+        this.respond(
+          what === 'before' ? before : what === 'goodbye' ? this.records(undefined, true) : this.last,
+        );
+      };
+      this.later(delay, say);
+      this.later(delay + AGAIN, say);
+    }
   }
 
-  private announce(delay: number): void {
+  private later(delay: number, say: () => void): void {
     const timer = setTimeout(() => {
       this.timers.delete(timer);
-      this.respond();
+      say();
     }, delay);
     this.timers.add(timer);
   }
 
-  private respond(gone = false): void {
-    const records = this.records(gone);
+  private respond(records: readonly MdnsRecord[]): void {
     if (records.length > 0) this.mdns.respond(records);
   }
 
-  private records(gone = false): MdnsRecord[] {
-    const announcement = this.accessory.announcement(this.place);
+  private records(asked?: Asking, gone = false): MdnsRecord[] {
+    const announcement = this.accessory.announcement(this.place, asked, performance.now() - this.saidAt);
     if (announcement === undefined) return [];
     const { addresses, port, txt } = announcement;
     const { instance, host, service } = this;
@@ -86,7 +99,7 @@ export class Advertiser {
   /** Says goodbye. */
   async close(): Promise<void> {
     for (const timer of this.timers) clearTimeout(timer);
-    this.respond(true);
+    this.respond(this.records(undefined, true));
     // A packet handed to the socket is out a moment later; behind a close it would not be.
     await new Promise((resolve) => setTimeout(resolve, 50));
     await this.mdns.close();

@@ -18,6 +18,12 @@ export interface AnnouncedFacts {
   /** Since the accessory was started: changes of the pairings, and whether there was one at any time. */
   readonly changes: number;
   readonly everPaired: boolean;
+  /** How far Pair Setup is, on whatever connection. */
+  readonly stage: SetupStage;
+  /** How it is asked; undefined when it speaks by itself. */
+  readonly asked: Asking | undefined;
+  /** Milliseconds since it spoke by itself. */
+  readonly sinceSaid: number;
   /** 6 bytes drawn at the start. */
   readonly boot: Bytes;
   /** Where it listens. */
@@ -25,11 +31,33 @@ export interface AnnouncedFacts {
   readonly port: number;
 }
 
+/** Nobody is pairing; M2 is out; M4 is out. */
+export type SetupStage = 'nothing' | 'm2' | 'm4';
+
+/** A question as this harness puts it; several types in one message; with answers that are known already. */
+export type Asking = 'plainly' | 'with-others' | 'with-known-answers';
+
+/** What is said on the network when something has changed, `delay` ms behind it. */
+export interface Said {
+  readonly delay: number;
+  /** The announcement as it is then; as it was before the change; goodbye, with a TTL of 0. */
+  readonly what: 'now' | 'before' | 'goodbye';
+}
+
+/** What has changed. */
+export interface Occurrence {
+  readonly cause: 'pairings' | 'setup';
+  readonly stage: SetupStage;
+  readonly pairings: readonly Pairing[];
+}
+
 /** What is announced: addresses and port, and the TXT record in order. */
 export interface Announcement {
   readonly addresses: readonly string[];
   readonly port: number;
   readonly txt: readonly (readonly [key: string, value: string])[];
+  /** Bytes of the instance name, where it is not the one it was given. */
+  readonly name?: Bytes;
 }
 
 /** What the accessory says about itself on the network. */
@@ -42,6 +70,7 @@ export class Announcer {
   constructor(
     private readonly device: Device<AnnouncementDecisions & DeviceDecisions>,
     private readonly boot: Bytes,
+    private readonly stage: () => SetupStage,
   ) {
     this.everPaired = device.pairings.length > 0;
   }
@@ -52,8 +81,17 @@ export class Announcer {
     this.everPaired ||= this.device.pairings.length > 0;
   }
 
+  /** What is to be said of a change. */
+  says(cause: Occurrence['cause']): readonly Said[] {
+    const { behaviour, pairings } = this.device;
+    return behaviour.says({ cause, stage: this.stage(), pairings });
+  }
+
   /** The announcement as of now, or undefined for none. */
-  announcement(place: Pick<AnnouncedFacts, 'addresses' | 'port'>): Announcement | undefined {
+  announcement(
+    place: Pick<AnnouncedFacts, 'addresses' | 'port' | 'sinceSaid'>,
+    asked: Asking | undefined,
+  ): Announcement | undefined {
     const { changes, everPaired, boot } = this;
     const { behaviour, identity, pairings, failedAttempts } = this.device;
     const id = text(identity.id);
@@ -65,6 +103,8 @@ export class Announcer {
       failedAttempts,
       changes,
       everPaired,
+      stage: this.stage(),
+      asked,
       boot,
     };
     return behaviour.isAnnounced(facts) ? behaviour.announces(facts) : undefined;
@@ -76,8 +116,8 @@ export interface AnnouncementDecisions {
   announces(facts: AnnouncedFacts): Announcement;
   /** False to say nothing on the network, asked or not. */
   isAnnounced(facts: AnnouncedFacts): boolean;
-  /** Milliseconds from a change of the pairings to its announcement. */
-  readonly announceDelay: number;
+  /** What is said, unasked, when something has changed. */
+  says(occurrence: Occurrence): readonly Said[];
 }
 
 export const healthyAnnouncement: AnnouncementDecisions = {
@@ -97,5 +137,5 @@ export const healthyAnnouncement: AnnouncementDecisions = {
     ],
   }),
   isAnnounced: () => true,
-  announceDelay: 0,
+  says: ({ cause }) => (cause === 'pairings' ? [{ delay: 0, what: 'now' }] : []),
 };

@@ -292,6 +292,19 @@ export const variants: readonly Fault[] = [
       admits: (request) => (!request.secured && request.idle >= 60_000 ? 'close' : ok.admits(request)),
     }),
   ),
+  benign(
+    'announced-anew-with-each-change',
+    'a change of the pairings takes the service back, and announces it anew at once (MDNS-10)',
+    () => ({
+      says: ({ cause }) =>
+        cause === 'pairings'
+          ? [
+              { delay: 0, what: 'goodbye' },
+              { delay: 50, what: 'now' },
+            ]
+          : [],
+    }),
+  ),
   benign('twelve-connections', 'there is room for twelve connections; the next is reset', (ok) => ({
     takesConnection: (arrival) => ok.takesConnection(arrival) && arrival.open < 12,
   })),

@@ -90,7 +90,7 @@ export class Server {
           : undefined;
     if (response !== undefined) {
       this.sendAndSecure(session, response, { sealed, framed }, out, request);
-      this.events.notify(session, response, out);
+      this.events.notify(session, response, now, out);
       if (response.step === 'setup-m6' && device.pairings.length > 0) connections.setupsDone++;
     }
     connections.endDeparted(before, session, out);

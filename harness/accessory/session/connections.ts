@@ -40,6 +40,8 @@ export interface Session {
   heard: number;
   /** False when nobody is there to serve it. */
   readonly taken: boolean;
+  /** Nobody reads what comes over it any more. */
+  mute: boolean;
   open: boolean;
 }
 
@@ -57,6 +59,10 @@ export interface Arrival {
   readonly starting: boolean;
   /** Milliseconds since the first connection of this start. */
   readonly sinceFirst: number;
+  /** Milliseconds since anybody said something, or came. */
+  readonly quiet: number;
+  /** Milliseconds the most silent of the open sessions has said nothing. */
+  readonly longestSilence: number;
   /** Secured connections that have ended, by how they did. */
   readonly ended: {
     readonly fin: number;
@@ -92,6 +98,8 @@ export class Connections {
   private peak = 0;
   /** Time of the first connection. */
   private firstAt: number | undefined;
+  /** When somebody came last, or said something. */
+  active: number | undefined;
   private readonly ended = { fin: 0, reset: 0, midFrame: 0 };
   /** The session that ended last. */
   private lastEnded: Secured | undefined;
@@ -135,9 +143,16 @@ export class Connections {
         starting: this.starting,
         sinceFirst: now - (this.firstAt ??= now),
         ended: { ...this.ended },
+        quiet: now - (this.active ?? now),
+        longestSilence: Math.max(
+          0,
+          ...this.all.filter(({ secured }) => secured !== undefined).map(({ heard }) => now - heard),
+        ),
       }),
+      mute: false,
       open: true,
     });
+    this.active = now;
     this.peak = Math.max(this.peak, this.sessions.size);
     return number;
   }

@@ -17,6 +17,8 @@ export interface Listener {
   readonly subscribedBefore: boolean;
   /** The request came over it. */
   readonly isWriter: boolean;
+  /** Milliseconds it has said nothing. */
+  readonly idle: number;
 }
 
 /**
@@ -37,6 +39,7 @@ export class Events {
   notify(
     writer: Session,
     { changes = [], subscribed = [] }: Pick<DatabaseAnswer, 'changes' | 'subscribed'>,
+    now: number,
     out: Reaction[],
   ): void {
     const causes = [
@@ -55,6 +58,7 @@ export class Events {
           subscribedBefore:
             secured !== undefined && this.connections.subscribedBefore(secured.requester, iid),
           isWriter: listener === writer,
+          idle: now - listener.heard,
         }),
       );
       const told = heard.map(({ change }) => change);

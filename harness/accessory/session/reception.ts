@@ -65,13 +65,14 @@ export class Reception {
     if (twin.waitsForFrames(this.unfinishedBeside(session))) return;
     if (session.secured !== undefined) this.wake(session, now - session.heard, out);
     else this.adopt(session, bytes);
-    if (!session.open) return;
+    if (!session.open || session.mute) return;
     const { secured } = session;
     if (!twin.survivesSegment({ bytes, secured: secured !== undefined })) this.connections.dead = true;
     else if (secured === undefined) this.receivePlain(session, bytes, now, out);
     else if (twin.takesAsPlaintext(bytes)) this.receiveInjected(session, bytes, now, out);
     else this.connections.attempt(() => this.receiveSegment(session, secured, bytes, now, out));
     session.heard = now;
+    this.connections.active = now;
   }
 
   private receivePlain(session: Session, bytes: Bytes, now: number, out: Reaction[]): void {
@@ -178,6 +179,12 @@ export class Reception {
       case 'forget-keys':
         session.secured = undefined;
         return;
+      case 'counters-anew':
+        if (session.secured !== undefined) session.secured.sent = 0n;
+        return;
+      case 'silence':
+        session.mute = true;
+        return;
       case 'timeout-in-plaintext':
         out.push(this.inPlaintext(session, 408), this.connections.end(session));
         return;
@@ -251,7 +258,9 @@ export interface ReceptionAsides {
   /** True to read these bytes on a secured connection as a plaintext request. */
   takesAsPlaintext(bytes: Bytes): boolean;
   /** What becomes of a secured connection that speaks again after so many milliseconds. */
-  afterIdle(milliseconds: number): 'serve' | 'close' | 'timeout-in-plaintext' | 'forget-keys';
+  afterIdle(
+    milliseconds: number,
+  ): 'serve' | 'close' | 'timeout-in-plaintext' | 'forget-keys' | 'counters-anew' | 'silence';
 }
 
 export const healthyReception: ReceptionDecisions = {

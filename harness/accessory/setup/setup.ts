@@ -32,6 +32,12 @@ export class PairSetup {
     this.exchanges = new Exchanges(device);
   }
 
+  /** How far it is, on whatever connection. */
+  get stage(): 'nothing' | 'm2' | 'm4' {
+    const after = this.exchanges.holders.map((holder) => this.exchanges.of(holder)?.after);
+    return after.includes('m4') ? 'm4' : after.includes('m2') ? 'm2' : 'nothing';
+  }
+
   /** One message that came over `connection`. */
   handle(connection: number, message: TlvMessage, situation: Situation): Answer {
     const { device, exchanges } = this;

@@ -140,4 +140,84 @@ export const sessions: readonly Fault[] = [
     { breaks: ['SESS-24'], story: 'keys not used for half a minute are dropped, the connection is kept' },
     () => ({ afterIdle: (milliseconds) => (milliseconds > 30_000 ? 'forget-keys' : 'serve') }),
   ),
+  fault(
+    'session-forgotten-in-100-seconds',
+    {
+      breaks: ['SESS-27'],
+      fieldBug: 158,
+      story: 'a table of sessions drops what was not used for 100 seconds, and leaves the socket open',
+    },
+    () => ({ afterIdle: (milliseconds) => (milliseconds > 100_000 ? 'forget-keys' : 'serve') }),
+  ),
+  fault(
+    'session-unread-behind-four-minutes',
+    {
+      breaks: ['SESS-27'],
+      fieldBug: 158,
+      story: 'a socket that was quiet for four minutes falls out of the set that is polled',
+    },
+    () => ({ afterIdle: (milliseconds) => (milliseconds > 240_000 ? 'silence' : 'serve') }),
+  ),
+  fault(
+    'counters-begin-anew-behind-silence',
+    {
+      breaks: ['SESS-27'],
+      story: 'a session is put away in light sleep, and comes back without the counter of its answers',
+    },
+    () => ({ afterIdle: (milliseconds) => (milliseconds > 90_000 ? 'counters-anew' : 'serve') }),
+  ),
+  fault(
+    'session-forgotten-in-nine-minutes',
+    { breaks: ['SESS-27'], story: 'keys have a lifetime of nine minutes without use, connections have none' },
+    () => ({ afterIdle: (milliseconds) => (milliseconds > 540_000 ? 'forget-keys' : 'serve') }),
+  ),
+  fault(
+    'subscriptions-end-in-100-seconds',
+    {
+      breaks: ['SESS-28'],
+      fieldBug: 159,
+      story: 'subscriptions are kept by who asked lately: who only listens is taken off',
+    },
+    (ok) => ({ notifies: (listener) => listener.idle <= 100_000 && ok.notifies(listener) }),
+  ),
+  fault(
+    'subscriptions-end-in-four-minutes',
+    { breaks: ['SESS-28'], story: 'the timer that cleans up after phones that left counts requests alone' },
+    (ok) => ({ notifies: (listener) => listener.idle <= 240_000 && ok.notifies(listener) }),
+  ),
+  fault(
+    'subscriptions-end-in-eight-minutes',
+    { breaks: ['SESS-28'], fieldBug: 159, story: 'a subscription has to be renewed, which nobody knows' },
+    (ok) => ({ notifies: (listener) => listener.idle <= 480_000 && ok.notifies(listener) }),
+  ),
+  fault(
+    'silent-session-keeps-others-out',
+    {
+      breaks: ['SESS-29'],
+      story: 'the server waits in a read without a deadline: one session that is silent for long holds it',
+    },
+    (ok) => ({
+      takesConnection: (arrival) => ok.takesConnection(arrival) && arrival.longestSilence <= 90_000,
+    }),
+  ),
+  fault(
+    'deaf-behind-a-long-silence',
+    {
+      breaks: ['SESS-29'],
+      fieldBug: 160,
+      story: 'where nothing came for minutes the radio sleeps, and whoever comes first only wakes it',
+    },
+    (ok) => ({ takesConnection: (arrival) => ok.takesConnection(arrival) && arrival.quiet <= 100_000 }),
+  ),
+  fault(
+    'idle-plain-connection-unanswered',
+    {
+      breaks: ['SESS-29'],
+      fieldBug: 158,
+      story: 'a connection that asked nothing for a minute loses its handler, and stays open',
+    },
+    (ok) => ({
+      admits: (request) => (!request.secured && request.idle >= 100_000 ? 'silence' : ok.admits(request)),
+    }),
+  ),
 ];
