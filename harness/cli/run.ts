@@ -21,13 +21,13 @@ import {
   writeAtomically,
 } from '../report/index.js';
 import {
-  type Case,
   type Estimate,
   type Execution,
   type Level,
   QUICK,
   type RunObserver,
   type RunReport,
+  aboutSeconds,
   executeUnderMocha,
   withoutProxies,
   writeExpectations,
@@ -137,13 +137,6 @@ function featuresOf(words: readonly string[]): Feature[] {
   });
 }
 
-/** About how many seconds a board takes for what a check asks of it. */
-function weightOf(entry: Case): number {
-  if (entry.kind === 'watch') return 0;
-  const { m2 = 0, m4 = 0, verifies = 0, seconds = 0 } = entry.spec.costs ?? {};
-  return 0.1 + 1.5 * m2 + 2 * m4 + 0.4 * verifies + seconds;
-}
-
 /** Says every ten seconds how far a check has come that takes minutes, and what is left of it. */
 function progressLine(): NonNullable<Bench['onProgress']> {
   let [start, last] = [0, 0];
@@ -249,7 +242,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   const weights = new Map(
     run.plan
       .filter(({ reported, leftOut }) => reported && leftOut === undefined)
-      .map(({ entry }) => [entry.id, weightOf(entry)]),
+      .map(({ entry }) => [entry.id, aboutSeconds(entry)]),
   );
   screen.started?.(planned, { target, seed: run.seed, tool: { name: 'hapspec', version }, weights });
   const observer: RunObserver = {

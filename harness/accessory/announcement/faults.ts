@@ -329,7 +329,8 @@ export const announcementFaults: readonly Fault[] = [
     {
       breaks: ['MDNS-10'],
       fieldBug: 163,
-      story: 'the socket leaves the multicast group with its lease of two minutes, and joins it with the next round',
+      story:
+        'the socket leaves the multicast group with its lease of two minutes, and joins it with the next round',
     },
     () => ({ isAnnounced: ({ sinceSaid }) => sinceSaid <= 120_000 || sinceSaid > 135_000 }),
   ),
