@@ -4,18 +4,17 @@ import type { Characteristic } from './accessories.js';
 import { Blocked, NotApplicable, StepFailed } from './errors.js';
 import { HookFailed } from './hooks.js';
 import type { Link } from './link.js';
-import type { Session } from './session.js';
 
-/** A connection that says nothing for long, and what it was opened for. */
-export interface Silent {
+/** A connection that says nothing for long, what it was opened for, and the session on it. */
+export interface Silent<S = unknown> {
   readonly link: Link;
-  readonly session?: Session;
+  readonly session?: S;
   /** What it has subscribed to. */
   readonly item?: Characteristic;
 }
 
 /** Opens a connection that then is silent; a text says why the accessory is not asked. */
-export type OpensSilent = () => Promise<Silent | string>;
+export type OpensSilent<S = unknown> = () => Promise<Silent<S> | string>;
 
 /** What the connections of a vigil are held by. */
 interface Holder {
@@ -83,7 +82,7 @@ export class Vigil {
   }
 
   /** The connection of a check, from the run that went on beside it, or opened now. @throws Blocked; NotApplicable */
-  async take(id: string, open: OpensSilent): Promise<Silent> {
+  async take<S>(id: string, open: OpensSilent<S>): Promise<Silent<S>> {
     const kept = this.kept.get(id);
     this.kept.delete(id);
     const { clock, links, pairing } = this.holder;
@@ -91,7 +90,8 @@ export class Vigil {
       links.takeBack(kept.waiting.link);
       if (kept.admin === pairing.admin) {
         this.own = kept;
-        return kept.waiting;
+        // Opened by the same, at the beginning.
+        return kept.waiting as Silent<S>;
       }
       this.why = 'its pairing was removed meanwhile';
     }

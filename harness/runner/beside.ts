@@ -1,5 +1,4 @@
-import { type Check, needsOf } from './check.js';
-import type { PlanEntry } from './plan.js';
+import { type Case, type Check, needsOf } from './check.js';
 
 /** A session that is open all through it, and silent, has to stay what it is, and takes nothing from it. */
 function goesOnBeside({ spec }: Check): boolean {
@@ -33,11 +32,16 @@ export function placedBeside(checks: readonly Check[], phaseOf: (check: Check) =
   return [...others.slice(0, best.end), ...waiting, ...others.slice(best.end)];
 }
 
+/** What a plan has, as far as it matters here. */
+interface Planned {
+  readonly entry: Case;
+  readonly leftOut?: unknown;
+}
+
 /** The first of the checks that others wait beside; the one that waits where there are none. */
-export function firstBeside(plan: readonly PlanEntry[]): PlanEntry | undefined {
+export function firstBeside<P extends Planned>(plan: readonly P[]): P | undefined {
   const run = plan.filter(({ leftOut }) => leftOut === undefined);
-  const isBeside = ({ entry }: PlanEntry): boolean =>
-    entry.kind === 'check' && entry.spec.beside !== undefined;
+  const isBeside = ({ entry }: Planned): boolean => entry.kind === 'check' && entry.spec.beside !== undefined;
   let first = run.findIndex(isBeside);
   if (first < 0) return undefined;
   for (let before = run[first - 1]; before?.entry.kind === 'check'; before = run[first - 1]) {

@@ -6,6 +6,7 @@ import {
   type Characteristic,
   type Controller,
   type Link,
+  type Session,
   type Silent,
   StepFailed,
   chapter,
@@ -24,7 +25,7 @@ const orClosed = {
   forbid: [outcomes.silence(), outcomes.plaintextReply()],
 };
 
-async function session(controller: Controller): Promise<Silent> {
+async function session(controller: Controller): Promise<Silent<Session>> {
   const opened = await controller.session();
   // Counters that were at 0 all the time would not show that they begin anew.
   const outcome = await opened.get('/accessories');
@@ -52,7 +53,7 @@ async function toldOfChange(controller: Controller, link: Link, item: Characteri
   return heard === !value ? NEW : typeof heard === 'string' ? heard : `the value ${String(heard)}`;
 }
 
-async function subscribed(controller: Controller): Promise<Silent | string> {
+async function subscribed(controller: Controller): Promise<Silent<Session> | string> {
   const { link, session: listener } = await session(controller);
   const item = (await listener!.characteristics()).find(isSwitch);
   if (item === undefined) return NO_SWITCH;
@@ -67,7 +68,7 @@ async function subscribed(controller: Controller): Promise<Silent | string> {
   return { link, session: listener!, item };
 }
 
-async function plain(controller: Controller): Promise<Silent> {
+async function plain(controller: Controller): Promise<Silent<Session>> {
   const link = await controller.open();
   link.said('silence from the first byte on');
   return { link };
