@@ -86,7 +86,8 @@ export function withKeyThat(
   by?: Primitives,
 ): Identity {
   if (fits(given)) return given;
-  const source = random.fork(`key of ${hex(given.id)}`);
+  // By the key as well: another key of the same identifier stays another one.
+  const source = random.fork(`key of ${hex(given.id)} ${hex(given.ltpk)}`);
   return searched(() => identity(given.id, source.bytes(Length.ltsk), by), fits);
 }
 

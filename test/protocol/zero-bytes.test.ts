@@ -29,6 +29,17 @@ describe('zero bytes', () => {
       ).to.deep.equal(where === undefined ? [] : [where]);
   });
 
+  // Both of them drawn with a zero byte, and searched for: one flow in sixty met one key in the place of two.
+  it('leave two keys of one identifier two keys', () => {
+    const random = seededRandom('two keys');
+    const { id } = controllerIdentity(random);
+    const keys = Array.from({ length: 3 }, () => {
+      const given = { ...controllerIdentity(random), id };
+      return hex(withKeyThat(({ ltpk }) => hasZeroByte(ltpk, 'first'), given, random).ltpk);
+    });
+    expect(new Set(keys).size).to.equal(3);
+  });
+
   for (const where of places)
     it(`are ${where} in a key that was searched for, which stays a pair and is always the same`, () => {
       const draw = () => {
