@@ -87,58 +87,76 @@ const ask = (list: List): string => `hapspec completion --list ${list} 2>/dev/nu
 function bashValue(takes: Takes): string {
   switch (takes.kind) {
     case 'words':
-      return `words=${quoted(takes.words.join(' '))}`;
+      return `offer=${quoted(takes.words.join(' '))}`;
     case 'list':
-      return `words=$(${ask(takes.list)})`;
+      return `offer=$(${ask(takes.list)})`;
     case 'file':
-      return 'files=f';
+      return 'files=any';
     case 'folder':
-      return 'files=d';
+      return 'files=folders';
     case 'text':
     case 'nothing':
       return ':';
   }
 }
 
+/**
+ * For bash from 3.2 on, and for zsh, which runs it as `sh` would: names of its own parameters (`path`, `words`) must not be
+ * used here, as `path` is tied to PATH. Files are left to the shell, which knows how to quote them.
+ */
 function bash(shapes: readonly Shape[]): string {
   const paths = shapes.flatMap(({ path, commands }) => commands.map((name) => `${path} ${name}`.trim()));
   const lines = [
     '_hapspec() {',
-    '  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} path= word words= files=',
+    '  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} before= command= begin= word= offer= files=',
     '  local i known',
+    '  ((COMP_CWORD > 1)) && before=${COMP_WORDS[COMP_CWORD - 2]}',
+    '  COMPREPLY=()',
     '  for ((i = 1; i < COMP_CWORD; i++)); do',
     '    word=${COMP_WORDS[i]}',
     '    [[ $word == -* ]] && continue',
-    '    known="${path:+$path }$word"',
+    '    known="${command:+$command }$word"',
     '    case "$known" in',
-    `      ${paths.map((path) => `"${path}"`).join('|')}) path=$known ;;`,
+    `      ${paths.map((path) => `"${path}"`).join('|')}) command=$known ;;`,
     '    esac',
     '  done',
-    // A colon ends a word for bash: embedded:FAULT is three of them.
-    "  if [[ $cur == ':' ]]; then prev=embedded: cur=; elif [[ $prev == ':' ]]; then prev=embedded:; fi",
-    "  if [[ $prev == 'embedded:' ]]; then",
-    `    COMPREPLY=($(compgen -W "$(${ask('faults')})" -- "$cur"))`,
-    '    return',
+    // Colons and equals signs end a word for bash: embedded:FAULT and --level=must are three of them. For zsh they do not.
+    '  if [[ $cur == [:=] ]]; then before=$prev prev=$cur cur=; fi',
+    "  if [[ $prev == ':' && $before == embedded ]]; then",
+    '    prev=embedded:',
+    "  elif [[ $prev == '=' ]]; then",
+    '    prev=$before',
+    '  elif [[ $cur == --*=* ]]; then',
+    '    prev=${cur%%=*} begin=${cur%%=*}= cur=${cur#*=}',
     '  fi',
-    '  case "$path $prev" in',
+    '  case "$command $prev" in',
+    `    *' embedded:') offer=$(${ask('faults')}) ;;`,
     ...shapes.flatMap(({ path, options }) =>
       options
         .filter(({ takes }) => takes.kind !== 'nothing')
         .map(({ long, takes }) => `    "${path} ${long}") ${bashValue(takes)} ;;`),
     ),
+    // Behind the colon of a port.
+    "    *' :') ;;",
     '    *)',
-    '      case "$path" in',
+    '      case "$command" in',
     ...shapes.map(({ path, options, argument, commands }) => {
       const options_ = options.map(({ long }) => long).join(' ');
-      const rest = commands.length > 0 ? `words=${quoted(commands.join(' '))}` : bashValue(argument);
-      return `        "${path}") if [[ $cur == -* ]]; then words='${options_}'; else ${rest}; fi ;;`;
+      const rest = commands.length > 0 ? `offer=${quoted(commands.join(' '))}` : bashValue(argument);
+      return `        "${path}") if [[ $cur == -* ]]; then offer='${options_}'; else ${rest}; fi ;;`;
     }),
     '      esac',
     '      ;;',
     '  esac',
-    '  if [[ -n $files ]]; then COMPREPLY=($(compgen -$files -- "$cur")); else COMPREPLY=($(compgen -W "$words" -- "$cur")); fi',
+    // The shell offers files where nothing else is; the bash of macOS and zsh cannot be told not to.
+    '  if [[ $files == folders ]]; then',
+    '    compopt +o default -o dirnames 2>/dev/null',
+    '  elif [[ -z $files ]]; then',
+    '    compopt +o default 2>/dev/null',
+    '    COMPREPLY=($(compgen -P "$begin" -W "$offer" -- "$cur"))',
+    '  fi',
     '}',
-    'complete -o bashdefault -F _hapspec hapspec',
+    'complete -o default -F _hapspec hapspec',
   ];
   return lines.join('\n');
 }

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,21 +17,17 @@ describe('hapspec completion', function () {
     writeFileSync(join(folder, 'bin', 'hapspec'), `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n`, {
       mode: 0o755,
     });
-    writeFileSync(join(folder, 'known.json'), '{}');
+    writeFileSync(join(folder, 'known deviations.json'), '{}');
     mkdirSync(join(folder, 'keys'));
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   function run(shell: string, script: string): readonly string[] {
-    const ended = spawnSync(
-      shell,
-      [...(shell === 'bash' ? ['--norc'] : shell === 'zsh' ? ['-f'] : ['-N']), '-c', script],
-      {
-        cwd: folder,
-        env: { PATH: `${join(folder, 'bin')}:${process.env['PATH']!}`, HOME: folder },
-        encoding: 'utf8',
-      },
-    );
+    const ended = spawnSync(shell, [shell === 'bash' ? '--norc' : '-N', '-c', script], {
+      cwd: folder,
+      env: { PATH: `${join(folder, 'bin')}:${process.env['PATH']!}`, HOME: folder },
+      encoding: 'utf8',
+    });
     expect(ended.stderr).to.equal('');
     return ended.stdout.split('\n').filter(Boolean);
   }
@@ -69,23 +65,88 @@ describe('hapspec completion', function () {
     expect(offered('accessory', '--fault', 'static-sal')).to.deep.equal(['static-salt']);
   });
 
-  it('offers files and folders where these are meant', () => {
-    expect(offered('run', '--expectations', 'kn')).to.deep.equal(['known.json']);
-    expect(offered('run', '--state', 'k')).to.deep.equal(['keys']);
-    expect(offered('report', 'kn')).to.deep.equal(['known.json']);
+  it('takes --option=value, with or without the equals sign in a word of its own', () => {
+    expect(offered('run', '--level', '=', 's')).to.deep.equal(['should']);
+    expect(offered('run', '--level', '=')).to.deep.equal(['must', 'should', 'varies']);
+    expect(offered('run', '--level=s')).to.deep.equal(['--level=should']);
   });
 
-  for (const shell of ['zsh', 'fish'])
-    it(`is a script that ${shell} takes${has(shell) ? '' : ` (skipped: there is no ${shell} here)`}`, function () {
-      if (!has(shell)) return this.skip();
-      const script =
-        shell === 'zsh'
-          ? `eval "$(hapspec completion zsh)"; COMP_WORDS=(hapspec run --level ''); print -r -- $_comps[hapspec]`
-          : `hapspec completion fish | source; complete -C 'hapspec run --level '; complete -C 'hapspec explain PS-M3-04'; complete -C 'hapspec r'`;
-      const said = run(shell, script).map((line) => line.split('\t')[0]);
-      if (shell === 'zsh') expect(said.join(' ')).to.include('_bash_complete');
-      else expect(said).to.include.members(['must', 'should', 'varies', 'PS-M3-04', 'run', 'report']);
+  it('offers no fault behind the colon of a port', () => {
+    expect(offered('run', '127.0.0.1', ':')).to.deep.equal([]);
+    expect(offered('run', '127.0.0.1', ':', '5')).to.deep.equal([]);
+  });
+
+  /** What a shell on a terminal makes of each line when Tab is pressed at its end. */
+  function tabbed(shell: 'bash' | 'zsh', lines: readonly string[]): Promise<readonly string[]> {
+    const show = {
+      bash: String.raw`bind -x '"\C-g": printf "<%s>\n" "$READLINE_LINE"'; bind 'set enable-bracketed-paste off'`,
+      zsh: String.raw`PS1='% '; show() { print -r -- "<$BUFFER>" }; zle -N show; bindkey '^G' show; bindkey '^U' kill-whole-line; autoload -Uz compinit; compinit -u -D`,
+    }[shell];
+    const rc = join(folder, shell === 'bash' ? 'rc' : '.zshrc');
+    writeFileSync(rc, `${show}\neval "$(hapspec completion ${shell})"\necho '<ready>'\n`);
+    const command = shell === 'bash' ? `bash --rcfile ${rc} -i` : 'zsh -d -i';
+    const child = spawn('script', ['-qec', command, '/dev/null'], {
+      cwd: folder,
+      env: {
+        PATH: `${join(folder, 'bin')}:${process.env['PATH']!}`,
+        HOME: folder,
+        ZDOTDIR: folder,
+        TERM: 'xterm',
+      },
     });
+    return new Promise((resolve, reject) => {
+      const found: string[] = [];
+      let said = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+        const [shown, line = ''] = /<([^<>\r\n]*)>\r?\n/.exec(said) ?? [];
+        if (shown === undefined) return;
+        said = '';
+        found.push(line.trimEnd());
+        const next = lines[found.length - 1];
+        if (next !== undefined) child.stdin.write(`\u0015${next}\t\u0007`);
+        else child.kill();
+      });
+      child.once('error', reject);
+      child.once('close', () =>
+        found.length > lines.length
+          ? resolve(found.slice(1))
+          : reject(new Error(`${shell} said: ${said} after ${found.join(', ')}`)),
+      );
+    });
+  }
+
+  const common: readonly (readonly [typed: string, completed: string])[] = [
+    ['hapspec explain accepts-any-p', 'hapspec explain accepts-any-proof'],
+    ['hapspec run --only PS-M3-06/12', 'hapspec run --only PS-M3-06/128-bytes'],
+    ['hapspec run --level=mu', 'hapspec run --level=must'],
+    ['hapspec clone ch', 'hapspec clone check'],
+    ['hapspec report kn', String.raw`hapspec report known\ deviations.json`],
+    ['hapspec run --expectations kno', String.raw`hapspec run --expectations known\ deviations.json`],
+    ['hapspec run embedded:accepts-any', 'hapspec run embedded:accepts-any-proof'],
+  ];
+  // Where bash is told that folders alone are meant.
+  const ofBash = [['hapspec run --state kn', 'hapspec run --state kn']] as const;
+  for (const shell of ['bash', 'zsh'] as const) {
+    const there = has('script') && has(shell);
+    it(`completes on a terminal in ${shell}, files as the shell quotes them${there ? '' : ` (skipped: there is no ${shell} or no script here)`}`, async function () {
+      if (!there) return this.skip();
+      const lines = shell === 'bash' ? [...common, ...ofBash] : common;
+      expect(
+        await tabbed(
+          shell,
+          lines.map(([typed]) => typed),
+        ),
+      ).to.deep.equal(lines.map(([, completed]) => completed));
+    });
+  }
+
+  it(`is a script that fish takes${has('fish') ? '' : ' (skipped: there is no fish here)'}`, function () {
+    if (!has('fish')) return this.skip();
+    const script = `hapspec completion fish | source; complete -C 'hapspec run --level '; complete -C 'hapspec explain PS-M3-04'; complete -C 'hapspec r'`;
+    const said = run('fish', script).map((line) => line.split('\t')[0]);
+    expect(said).to.include.members(['must', 'should', 'varies', 'PS-M3-04', 'run', 'report']);
+  });
 
   it('--version --json says what belongs to a version', async () => {
     const { code, stdout } = await hapspecLine(['--version', '--json']);
