@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, unwatchFile, watchFile, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { extname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { suite } from '../../suites/index.js';
 import { InputError } from '../protocol/index.js';
 import { asConfig } from './config.js';
 import type { RunFlags } from './run.js';
@@ -15,6 +16,20 @@ const SETTLED = 600;
 
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** Changes when the file is written or replaced. */
+function stateOf(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat?.isFile() ? `${stat.ino} ${stat.size} ${stat.mtimeMs}` : '';
+}
+
+const programs = new Set('.js .mjs .cjs .ts .py .rb .pl .sh .jar .wasm .elf .exe .dll .so'.split(' '));
+
+/** What is built, other than what an accessory may write: its state, a log, the flash of an emulated one. */
+function isProgram(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return programs.has(extname(path).toLowerCase()) || ((stat?.mode ?? 0) & 0o111) !== 0;
 }
 
 /** The files that a command names: what is run, and a script or an image it is given. */
@@ -31,20 +46,59 @@ interface Once {
 }
 
 /** What has to run again behind a run: what was red in it, or else all. */
-function redOf(json: string): readonly string[] {
+export function redOf(json: string): readonly string[] {
   try {
-    const { results = [] } = JSON.parse(readFileSync(json, 'utf8')) as {
+    const { results = [], strict = false } = JSON.parse(readFileSync(json, 'utf8')) as {
+      readonly strict?: boolean;
       readonly results?: readonly { readonly id: string; readonly status: string }[];
     };
-    return results.filter(({ status }) => status === 'fail' || status === 'error').map(({ id }) => id);
+    const red = new Set(['fail', 'error', ...(strict ? ['warn'] : [])]);
+    // Not all that can be red is a check that can be asked for alone: the closing flow is none.
+    const known = new Set(suite.map(({ id }) => id));
+    return results.filter(({ id, status }) => red.has(status) && known.has(id)).map(({ id }) => id);
   } catch {
     return [];
   }
 }
 
+/** Milliseconds that a signal cuts short. */
+class Pauses {
+  private wake: () => void = () => undefined;
+  over = false;
+
+  async pause(milliseconds: number): Promise<void> {
+    if (this.over) return;
+    await new Promise<void>((done) => {
+      const timer = setTimeout(done, milliseconds);
+      this.wake = () => {
+        clearTimeout(timer);
+        done();
+      };
+    });
+  }
+
+  end(): void {
+    this.over = true;
+    this.wake();
+  }
+}
+
+/** Until a file is another one than before, is there, and stays as it is: a compiler writes it in pieces. */
+async function change(before: ReadonlyMap<string, string>, pauses: Pauses): Promise<void> {
+  const now = (): string => [...before.keys()].map(stateOf).join();
+  const then = [...before.values()].join();
+  while (!pauses.over && now() === then) await pauses.pause(LOOK_EVERY);
+  for (let last: string | undefined; !pauses.over;) {
+    const states = now();
+    if (states === last && [...before.keys()].every(isFile)) return;
+    last = states;
+    await pauses.pause(SETTLED);
+  }
+}
+
 /**
  * `hapspec run --watch`: a run, and another one each time a file of the accessory changes: of what was red, or of everything
- * when nothing was. Each run ends by itself with the accessory as it was found. Ends on a signal.
+ * when nothing was. Each run ends by itself with the accessory as it was found. Ends on a signal, and when nobody reads on.
  * @returns the exit code of the last run that came to its end.
  * @throws InputError when there is nothing to watch.
  */
@@ -59,32 +113,37 @@ export async function watchCommand(target: string, flags: RunFlags): Promise<num
     if (flags[key] !== undefined) throw new InputError(`${option}: that is done once: leave --watch out`);
   const missing = watchPath.find((path) => !isFile(path));
   if (missing !== undefined) throw new InputError(`--watch-path ${missing}: there is no such file`);
-  const paths = [...new Set([...watchPath.map((path) => resolve(path)), ...filesOf(flags.launch ?? '')])];
-  if (paths.length === 0)
+  const wanted = new Set(watchPath.map((path) => resolve(path)));
+  const paths = new Set([...wanted, ...filesOf(flags.launch ?? '')]);
+  if (paths.size === 0)
     throw new InputError(
       '--watch: which file? --launch names none that is there: give --watch-path FILE, such as the image that is flashed',
     );
   const folder = mkdtempSync(join(tmpdir(), 'hapspec-watch-'));
   const [config, report] = [join(folder, 'config.json'), flags.json ?? join(folder, 'report.json')];
+  const pauses = new Pauses();
   let child: ChildProcess | undefined;
-  let over = false;
-  let changed: () => void = () => undefined;
-  let seen = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
-    over = true;
-    child?.kill(signal);
-    changed();
+    // A run knows these two; whoever closes the window wants the accessory left as it was found, too.
+    child?.kill(signal === 'SIGINT' ? signal : 'SIGTERM');
+    pauses.end();
   };
-  const onChange = (): void => {
-    seen++;
-    changed();
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  const onBrokenPipe = (error: NodeJS.ErrnoException): void => {
+    if (error.code === 'EPIPE') onSignal('SIGTERM');
   };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  for (const path of paths) watchFile(path, { interval: LOOK_EVERY }, onChange);
+  process.stdout.on('error', onBrokenPipe);
 
   const once = async (only: readonly string[]): Promise<Once> => {
     rmSync(report, { force: true });
-    const { config: values, args } = asConfig({ ...options, json: report, ...(only.length > 0 && { only }) });
+    const { shard, ...all } = options;
+    const { config: values, args } = asConfig({
+      ...all,
+      json: report,
+      // What was red in this shard is in it; shared out once more, some of it would not be.
+      ...(only.length > 0 ? { only } : shard !== undefined && { shard }),
+    });
     writeFileSync(config, JSON.stringify(values), { mode: 0o600 });
     // A group of its own: a signal to this process is passed on, once.
     child = spawn(process.execPath, [hapspec, 'run', target, '--config', config, ...args], {
@@ -92,26 +151,37 @@ export async function watchCommand(target: string, flags: RunFlags): Promise<num
       stdio: ['ignore', 'inherit', 'inherit'],
       env: { ...process.env, ...(code !== undefined && { HAPSPEC_CODE: code }) },
     });
-    const ended = await new Promise<number>((done) => child!.once('close', (status) => done(status ?? 4)));
+    const status = await new Promise<number | null>((done) => child!.once('close', done));
     child = undefined;
-    return { code: ended, red: redOf(report) };
+    // One that a signal meets before it listens has not begun.
+    return { code: status ?? (pauses.over ? 5 : 4), red: redOf(report) };
   };
-  /** Until a file has changed, is there, and stays as it is: a compiler writes it in pieces. */
-  const change = async (since: number): Promise<void> => {
-    while (!over && seen === since) await new Promise<void>((wake) => (changed = wake));
-    for (let last = -1; !over && (last !== seen || !paths.every(isFile));) {
-      last = seen;
-      await new Promise((wake) => setTimeout(wake, SETTLED));
+  /** What the accessory has written itself is no build of it: or every run would be followed by another. */
+  const leaveOut = (before: ReadonlyMap<string, string>): void => {
+    for (const [path, state] of before) {
+      if (wanted.has(path) || isProgram(path) || stateOf(path) === state) continue;
+      paths.delete(path);
+      const name = relative('', path);
+      console.log(
+        `\n${name} was written while the accessory ran, and is not watched: --watch-path '${name}' does it all the same`,
+      );
     }
+    if (paths.size === 0)
+      throw new InputError(
+        '--watch: --launch names no file that the accessory does not write itself: give --watch-path FILE',
+      );
   };
 
   try {
     let only: readonly string[] = [];
     for (;;) {
-      const since = seen;
+      const before = new Map([...paths].map((path) => [path, stateOf(path)]));
       const { code: ended, red } = await once(only);
       // 2: it will not get better by another build.
-      if (over || ended === 2) return ended;
+      if (pauses.over || ended === 2) return ended;
+      // An accessory may write its state when it is ended.
+      await pauses.pause(LOOK_EVERY);
+      leaveOut(before);
       only = red;
       const next =
         red.length === 0
@@ -119,13 +189,13 @@ export async function watchCommand(target: string, flags: RunFlags): Promise<num
           : red.length === 1
             ? `${red[0]!} runs`
             : `${red.length} checks run`;
-      console.log(`\nwatching ${paths.join(', ')}: ${next} again when it changes (Ctrl-C ends)`);
-      await change(since);
-      if (over) return ended;
+      console.log(`\nwatching ${[...paths].join(', ')}: ${next} again when it changes (Ctrl-C ends)`);
+      await change(new Map([...before].filter(([path]) => paths.has(path))), pauses);
+      if (pauses.over) return ended;
     }
   } finally {
-    for (const path of paths) unwatchFile(path, onChange);
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    for (const signal of signals) process.off(signal, onSignal);
+    process.stdout.off('error', onBrokenPipe);
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { filesOf } from '../../harness/cli/watch.js';
+import { filesOf, redOf } from '../../harness/cli/watch.js';
 import { bin, deadPort, endChildren, hapspecLine, start } from './process.js';
 
 describe('hapspec run --watch', function () {
@@ -84,6 +84,72 @@ describe('hapspec run --watch', function () {
     const { code, stdout } = await child.ended;
     expect(code).to.equal(5);
     expect(stdout).to.include('as it was found').and.not.include('runs again');
+  });
+
+  it('does not watch what the accessory writes itself, and ends when nobody reads on', async () => {
+    const port = Number(await deadPort());
+    writeFileSync(at('flash.img'), '');
+    build(port, '--fault', 'accepts-any-proof');
+    const script = readFileSync(at('lamp.cjs'), 'utf8');
+    writeFileSync(
+      at('lamp.cjs'),
+      `require('node:fs').appendFileSync(process.argv[2], String(Date.now()));${script}`,
+    );
+    const child = start(
+      bin,
+      [
+        ...['run', `127.0.0.1:${port}`, '--code', '031-45-154', '--only', 'PS-M3-04', '--watch', '--launch'],
+        `'${process.execPath}' '${at('lamp.cjs')}' '${at('flash.img')}'`,
+      ],
+      { HAPSPEC_STATE: at('keys') },
+    );
+    await child.said('runs again when it changes');
+    expect(child.output())
+      .to.include("flash.img' does it all the same")
+      .and.include(`\nwatching ${process.execPath}, ${at('lamp.cjs')}: `);
+    child.process.stdout!.destroy();
+    build(port);
+    // Its first line has no reader: it leaves the accessory as it was found, and ends.
+    expect((await child.ended).code).to.equal(5);
+  });
+
+  it('runs warnings again that --strict makes red, and the red of a shard though it was shared out', async () => {
+    writeFileSync(at('image.bin'), '1');
+    const child = start(bin, [
+      ...[
+        'run',
+        'embedded:strict-400',
+        '--seed',
+        '1',
+        '--strict',
+        '--only',
+        'PS-M3-04',
+        '--only',
+        'PS-M3-05',
+      ],
+      ...['--shard', '1/2', '--watch', '--watch-path', at('image.bin')],
+    ]);
+    await child.said('again when it changes');
+    const [, id] = /: (PS-M3-0[45]) runs again/.exec(child.output()) ?? [];
+    expect(id, child.output()).to.be.a('string');
+    const from = child.output().length;
+    writeFileSync(at('image.bin'), '22');
+    await child.said(`: ${id} runs again`, from);
+    expect(child.output().slice(from)).to.include('1 planned');
+    child.process.kill('SIGINT');
+    expect((await child.ended).code).to.equal(1);
+  });
+
+  it('runs everything again where what was red is no check that could be asked for alone', () => {
+    const results = [
+      { id: 'sanity/last', status: 'error' },
+      { id: 'PS-M3-04', status: 'warn' },
+    ];
+    writeFileSync(at('report.json'), JSON.stringify({ results }));
+    expect(redOf(at('report.json'))).to.deep.equal([]);
+    writeFileSync(at('report.json'), JSON.stringify({ strict: true, results }));
+    expect(redOf(at('report.json'))).to.deep.equal(['PS-M3-04']);
+    expect(redOf(at('none.json'))).to.deep.equal([]);
   });
 
   it('watches the files that the command names, and says when there are none', async () => {
