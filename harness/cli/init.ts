@@ -2,7 +2,8 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } fr
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { fileURLToPath } from 'node:url';
-import { BROWSE_TIME, browse, parseAddress } from '../device/index.js';
+import { findFault } from '../accessory/index.js';
+import { BROWSE_TIME, browse, isDeviceId, isNowhere, parseAddress, wantedBy } from '../device/index.js';
 import { DEFAULT_STATE } from '../prepared.js';
 import { InputError } from '../protocol/index.js';
 import { oneLine } from '../report/index.js';
@@ -74,11 +75,21 @@ function isModule(folder: string): boolean {
   }
 }
 
-function place({ addresses, port, kind, name }: Described): string {
-  const [first] = addresses;
-  if (first === undefined) return name;
-  const host = first.includes(':') ? `[${first}]` : first;
-  return `${kind === 'airplay' ? 'airplay://' : ''}${host}:${port}`;
+/** As TARGET takes it: its address, or else what its address can be asked for by. */
+function place({ addresses, port, kind, name, id }: Described): string {
+  const scheme = kind === 'airplay' ? 'airplay://' : '';
+  // A link-local address is somewhere on each network.
+  const usable = addresses.filter((address) => !/^fe[89ab]/i.test(address));
+  const address = usable.find((one) => isNowhere(one) === undefined) ?? usable[0];
+  if (address === undefined) return scheme + (id !== undefined && isDeviceId(id) ? id : name);
+  return `${scheme}${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
+/** @throws InputError for what no run would take */
+function checkTarget(target: string): void {
+  if (wantedBy(target) !== undefined) return;
+  const address = parseAddress(target);
+  if (address.kind === 'embedded' && address.fault !== undefined) findFault(address.fault);
 }
 
 async function announced(): Promise<readonly Described[]> {
@@ -110,8 +121,9 @@ async function chosenTarget(ask: Ask | undefined): Promise<string> {
     const answer = (await ask(`which one? a number, HOST:PORT, or embedded [${usual}]: `)).trim() || usual;
     const chosen = found[Number(answer) - 1];
     if (chosen !== undefined) return place(chosen);
+    if (/^\d+$/.test(answer)) continue;
     try {
-      parseAddress(answer);
+      checkTarget(answer);
       return answer;
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
@@ -121,6 +133,14 @@ async function chosenTarget(ask: Ask | undefined): Promise<string> {
 }
 
 type Ask = (question: string) => Promise<string>;
+
+/** The folder of the git repository that this one is in. */
+function gitRoot(folder: string): string | undefined {
+  for (let at = folder; ; at = dirname(at)) {
+    if (existsSync(join(at, '.git'))) return at;
+    if (dirname(at) === at) return undefined;
+  }
+}
 
 /** The CI system this folder is used with, by what lies in it. */
 function usualSystem(folder: string): string {
@@ -148,12 +168,12 @@ export async function initCommand(flags: InitFlags): Promise<number> {
   const folder = process.cwd();
   if (flags.ci !== undefined && !choices.includes(flags.ci))
     throw new InputError(`--ci: expected ${choices.join(', ')}, got "${flags.ci}"`);
-  if (flags.target !== undefined) parseAddress(flags.target);
+  if (flags.target !== undefined) checkTarget(flags.target);
   const config = ['hapspec.config.js', 'hapspec.config.json'].find((name) => existsSync(join(folder, name)));
-  if (config !== undefined && !flags.force)
-    throw new InputError(`init: ${config} is there already: --force writes hapspec.config.js anew`);
   if (config === 'hapspec.config.json')
     throw new InputError(`init: ${config} is there, and only one configuration may be: move it away`);
+  if (config !== undefined && !flags.force)
+    throw new InputError(`init: ${config} is there already: --force writes it anew`);
   const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true && !flags.yes;
   if (!interactive && !flags.yes && (flags.target === undefined || flags.ci === undefined))
     throw new InputError('init: nobody is here to be asked: give --yes, or --target and --ci');
@@ -166,6 +186,11 @@ export async function initCommand(flags: InitFlags): Promise<number> {
     const of = systems[system];
     if (of !== undefined) {
       const path = of.path;
+      const root = gitRoot(folder);
+      if (root !== undefined && root !== folder)
+        throw new InputError(
+          `init: ${path} belongs in ${root}, and is not looked for here: run hapspec init there, or --ci none`,
+        );
       if (existsSync(join(folder, path)) && !flags.force)
         throw new InputError(
           `init: ${path} is there already: copy from ${join(templates, of.template)}, or --force`,
@@ -202,7 +227,7 @@ export async function initCommand(flags: InitFlags): Promise<number> {
 
 /** Keys of pairings are not committed. */
 function keepOut(folder: string): void {
-  if (!existsSync(join(folder, '.git'))) return;
+  if (gitRoot(folder) === undefined) return;
   const path = join(folder, '.gitignore');
   const content = existsSync(path) ? readFileSync(path, 'utf8') : '';
   const wanted = [`${DEFAULT_STATE}/`, 'reports/'].filter((line) => !content.split(/\r?\n/).includes(line));

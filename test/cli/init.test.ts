@@ -46,7 +46,7 @@ describe('hapspec init', function () {
     expect((parse(workflow) as { jobs: object }).jobs).to.have.property('conformance');
     const again = await init('--target', 'embedded', '--ci', 'none');
     expect(again.code).to.equal(2);
-    expect(again.out).to.include('hapspec.config.js is there already: --force');
+    expect(again.out).to.include('hapspec.config.js is there already: --force writes it anew');
     expect(readFileSync(at('hapspec.config.js'), 'utf8')).to.include('accepts-any-proof');
   });
 
@@ -80,6 +80,42 @@ describe('hapspec init', function () {
       expect(out).to.include(message);
     }
     expect(existsSync(at('hapspec.config.js'))).to.equal(false);
+  });
+
+  it('takes whatever a run takes for a target: names and ids that mDNS tells the place of', async () => {
+    for (const target of ['Kitchen Lamp 2.0', "Anna's lamp", 'AA:BB:CC:DD:EE:FF', 'airplay://Living Room']) {
+      const { code, out } = await init('--target', target, '--ci', 'none', '--force');
+      expect(code, out).to.equal(0);
+      const script = `import('./hapspec.config.js').then((file) => console.log(file.default.target))`;
+      expect((await run(node, ['-e', script])).out.trim()).to.equal(target);
+    }
+    const fault = await init('--target', 'embedded:accepts-any-prof', '--ci', 'none', '--force');
+    expect([fault.code, fault.out]).to.satisfy(
+      ([code, out]: [number, string]) => code === 2 && out.includes('none named "accepts-any-prof"'),
+    );
+  });
+
+  it('in a folder of a repository keeps reports out of it, and writes no file for CI where none is looked for', async () => {
+    mkdirSync(at('.git'));
+    mkdirSync(at('test'));
+    const inTest = (...args: readonly string[]): ReturnType<typeof run> =>
+      run('sh', ['-c', `cd test && "${node}" "${bin}" init "$@"`, 'sh', ...args]);
+    const refused = await inTest('--target', 'embedded', '--ci', 'github');
+    expect(refused.code).to.equal(2);
+    expect(refused.out).to.include(`.github/workflows/hapspec.yml belongs in ${folder}`);
+    expect(existsSync(at('test', 'hapspec.config.js'))).to.equal(false);
+    const { code, out } = await inTest('--target', 'embedded', '--ci', 'none');
+    expect(code, out).to.equal(0);
+    expect(readFileSync(at('test', '.gitignore'), 'utf8')).to.equal('.hapspec/\nreports/\n');
+  });
+
+  it('does not send its user from one refusal to the next', async () => {
+    writeFileSync(at('hapspec.config.json'), '{}');
+    for (const more of [[], ['--force']]) {
+      const { code, out } = await init('--target', 'embedded', '--ci', 'none', ...more);
+      expect(code).to.equal(2);
+      expect(out).to.include('hapspec.config.json is there').and.include('move it away');
+    }
   });
 
   it('finds what is announced, and asks on a terminal', async function () {
