@@ -1,17 +1,19 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { createInterface } from 'node:readline/promises';
+import { type Interface, createInterface } from 'node:readline/promises';
 import { fileURLToPath } from 'node:url';
 import { findFault } from '../accessory/index.js';
-import { BROWSE_TIME, browse, isDeviceId, isNowhere, parseAddress, wantedBy } from '../device/index.js';
+import { BROWSE_TIME, browse, isNowhere, parseAddress, wantedBy } from '../device/index.js';
 import { DEFAULT_STATE } from '../prepared.js';
-import { InputError } from '../protocol/index.js';
-import { oneLine } from '../report/index.js';
+import { InputError, airplayCode, parseSetupCode } from '../protocol/index.js';
+import { oneLine, whyUnreadable } from '../report/index.js';
+import { shellWord } from '../runner/index.js';
 import { multicastInterfaces } from '../wire/index.js';
 import { type Described, describeService } from './discover.js';
 
 export interface InitFlags {
   readonly target?: string;
+  readonly code?: string;
   readonly ci?: string;
   readonly yes?: boolean;
   readonly force?: boolean;
@@ -32,15 +34,20 @@ const PLACE = '127.0.0.1:51826';
 const text = (value: string): string => `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 
 /** A configuration with what is usually wanted, and the rest as comments. */
-function configuration(target: string, asModule: boolean): string {
+function configuration(target: string, code: string | undefined, asModule: boolean): string {
+  const secret =
+    code === undefined
+      ? `  // The setup code is not in here, where it would be committed: export HAPSPEC_CODE=XXX-XX-XXX, or
+  // codeCommand: './read-the-display',`
+      : `  // Here because "init --code" was told so: whoever may read this file can pair with the accessory.
+  code: ${text(code)},`;
   return `// Options of "hapspec run", which is all there is to type from now on; flags win over these.
 // "hapspec schema config" has all keys.
 ${asModule ? 'export default' : 'module.exports ='} {
   // HOST:PORT, airplay://HOST:PORT, a name or a device id as "hapspec discover" shows them, or embedded.
   target: ${text(target)},
 
-  // The setup code is not in here, where it would be committed: export HAPSPEC_CODE=XXX-XX-XXX, or
-  // codeCommand: './read-the-display',
+${secret}
 
   // Until the accessory answers: for one that is being started.
   wait: '30s',
@@ -75,42 +82,61 @@ function isModule(folder: string): boolean {
   }
 }
 
-/** As TARGET takes it: its address, or else what its address can be asked for by. */
-function place({ addresses, port, kind, name, id }: Described): string {
-  const scheme = kind === 'airplay' ? 'airplay://' : '';
-  // A link-local address is somewhere on each network.
-  const usable = addresses.filter((address) => !/^fe[89ab]/i.test(address));
-  const address = usable.find((one) => isNowhere(one) === undefined) ?? usable[0];
-  if (address === undefined) return scheme + (id !== undefined && isDeviceId(id) ? id : name);
-  return `${scheme}${address.includes(':') ? `[${address}]` : address}:${port}`;
-}
-
-/** @throws InputError for what no run would take */
+/** What a run takes for a TARGET. @throws InputError for anything else. */
 function checkTarget(target: string): void {
   if (wantedBy(target) !== undefined) return;
   const address = parseAddress(target);
   if (address.kind === 'embedded' && address.fault !== undefined) findFault(address.fault);
 }
 
-async function announced(): Promise<readonly Described[]> {
+/** Whether a job of CI reaches it on its own machine. */
+function isInJob(target: string): boolean {
+  if (wantedBy(target) !== undefined) return false;
+  const address = parseAddress(target);
+  return address.kind === 'embedded' || /^(127\.[\d.]+|localhost|::1)$/.test(address.host);
+}
+
+/** The TARGET of what is announced; undefined for a place that no run can dial. */
+function place({ addresses, port, kind, host }: Described): string | undefined {
+  const first =
+    addresses.find((one) => isNowhere(one) === undefined) ??
+    addresses.find((one) => isNowhere(one, '127.0.0.1') === undefined) ??
+    host;
+  const target = `${kind === 'airplay' ? 'airplay://' : ''}${first.includes(':') ? `[${first}]` : first}:${port}`;
+  try {
+    return parseAddress(target).kind === 'tcp' ? target : undefined;
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
+}
+
+interface Choice {
+  readonly target: string;
+  readonly about: string;
+}
+
+async function announced(): Promise<readonly Choice[]> {
   const interfaces = multicastInterfaces();
   if (interfaces.length === 0) return [];
   console.log(`looking for accessories on ${interfaces.map(({ name }) => name).join(', ')} ...`);
   const found = await browse({ milliseconds: BROWSE_TIME, interfaces });
-  return found.map(describeService).filter(({ port }) => port > 0);
+  return found.map(describeService).flatMap((one) => {
+    const target = place(one);
+    if (target === undefined) return [];
+    const paired = one.paired === true ? ', paired: remove it from its home or reset it first' : '';
+    return [{ target, about: `${one.kind}  ${one.name}${paired}` }];
+  });
 }
 
 /** Which accessory: the only one there is, or the one that is chosen. */
 async function chosenTarget(ask: Ask | undefined): Promise<string> {
   const found = await announced();
-  found.forEach((one, i) => {
-    const paired = one.paired === true ? ', paired: remove it from its home or reset it first' : '';
-    console.log(`  ${i + 1}  ${place(one)}  ${one.kind}  ${one.name}${paired}`);
-  });
+  found.forEach(({ target, about }, i) => console.log(`  ${i + 1}  ${target}  ${about}`));
   if (found.length === 0) console.log('  none is announced');
   const [only] = found;
   if (ask === undefined) {
-    if (only !== undefined && found.length === 1) return place(only);
+    if (only !== undefined && found.length === 1) return only.target;
     if (found.length === 0) return 'embedded';
     throw new InputError(
       `init --yes: ${found.length} accessories are announced: name one with --target HOST:PORT`,
@@ -120,8 +146,7 @@ async function chosenTarget(ask: Ask | undefined): Promise<string> {
   for (;;) {
     const answer = (await ask(`which one? a number, HOST:PORT, or embedded [${usual}]: `)).trim() || usual;
     const chosen = found[Number(answer) - 1];
-    if (chosen !== undefined) return place(chosen);
-    if (/^\d+$/.test(answer)) continue;
+    if (chosen !== undefined) return chosen.target;
     try {
       checkTarget(answer);
       return answer;
@@ -134,12 +159,18 @@ async function chosenTarget(ask: Ask | undefined): Promise<string> {
 
 type Ask = (question: string) => Promise<string>;
 
-/** The folder of the git repository that this one is in. */
-function gitRoot(folder: string): string | undefined {
-  for (let at = folder; ; at = dirname(at)) {
-    if (existsSync(join(at, '.git'))) return at;
-    if (dirname(at) === at) return undefined;
-  }
+/** Asks until the input ends, or Ctrl-C: that is no answer, though it comes before the question. */
+function askOn(lines: Interface): Ask {
+  const ended = new AbortController();
+  lines.once('close', () => ended.abort());
+  return async (question) => {
+    try {
+      return await lines.question(question, { signal: ended.signal });
+    } catch (error) {
+      if (!ended.signal.aborted) throw error;
+      throw new InputError('init: it was not answered: nothing is written', { cause: error });
+    }
+  };
 }
 
 /** The CI system this folder is used with, by what lies in it. */
@@ -170,41 +201,47 @@ export async function initCommand(flags: InitFlags): Promise<number> {
     throw new InputError(`--ci: expected ${choices.join(', ')}, got "${flags.ci}"`);
   if (flags.target !== undefined) checkTarget(flags.target);
   const config = ['hapspec.config.js', 'hapspec.config.json'].find((name) => existsSync(join(folder, name)));
+  if (config !== undefined && !flags.force)
+    throw new InputError(`init: ${config} is there already: --force writes hapspec.config.js anew`);
   if (config === 'hapspec.config.json')
     throw new InputError(`init: ${config} is there, and only one configuration may be: move it away`);
-  if (config !== undefined && !flags.force)
-    throw new InputError(`init: ${config} is there already: --force writes it anew`);
   const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true && !flags.yes;
   if (!interactive && !flags.yes && (flags.target === undefined || flags.ci === undefined))
     throw new InputError('init: nobody is here to be asked: give --yes, or --target and --ci');
   const lines = interactive ? createInterface({ input: process.stdin, output: process.stdout }) : undefined;
-  const ask = lines && ((question: string) => lines.question(question));
+  const ask = lines && askOn(lines);
   try {
     const target = flags.target ?? (await chosenTarget(ask));
+    if (flags.code !== undefined) (target.startsWith('airplay:') ? airplayCode : parseSetupCode)(flags.code);
     const system = flags.ci ?? (await chosenSystem(ask, folder));
-    const files = new Map([['hapspec.config.js', configuration(target, isModule(folder))]]);
+    const files = new Map([['hapspec.config.js', configuration(target, flags.code, isModule(folder))]]);
     const of = systems[system];
     if (of !== undefined) {
       const path = of.path;
-      const root = gitRoot(folder);
-      if (root !== undefined && root !== folder)
-        throw new InputError(
-          `init: ${path} belongs in ${root}, and is not looked for here: run hapspec init there, or --ci none`,
-        );
       if (existsSync(join(folder, path)) && !flags.force)
         throw new InputError(
           `init: ${path} is there already: copy from ${join(templates, of.template)}, or --force`,
         );
       // In CI it is what the job starts, and not the device on somebody's desk.
-      const inJob =
-        target.startsWith('embedded') || /^(127\.|localhost|\[::1\])/.test(target) ? target : PLACE;
-      files.set(path, readFileSync(join(templates, of.template), 'utf8').replace(PLACE, inJob));
+      const inJob = isInJob(target) ? target : PLACE;
+      files.set(
+        path,
+        readFileSync(join(templates, of.template), 'utf8').replace(PLACE, () => inJob),
+      );
     }
+    for (const path of files.keys()) checkPlace(folder, path);
     for (const [path, content] of files) {
-      mkdirSync(dirname(resolve(folder, path)), { recursive: true });
-      writeFileSync(join(folder, path), content);
+      try {
+        mkdirSync(dirname(resolve(folder, path)), { recursive: true });
+        writeFileSync(join(folder, path), content);
+      } catch (error) {
+        throw new InputError(`init: cannot write ${path}: ${whyUnreadable(error)}`, { cause: error });
+      }
       console.log(`wrote ${path}`);
     }
+    const repository = repositoryOf(folder);
+    if (of !== undefined && repository !== undefined && repository !== folder)
+      console.log(`CI looks for ${of.path} in ${repository}: move it there, and run hapspec in this folder`);
     keepOut(folder);
     console.log(
       [
@@ -212,8 +249,8 @@ export async function initCommand(flags: InitFlags): Promise<number> {
         ...(target.startsWith('embedded')
           ? []
           : [
-              'export HAPSPEC_CODE=XXX-XX-XXX   # as the label has it',
-              `npx hapspec doctor ${target}   # whether it can be reached`,
+              ...(flags.code === undefined ? ['export HAPSPEC_CODE=XXX-XX-XXX   # as the label has it'] : []),
+              `npx hapspec doctor ${shellWord(target)}   # whether it can be reached`,
             ]),
         'npx hapspec run --dry-run   # the plan and its price; the device is not touched',
         'npx hapspec run',
@@ -225,9 +262,31 @@ export async function initCommand(flags: InitFlags): Promise<number> {
   }
 }
 
+/** @throws InputError where no file can be written, before any is. */
+function checkPlace(folder: string, path: string): void {
+  const parts = path.split('/');
+  for (let n = 1; n <= parts.length; n++) {
+    const at = parts.slice(0, n).join('/');
+    const found = statSync(join(folder, at), { throwIfNoEntry: false });
+    if (found === undefined) return;
+    if (at === path ? !found.isFile() : !found.isDirectory())
+      throw new InputError(
+        `init: ${at} is in the way of ${path}: it is ${at === path ? 'no file' : 'no folder'}: move it away`,
+      );
+  }
+}
+
+/** The folder of the git repository that this one lies in. */
+function repositoryOf(folder: string): string | undefined {
+  for (let at = folder; ; at = dirname(at)) {
+    if (existsSync(join(at, '.git'))) return at;
+    if (dirname(at) === at) return undefined;
+  }
+}
+
 /** Keys of pairings are not committed. */
 function keepOut(folder: string): void {
-  if (gitRoot(folder) === undefined) return;
+  if (repositoryOf(folder) === undefined) return;
   const path = join(folder, '.gitignore');
   const content = existsSync(path) ? readFileSync(path, 'utf8') : '';
   const wanted = [`${DEFAULT_STATE}/`, 'reports/'].filter((line) => !content.split(/\r?\n/).includes(line));

@@ -133,6 +133,10 @@ function program(exit: (code: number) => void): Command {
     .command('init')
     .description('write a commented configuration and a file for CI here: finds accessories, and asks')
     .option('--target <TARGET>', 'the accessory, and do not look for any')
+    .option(
+      '--code <XXX-XX-XXX>',
+      'write this setup code into the configuration too, which is committed; else it is in HAPSPEC_CODE alone',
+    )
     .option('--ci <SYSTEM>', 'github, gitlab, azure, jenkins or none')
     .option(
       '--yes',

@@ -46,7 +46,7 @@ describe('hapspec init', function () {
     expect((parse(workflow) as { jobs: object }).jobs).to.have.property('conformance');
     const again = await init('--target', 'embedded', '--ci', 'none');
     expect(again.code).to.equal(2);
-    expect(again.out).to.include('hapspec.config.js is there already: --force writes it anew');
+    expect(again.out).to.include('hapspec.config.js is there already: --force');
     expect(readFileSync(at('hapspec.config.js'), 'utf8')).to.include('accepts-any-proof');
   });
 
@@ -72,6 +72,9 @@ describe('hapspec init', function () {
     const wrong: readonly (readonly [args: readonly string[], message: string])[] = [
       [['--ci', 'travis', '--yes'], '--ci: expected github, gitlab, azure, jenkins, none, got "travis"'],
       [['--target', 'lamp:0:0', '--ci', 'none'], 'target'],
+      [['--target', 'embedded:no-such', '--ci', 'none'], 'there is none named "no-such"'],
+      [['--target', 'embedded:a\n      - run: id', '--ci', 'github'], 'there is none named'],
+      [['--target', '192.168.1.40:51826', '--ci', 'none', '--code', '12345'], 'setup code'],
       [[], 'nobody is here to be asked: give --yes, or --target and --ci'],
     ];
     for (const [args, message] of wrong) {
@@ -80,42 +83,42 @@ describe('hapspec init', function () {
       expect(out).to.include(message);
     }
     expect(existsSync(at('hapspec.config.js'))).to.equal(false);
+    // A file where a folder has to be, and the other way round: neither of the two files is written.
+    writeFileSync(at('.github'), '');
+    const blocked = await init('--target', 'embedded', '--ci', 'github');
+    expect([blocked.code, blocked.out]).to.deep.equal([
+      2,
+      'hapspec: init: .github is in the way of .github/workflows/hapspec.yml: it is no folder: move it away\n',
+    ]);
+    expect(existsSync(at('hapspec.config.js'))).to.equal(false);
+    mkdirSync(at('hapspec.config.js'));
+    const folderThere = await init('--target', 'embedded', '--ci', 'none', '--force');
+    expect([folderThere.code, folderThere.out]).to.deep.equal([
+      2,
+      'hapspec: init: hapspec.config.js is in the way of hapspec.config.js: it is no file: move it away\n',
+    ]);
   });
 
-  it('takes whatever a run takes for a target: names and ids that mDNS tells the place of', async () => {
-    for (const target of ['Kitchen Lamp 2.0', "Anna's lamp", 'AA:BB:CC:DD:EE:FF', 'airplay://Living Room']) {
-      const { code, out } = await init('--target', target, '--ci', 'none', '--force');
-      expect(code, out).to.equal(0);
-      const script = `import('./hapspec.config.js').then((file) => console.log(file.default.target))`;
-      expect((await run(node, ['-e', script])).out.trim()).to.equal(target);
-    }
-    const fault = await init('--target', 'embedded:accepts-any-prof', '--ci', 'none', '--force');
-    expect([fault.code, fault.out]).to.satisfy(
-      ([code, out]: [number, string]) => code === 2 && out.includes('none named "accepts-any-prof"'),
-    );
+  it('writes the setup code where it is told to alone, and takes a name for a target', async () => {
+    const told = await init('--target', "Bob's Lamp", '--ci', 'none', '--code', '031-45-154');
+    expect(told.code, told.out).to.equal(0);
+    expect(told.out).to.include(`hapspec doctor 'Bob'\\''s Lamp'`).and.not.include('HAPSPEC_CODE');
+    const written = readFileSync(at('hapspec.config.js'), 'utf8');
+    expect(written)
+      .to.include(String.raw`target: 'Bob\'s Lamp',`)
+      .and.include("code: '031-45-154',");
+    const ran = await run(node, [bin, 'run', 'embedded', '--only', 'PS-M1-01']);
+    expect(ran.code, ran.out).to.equal(0);
   });
 
-  it('in a folder of a repository keeps reports out of it, and writes no file for CI where none is looked for', async () => {
+  it('keeps keys out of the repository from a folder in it, and says where CI looks', async () => {
     mkdirSync(at('.git'));
-    mkdirSync(at('test'));
-    const inTest = (...args: readonly string[]): ReturnType<typeof run> =>
-      run('sh', ['-c', `cd test && "${node}" "${bin}" init "$@"`, 'sh', ...args]);
-    const refused = await inTest('--target', 'embedded', '--ci', 'github');
-    expect(refused.code).to.equal(2);
-    expect(refused.out).to.include(`.github/workflows/hapspec.yml belongs in ${folder}`);
-    expect(existsSync(at('test', 'hapspec.config.js'))).to.equal(false);
-    const { code, out } = await inTest('--target', 'embedded', '--ci', 'none');
+    mkdirSync(at('lamp'));
+    const args = ['init', '--target', 'embedded', '--ci', 'github'];
+    const { code, out } = await run('sh', ['-c', `cd lamp && exec "$0" "$@"`, node, bin, ...args]);
     expect(code, out).to.equal(0);
-    expect(readFileSync(at('test', '.gitignore'), 'utf8')).to.equal('.hapspec/\nreports/\n');
-  });
-
-  it('does not send its user from one refusal to the next', async () => {
-    writeFileSync(at('hapspec.config.json'), '{}');
-    for (const more of [[], ['--force']]) {
-      const { code, out } = await init('--target', 'embedded', '--ci', 'none', ...more);
-      expect(code).to.equal(2);
-      expect(out).to.include('hapspec.config.json is there').and.include('move it away');
-    }
+    expect(out).to.include(`CI looks for .github/workflows/hapspec.yml in ${folder}: move it there`);
+    expect(readFileSync(at('lamp', '.gitignore'), 'utf8')).to.equal('.hapspec/\nreports/\n');
   });
 
   it('finds what is announced, and asks on a terminal', async function () {
@@ -129,6 +132,7 @@ describe('hapspec init', function () {
       "${node}" "${bin}" accessory --port 51826 --advertise --name Lamp >/dev/null & lamp=$!
       trap 'kill $lamp' EXIT
       while ! (echo >/dev/tcp/127.0.0.1/51826) 2>/dev/null; do sleep 0.1; done; sleep 1
+      printf '\\004' | TERM=dumb script -qec '"${node}" "${bin}" init; echo "exit code $?"' /dev/null
       TERM=dumb script -qec '"${node}" "${bin}" init' /dev/null`;
     const child = spawn('unshare', ['-n', 'bash', '-c', script], {
       cwd: folder,
@@ -149,6 +153,8 @@ describe('hapspec init', function () {
         look();
       });
     child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+    // The end of the input is no answer, and no fault of the harness.
+    await answer(/it was not answered: nothing is written\r?\nexit code 2/, '');
     await answer(/1 +127\.0\.0\.1:51826 +hap +Lamp[^]*which one\?[^]*\[1\]: /, 'nonsense:x:y\r');
     await answer(/which one\?[^]*\[1\]: /, '\r');
     await answer(/a file for CI\?[^]*\[none\]: /, 'gitlab\r');
