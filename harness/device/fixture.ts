@@ -57,6 +57,8 @@ export interface BenchOptions {
   readonly pace?: number;
   /** Milliseconds connections that wait beside a run are silent at the least; as long as the run takes when left out. */
   readonly idle?: number;
+  /** In virtual time too they wait beside the run, as on a device, and not each by itself. */
+  readonly besideRun?: boolean;
   /** What the accessory announces on the network; nothing is listened to when left out. */
   readonly announcements?: Announcements;
   /** Survives the process: keys that may be in the accessory, attempts spent. */
@@ -116,7 +118,7 @@ export class Fixture {
     this.learned = new Learned(profile, declares, announcements);
     this.household = new Household(this.keyring, this.learned, this.pairing);
     this.links = new Links(options, this.clock, this.trace, (number) => this.observer(number));
-    this.vigil = new Vigil(this, options.idle);
+    this.vigil = new Vigil(this, options.idle, options.besideRun);
     const { clone } = options;
     if (clone !== undefined) this.pairing.accessory = { id: clone.deviceId, ltpk: clone.ltpk };
     this.gates = new Gates(this.clock, this.links, (admission) => this.emit('admission', admission));

@@ -55,12 +55,19 @@ export class Vigil {
     private readonly holder: Holder,
     /** Milliseconds the user wants to be waited for at the least; left out, what the run takes has to do. */
     private readonly idle?: number,
+    /** In virtual time too, what is silent waits beside the run: as on a device. */
+    private readonly besideRun = false,
   ) {}
+
+  /** Each check waits by itself, as long as phones do: time is virtual, and costs nothing. */
+  get inFull(): boolean {
+    return this.holder.clock.virtual && !this.besideRun;
+  }
 
   /** The silences in a row a check waits for (ms). */
   get silences(): readonly number[] {
-    const { idle = DEFAULT_IDLE, holder } = this;
-    if (!holder.clock.virtual) return [idle];
+    const { idle = DEFAULT_IDLE } = this;
+    if (!this.inFull) return [idle];
     return [...new Set([...VIRTUAL, idle])].sort((a, b) => a - b);
   }
 
@@ -95,7 +102,7 @@ export class Vigil {
       }
       this.why = 'its pairing was removed meanwhile';
     }
-    const waitsItself = clock.virtual || this.idle !== undefined || this.lasted.has(id);
+    const waitsItself = this.inFull || this.idle !== undefined || this.lasted.has(id);
     if (!waitsItself)
       throw new Blocked(
         `it waits beside the run, and could not (${this.why}): --idle D waits it out, e.g. --idle 2m`,
@@ -113,7 +120,7 @@ export class Vigil {
   async wait(id: string, silence: number): Promise<string> {
     const { clock } = this.holder;
     const own = this.own!;
-    const due = clock.virtual || this.idle !== undefined ? silence : (this.lasted.get(id) ?? 0);
+    const due = this.inFull || this.idle !== undefined ? silence : (this.lasted.get(id) ?? 0);
     const left = own.since + due - clock.now();
     if (left > 0) await clock.sleep(left);
     const lasted = clock.now() - own.since;

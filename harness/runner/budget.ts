@@ -82,7 +82,7 @@ export class Budget {
       attempts: this.limit - bench.tally.attempts,
       exchanges: exchangesFor(given),
       // In virtual time a minute of silence is over at once.
-      seconds: bench.clock.virtual ? Infinity : secondsFor(given),
+      seconds: bench.vigil.inFull ? Infinity : secondsFor(given),
     };
     this.usualPlan = makePlan(suite, selected, can, budget, options.before);
     this.entries = this.usualPlan.entries;

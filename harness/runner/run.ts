@@ -177,7 +177,7 @@ export class Run implements Execution {
   /** Opens what waits beside the checks from this one on. In virtual time nothing has to. */
   private async beginVigil(planned: PlanEntry): Promise<void> {
     const { bench } = this.options;
-    if (bench.clock.virtual || bench.vigil.begun) return;
+    if (bench.vigil.inFull || bench.vigil.begun) return;
     // Which plan it is, is known behind the plain flow.
     if (planned.entry.kind !== 'check' || planned.entry.spec.sanity || this.firstBeside() !== planned.entry)
       return;
