@@ -73,6 +73,8 @@ export function aSeedDecides(): void {
             entry.spec.ifAccepted === undefined &&
             // In memory it begins with a reset: what it sends alone and again is hunt.test.ts's question.
             entry.spec.property === undefined &&
+            // It comes behind what it waits beside, and that may be behind another pairing.
+            entry.spec.beside === undefined &&
             !(entry.spec.from === 'paired' && entry.spec.leaves !== undefined)),
       );
       // A reset on the way to make room for failed attempts would give the accessory another identity.
