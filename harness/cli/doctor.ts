@@ -4,14 +4,18 @@ import { accessSync, constants, existsSync, mkdtempSync, rmdirSync } from 'node:
 import { isIP } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import pc from 'picocolors';
+import { findFault } from '../accessory/index.js';
 import {
+  type AccessoryState,
   type Address,
   BROWSE_TIME,
   type Outcome,
+  addressKey,
   benchFor,
   browse,
   describeOutcome,
   isReceiver,
+  openState,
   parseAddress,
 } from '../device/index.js';
 import { DEFAULT_STATE } from '../prepared.js';
@@ -231,13 +235,40 @@ function setupFinding(outcome: Outcome): Finding {
       );
 }
 
+/** What is kept about the accessory, or why that cannot be read. */
+function keptOf(address: Address, folder: string): AccessoryState | Finding {
+  try {
+    return openState(folder, addressKey(address));
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return fail('keys', oneLine(error.message, 300), 'no run against it begins until that is mended');
+  }
+}
+
+/**
+ * Whoever else has the accessory in hand: an M1 in the middle of its Pair Setup would end that on some accessories.
+ * @returns undefined when nobody has: it is ours until `release` then
+ */
+function inUse(state: AccessoryState): Finding | undefined {
+  // Only whoever keeps something here can have taken it, and nothing is made here.
+  if (!existsSync(state.lockFile)) return undefined;
+  try {
+    state.lock();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return warn('Pair Setup M1', oneLine(error.message, 300), 'it is not asked: wait until that has ended');
+  }
+}
+
 /** Whether the target can be reached, step by step; the first step that fails ends it. */
-async function reach(target: string, answer: number): Promise<readonly Finding[]> {
+async function reach(target: string, answer: number, folder: string): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   let address: Address;
   try {
     const resolved = await resolveTarget(target);
     address = parseAddress(resolved);
+    if (address.kind === 'embedded' && address.fault !== undefined) findFault(address.fault);
     if (resolved !== target) findings.push(ok('announcement', `${target} is at ${resolved}`));
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
@@ -268,6 +299,11 @@ async function reach(target: string, answer: number): Promise<readonly Finding[]
       ];
     findings.push(ok('name', `${host} is ${found.join(', ')}`));
   }
+  const kept = keptOf(address, folder);
+  const state = 'status' in kept ? undefined : kept;
+  if ('status' in kept) findings.push(kept);
+  const used = state && inUse(state);
+  if (used !== undefined) return [...findings, used];
   const receiver = isReceiver(address);
   const bench = benchFor(address, {
     code: receiver ? airplayCode(AIRPLAY_CODE) : undefined,
@@ -303,6 +339,7 @@ async function reach(target: string, answer: number): Promise<readonly Finding[]
   } finally {
     // A Pair Setup that was begun ends with its connection; no failed attempt is spent.
     await bench.closeLinks();
+    state?.release();
   }
   return findings;
 }
@@ -328,9 +365,10 @@ export async function doctorCommand(target: string | undefined, flags: DoctorFla
       if (mend !== undefined) console.log(`    ${mend}`);
     }
   };
-  say(nodeVersion(), clock(), stateFolder(flags.state ?? process.env['HAPSPEC_STATE'] ?? DEFAULT_STATE));
+  const folder = flags.state ?? process.env['HAPSPEC_STATE'] ?? DEFAULT_STATE;
+  say(nodeVersion(), clock(), stateFolder(folder));
   say(...(await network()));
-  if (target !== undefined) say(...(await reach(target, answer)));
+  if (target !== undefined) say(...(await reach(target, answer, folder)));
   const failed = findings.filter(({ status }) => status === 'fail').length;
   const warned = findings.filter(({ status }) => status === 'warn').length;
   if (flags.json) console.log(JSON.stringify({ ok: failed === 0, findings }, undefined, 2));

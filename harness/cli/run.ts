@@ -21,13 +21,14 @@ import {
   writeAtomically,
 } from '../report/index.js';
 import {
+  type Duration,
   type Estimate,
   type Execution,
   type Level,
   QUICK,
   type RunObserver,
   type RunReport,
-  aboutSeconds,
+  durationsOf,
   executeUnderMocha,
   withoutProxies,
   writeExpectations,
@@ -239,12 +240,9 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   if (flags.pcapng !== undefined) beginCapture(flags.pcapng, `hapspec ${version}`);
   reports.write(run.report());
   const planned = run.plan.filter(({ reported }) => reported).length;
-  const weights = new Map(
-    run.plan
-      .filter(({ reported, leftOut }) => reported && leftOut === undefined)
-      .map(({ entry }) => [entry.id, aboutSeconds(entry)]),
-  );
-  screen.started?.(planned, { target, seed: run.seed, tool: { name: 'hapspec', version }, weights });
+  const virtual = parseAddress(target).kind === 'embedded';
+  const durations = (): ReadonlyMap<string, Duration> => durationsOf(run.plan, { virtual });
+  screen.started?.(planned, { target, seed: run.seed, tool: { name: 'hapspec', version }, durations });
   const observer: RunObserver = {
     checking: (check, index) => screen.checking?.(check, index),
     checked: (result, soFar) => screen.checked?.(redacted(result), soFar),

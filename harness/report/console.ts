@@ -1,5 +1,5 @@
 import pc from 'picocolors';
-import type { CheckResult, Price, RunObserver, RunReport, Status } from '../runner/result.js';
+import type { CheckResult, Duration, Price, RunObserver, RunReport, Status } from '../runner/result.js';
 import { causeLines, causesOf } from './causes.js';
 import { counts, groupBy, idList } from './counts.js';
 import { clip, failureText, folded, oneLine } from './text.js';
@@ -13,15 +13,54 @@ export interface ConsoleOptions {
   readonly now?: () => number;
 }
 
-/** How long something has to go on, and over how many checks, before what is left of it can be told. */
-const TELLS = { after: 5_000, checks: 5 };
+/** How long a run has to go on (ms), over how many checks and which part of its work, before what is left of it can be told. */
+const TELLS = { after: 5_000, checks: 5, share: 0.05 };
 
-/** `about 3 min left`: at the pace so far, by what checks ask of an accessory. */
-function timeLeft(elapsed: number, done: number, left: number): string | undefined {
-  const seconds = ((elapsed / done) * left) / 1000;
-  if (!Number.isFinite(seconds)) return undefined;
+/** `about 3 min left` */
+function timeLeft(seconds: number): string {
   if (seconds < 90) return `about ${Math.max(5, 5 * Math.round(seconds / 5))} s left`;
   return `about ${Math.round(seconds / 60)} min left`;
+}
+
+/** How much longer a run takes: work at the pace of what was done so far, and what is waited at any pace. */
+class Progress {
+  private began: number | undefined;
+  private readonly done = new Set<string>();
+
+  /** @param durations - of all there is to do, as far as that is known at the time: a quick accessory is asked more */
+  constructor(
+    private readonly now: () => number,
+    private readonly durations: () => ReadonlyMap<string, Duration>,
+  ) {}
+
+  /** The first check begins: nothing before tells how long a check takes. */
+  begin(): void {
+    this.began ??= this.now();
+  }
+
+  over(id: string): void {
+    this.done.add(id);
+  }
+
+  /** Seconds; undefined as long as that cannot be told. */
+  get left(): number | undefined {
+    const elapsed = this.now() - (this.began ?? this.now());
+    if (elapsed < TELLS.after || this.done.size < TELLS.checks) return undefined;
+    const [over, open] = [
+      { work: 0, waits: 0 },
+      { work: 0, waits: 0 },
+    ];
+    for (const [id, { work, waits }] of this.durations()) {
+      const sum = this.done.has(id) ? over : open;
+      sum.work += work;
+      sum.waits += waits;
+    }
+    if (over.work === 0 || over.work < TELLS.share * (over.work + open.work)) return undefined;
+    const seconds = elapsed / 1000;
+    // What is waited for may have come sooner.
+    const worked = Math.max(seconds - over.waits, seconds / 10);
+    return open.waits + (worked / over.work) * open.work;
+  }
 }
 
 const ERASE_LINE = '\r\u001b[2K';
@@ -101,11 +140,7 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
   const now = options.now ?? (() => performance.now());
   let planned = 0;
   let done = 0;
-  let began = 0;
-  /** By id, what a check asks of an accessory in about seconds; and of those that are over. */
-  let weights: ReadonlyMap<string, number> = new Map();
-  let weighed = 0;
-  let total = 0;
+  let pace = new Progress(now, () => new Map());
   let chapter: string | undefined;
   let progressShown = false;
   const causes = new Set<string>();
@@ -258,20 +293,15 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
   return {
     started(count, about) {
       planned = count;
-      began = now();
-      weights = about.weights ?? new Map();
-      for (const weight of weights.values()) total += weight;
+      pace = new Progress(now, about.durations ?? (() => new Map()));
       const run = `hapspec ${oneLine(about.tool.version)}: ${oneLine(about.target)}, seed ${oneLine(about.seed)}`;
       print(`${run}, ${count} planned`);
     },
     checking(check) {
+      pace.begin();
       if (!terminal) return;
-      const elapsed = now() - began;
-      const left =
-        elapsed < TELLS.after || done < TELLS.checks
-          ? undefined
-          : timeLeft(elapsed, weighed, total - weighed);
-      const about = left === undefined ? '' : ` ${left}:`;
+      const { left } = pace;
+      const about = left === undefined ? '' : ` ${timeLeft(left)}:`;
       progress(`[${done + 1}/${planned}]${about} ${oneLine(`${check.id} ${check.title}`, 200)}`);
     },
     violated(result) {
@@ -281,7 +311,7 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     },
     checked(result) {
       done++;
-      weighed += weights.get(result.id) ?? 0;
+      pace.over(result.id);
       // How many messages it was in the end stands among the failures.
       if (told.has(result.id) && result.status === 'fail') return;
       if (terminal && !verbose && result.status !== 'fail' && result.status !== 'error') return;

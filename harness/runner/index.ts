@@ -7,6 +7,7 @@ export * from './catalogue.js';
 export * from './check.js';
 export * from './cloned.js';
 export * from './coverage.js';
+export * from './durations.js';
 export * from './hunt.js';
 export * from './judge.js';
 export { mergeReports } from './merge.js';

@@ -475,10 +475,3 @@ function estimate(entries: readonly PlanEntry[], can: Capabilities): Estimate {
   if (total.m6 > 0) total.m2++;
   return total;
 }
-
-/** About how many seconds a board takes for what a check asks of it. */
-export function aboutSeconds(entry: Case): number {
-  if (entry.kind === 'watch') return 0;
-  const { m2 = 0, m4 = 0, verifies = 0, seconds = 0 } = entry.spec.costs ?? {};
-  return 0.1 + 1.5 * m2 + 2 * m4 + 0.4 * verifies + seconds;
-}

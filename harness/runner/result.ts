@@ -179,12 +179,20 @@ export interface RunReport {
   readonly diagnosis?: Diagnosis;
 }
 
+/** How long a check takes: its work, in about seconds of a slow accessory, and seconds that are waited whatever it is. */
+export interface Duration {
+  readonly work: number;
+  readonly waits: number;
+}
+
 /** What a run tells while it goes on. */
 export interface RunObserver {
-  /** `weights`: what each planned check asks of an accessory, by id, in about seconds of a slow one. */
+  /** `durations`: of each check that is to run and has a price, by id, as the plan stands when they are asked for. */
   started?(
     planned: number,
-    about: Pick<RunReport, 'target' | 'seed' | 'tool'> & { readonly weights?: ReadonlyMap<string, number> },
+    about: Pick<RunReport, 'target' | 'seed' | 'tool'> & {
+      readonly durations?: () => ReadonlyMap<string, Duration>;
+    },
   ): void;
   /** A check is about to run. */
   checking?(check: Pick<CheckResult, 'id' | 'title' | 'chapter'>, index: number): void;

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { addressKey, openState, parseAddress } from '../../harness/device/index.js';
 import { bin } from './process.js';
 
 const MULTICAST = 'ip link set lo multicast on && ip route add 224.0.0.0/4 dev lo';
@@ -97,6 +98,30 @@ describe('hapspec doctor, in a network namespace', function () {
       .and.match(/^! Pair Setup M1: HTTP 200: State=2 Error=7\(Busy\).*\n +another controller is pairing/m)
       .and.match(/^✗ Pair Setup M1: HTTP 200: .*\n +that is no M2/m)
       .and.match(/^✗ Pair Setup M1: silence: no answer within (49|5\d)\d ms/m);
+  });
+
+  it('does not come between an accessory and a run that has it in hand', async () => {
+    const state = openState(join(folder, 'state'), addressKey(parseAddress('127.0.0.1:51826')));
+    state.lock();
+    const { out } = await inNamespace('serve; hapspec doctor 127.0.0.1:51826');
+    expect(out)
+      .to.match(/^! Pair Setup M1: .*another.*\n +it is not asked: wait until that has ended$/m)
+      .and.not.include('TCP');
+    state.release();
+    const after = await inNamespace('serve; hapspec doctor 127.0.0.1:51826');
+    expect(after.out).to.include('it is unpaired and ready');
+    mkdirSync(state.keysFile);
+    const broken = await inNamespace('serve; hapspec doctor 127.0.0.1:51826');
+    expect([broken.code, broken.out]).to.satisfy(
+      ([code, out]: [number, string]) =>
+        code === 1 && /^✗ keys: .*\.keys\.json/m.test(out) && out.includes('ready'),
+    );
+  });
+
+  it('says that there is no such fault', async () => {
+    const { code, out } = await inNamespace('hapspec doctor embedded:accepts-any-prof');
+    expect(code).to.equal(1);
+    expect(out).to.match(/^✗ target: .*none named "accepts-any-prof"/m);
   });
 
   it('says that a name is unknown', async () => {

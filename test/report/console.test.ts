@@ -41,8 +41,10 @@ describe('console', () => {
     const observer = consoleReporter({ stream: screen, colours: false, now: () => now });
     const checks = Array.from({ length: 20 }, (_, i) => result({ id: `PS-M1-${i + 10}`, message: '' }));
     // The second ten take nine times as long as the first.
-    const weights = new Map(checks.map(({ id }, i) => [id, i < 10 ? 1 : 9]));
-    observer.started?.(20, { ...report(), weights });
+    const durations = new Map(checks.map(({ id }, i) => [id, { work: i < 10 ? 1 : 9, waits: 0 }]));
+    observer.started?.(20, { ...report(), durations: () => durations });
+    // Until the accessory is there: that is no pace.
+    now += 600_000;
     const said: string[] = [];
     for (const [i, check] of checks.entries()) {
       screen.text = '';
@@ -55,6 +57,34 @@ describe('console', () => {
     expect(said[5]).to.match(/^\[6\/20\] about 3 min left: PS-M1-15/);
     expect(said[10]).to.include('about 3 min left');
     expect(said[19]).to.include('about 20 s left');
+  });
+
+  it('counts what is waited at any pace apart, and says nothing before a part of the work is done', () => {
+    const screen = new Screen(true);
+    let now = 0;
+    const observer = consoleReporter({ stream: screen, colours: false, now: () => now });
+    // A quick accessory, at a tenth of what a slow one takes; the last check waits for three minutes.
+    const checks = Array.from({ length: 20 }, (_, i) => result({ id: `PS-M1-${i + 10}`, message: '' }));
+    const durations = new Map(
+      checks.map(({ id }, i) => [id, { work: i < 10 ? 1 : 100, waits: i === 19 ? 180 : 0 }]),
+    );
+    observer.started?.(20, { ...report(), durations: () => durations });
+    const said: string[] = [];
+    for (const [i, check] of checks.entries()) {
+      screen.text = '';
+      observer.checking?.(check, i);
+      said.push(visible(screen.text).join(''));
+      now += i < 10 ? 600 : i < 19 ? 10_000 : 180_000;
+      observer.checked?.(check, () => report());
+    }
+    expect(said.slice(0, 11).join()).to.not.include('left');
+    expect(said[11]).to.include('about 5 min left');
+    expect(said[19]).to.include('about 3 min left');
+    // The plan of an accessory that turns out to be quick grows.
+    durations.set('PS-M3-04', { work: 1_000, waits: 0 });
+    screen.text = '';
+    observer.checking?.(result({ id: 'PS-M3-04', message: '' }), 20);
+    expect(visible(screen.text).join('')).to.match(/about 2 min left: PS-M3-04/);
   });
 
   it('fits a terminal: lines are broken at blanks, what follows stands deeper, commands stay whole', () => {
