@@ -94,10 +94,11 @@ function sharesOf(
   const others = new Set(set.causes.filter((one) => one !== cause).map(({ key }) => key));
   const classes = new Map<string, { members: Candidate[]; score: number }>();
   const open = grouped.findings.flatMap(({ verdict }, i) => (verdict === 'red' && rest[i]! <= 0 ? [i] : []));
-  // What explains nothing of it is not in its place.
+  // What explains nothing of it is not in its place. It may have nothing that others do not explain as well.
   const mine = open.filter((i) => cause.weights[i]! > 0);
   for (const candidate of all) {
-    if (others.has(candidate.key) || !mine.some((i) => candidate.weights[i]! > 0)) continue;
+    const fits = candidate.key === cause.key || mine.some((i) => candidate.weights[i]! > 0);
+    if (others.has(candidate.key) || !fits) continue;
     const known = classes.get(candidate.key);
     if (known !== undefined) {
       known.members.push(candidate);

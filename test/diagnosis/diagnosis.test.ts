@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import fc from 'fast-check';
 import { type Fault, faults, findFault } from '../../harness/accessory/index.js';
 import { SIGNATURES, diagnosed, signaturesFor } from '../../harness/diagnosed.js';
 import {
@@ -294,6 +295,44 @@ describe('diagnosis', () => {
     it('stay good when checks and faults are added', () => {
       const added = { ...suite[0]!, id: 'PS-M1-01/added' };
       expect(whyStale(kept, [...suite, added], [...faults, mistake('added')])).to.equal(undefined);
+    });
+
+    it('explain whatever a run comes to: each failure is explained or not, each cause has a share of certainty', function () {
+      this.timeout(120_000);
+      fc.assert(
+        fc.property(
+          fc.uniqueArray(fc.nat(kept.rows.length - 1), { minLength: 1, maxLength: 4 }),
+          fc.array(fc.nat(9), { minLength: 20, maxLength: 20 }),
+          (mistakes, dice) => {
+            // Parts of what several mistakes show, some of it otherwise than they do.
+            const seen: Record<string, string> = {};
+            let i = 0;
+            for (const at of mistakes)
+              for (const [id, [first]] of kept.rows[at]!.symptoms) {
+                const die = dice[i++ % dice.length]!;
+                if (die > 6 || first === undefined) continue;
+                seen[id] =
+                  die === 6
+                    ? 'fail: of no known kind'
+                    : `${first.verdict === 'red' ? 'fail' : 'warn'}: ${first.kind}`;
+              }
+            for (const [j, id] of [...kept.checks.keys()].entries()) if (j % 7 === 0) seen[id] ??= 'pass';
+            const all = results(seen);
+            const red = all.filter(({ status }) => status === 'fail').map(({ id }) => id);
+            const found = diagnose({ results: all, accessory: {} }, kept, suite);
+            if (red.length === 0) {
+              expect(found).to.equal(undefined);
+              return;
+            }
+            const first = found!.causes.filter(({ insteadOf }) => insteadOf === undefined);
+            expect(
+              new Set([...first.flatMap(({ explains }) => explains), ...found!.unexplained]),
+            ).to.deep.equal(new Set(red));
+            for (const { confidence } of found!.causes) expect(confidence).to.be.within(0, 1);
+          },
+        ),
+        { seed: 2, numRuns: 150 },
+      );
     });
 
     it('say what is wrong with a file that is none', () => {
