@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { type Interface, createInterface } from 'node:readline/promises';
 import { fileURLToPath } from 'node:url';
 import { findFault } from '../accessory/index.js';
-import { BROWSE_TIME, browse, isNowhere, parseAddress, wantedBy } from '../device/index.js';
+import { BROWSE_TIME, browse, isDeviceId, isNowhere, parseAddress, wantedBy } from '../device/index.js';
 import { DEFAULT_STATE } from '../prepared.js';
 import { InputError, airplayCode, parseSetupCode } from '../protocol/index.js';
 import { oneLine, whyUnreadable } from '../report/index.js';
@@ -96,19 +96,23 @@ function isInJob(target: string): boolean {
   return address.kind === 'embedded' || /^(127\.[\d.]+|localhost|::1)$/.test(address.host);
 }
 
-/** The TARGET of what is announced; undefined for a place that no run can dial. */
-function place({ addresses, port, kind, host }: Described): string | undefined {
-  const first =
-    addresses.find((one) => isNowhere(one) === undefined) ??
-    addresses.find((one) => isNowhere(one, '127.0.0.1') === undefined) ??
-    host;
-  const target = `${kind === 'airplay' ? 'airplay://' : ''}${first.includes(':') ? `[${first}]` : first}:${port}`;
-  try {
-    return parseAddress(target).kind === 'tcp' ? target : undefined;
-  } catch (error) {
-    if (error instanceof InputError) return undefined;
-    throw error;
-  }
+/** The TARGET of what is announced: an address that can be dialled, or else what mDNS tells the place of. */
+export function place({ addresses, port, kind, host, id, name }: Described): string {
+  const scheme = kind === 'airplay' ? 'airplay://' : '';
+  const hosts = [
+    ...addresses.filter((one) => isNowhere(one) === undefined),
+    ...addresses.filter((one) => isNowhere(one, '127.0.0.1') === undefined),
+    host,
+  ];
+  for (const one of hosts)
+    try {
+      const target = `${scheme}${one.includes(':') ? `[${one}]` : one}:${port}`;
+      // A link-local address is somewhere on each network: it is none without its interface.
+      if (parseAddress(target).kind === 'tcp') return target;
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+    }
+  return scheme + (id !== undefined && isDeviceId(id) ? id : name);
 }
 
 interface Choice {
@@ -121,11 +125,9 @@ async function announced(): Promise<readonly Choice[]> {
   if (interfaces.length === 0) return [];
   console.log(`looking for accessories on ${interfaces.map(({ name }) => name).join(', ')} ...`);
   const found = await browse({ milliseconds: BROWSE_TIME, interfaces });
-  return found.map(describeService).flatMap((one) => {
-    const target = place(one);
-    if (target === undefined) return [];
+  return found.map(describeService).map((one) => {
     const paired = one.paired === true ? ', paired: remove it from its home or reset it first' : '';
-    return [{ target, about: `${one.kind}  ${one.name}${paired}` }];
+    return { target: place(one), about: `${one.kind}  ${one.name}${paired}` };
   });
 }
 
@@ -147,6 +149,7 @@ async function chosenTarget(ask: Ask | undefined): Promise<string> {
     const answer = (await ask(`which one? a number, HOST:PORT, or embedded [${usual}]: `)).trim() || usual;
     const chosen = found[Number(answer) - 1];
     if (chosen !== undefined) return chosen.target;
+    if (/^\d+$/.test(answer)) continue;
     try {
       checkTarget(answer);
       return answer;
@@ -201,10 +204,10 @@ export async function initCommand(flags: InitFlags): Promise<number> {
     throw new InputError(`--ci: expected ${choices.join(', ')}, got "${flags.ci}"`);
   if (flags.target !== undefined) checkTarget(flags.target);
   const config = ['hapspec.config.js', 'hapspec.config.json'].find((name) => existsSync(join(folder, name)));
-  if (config !== undefined && !flags.force)
-    throw new InputError(`init: ${config} is there already: --force writes hapspec.config.js anew`);
   if (config === 'hapspec.config.json')
     throw new InputError(`init: ${config} is there, and only one configuration may be: move it away`);
+  if (config !== undefined && !flags.force)
+    throw new InputError(`init: ${config} is there already: --force writes it anew`);
   const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true && !flags.yes;
   if (!interactive && !flags.yes && (flags.target === undefined || flags.ci === undefined))
     throw new InputError('init: nobody is here to be asked: give --yes, or --target and --ci');

@@ -450,7 +450,12 @@ export async function main(argv: readonly string[]): Promise<void> {
       if (error.code !== 'EPIPE') throw error;
     });
   try {
-    if (argv.includes('--version') && argv.includes('--json') && argv.length === 4)
+    const asked = argv.slice(2);
+    if (
+      asked.length === 2 &&
+      asked.includes('--json') &&
+      (asked.includes('--version') || asked.includes('-V'))
+    )
       console.log(JSON.stringify((await lists()).about(), undefined, 2));
     else await program((result) => (code = result)).parseAsync([...argv]);
   } catch (error) {

@@ -153,6 +153,7 @@ describe('hapspec completion', function () {
     expect(code).to.equal(0);
     expect(JSON.parse(stdout)).to.include({ name: 'hapspec', node: process.versions.node, reportSchema: 1 });
     expect((JSON.parse(stdout) as { checks: number }).checks).to.be.above(800);
+    expect(await hapspecLine(['--json', '-V'])).to.include({ code, stdout });
   });
 
   it('refuses a shell and a list there is none of', async () => {

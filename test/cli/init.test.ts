@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { parse } from 'yaml';
+import { describeService } from '../../harness/cli/discover.js';
+import { place } from '../../harness/cli/init.js';
 import { bin } from './process.js';
 
 const node = process.execPath;
@@ -121,6 +123,34 @@ describe('hapspec init', function () {
     expect(readFileSync(at('lamp', '.gitignore'), 'utf8')).to.equal('.hapspec/\nreports/\n');
   });
 
+  it('offers an address that can be dialled, and a name or id where none is announced', () => {
+    const one = describeService({
+      kind: 'hap',
+      name: 'Lamp',
+      host: 'lamp.local',
+      addresses: [],
+      port: 51826,
+      txt: new Map(),
+      at: 0,
+    });
+    const target = (...addresses: readonly string[]): string => place({ ...one, addresses });
+    expect(target('fe80::1', '192.168.1.40')).to.equal('192.168.1.40:51826');
+    expect(target('127.0.0.1', 'fd00::1')).to.equal('[fd00::1]:51826');
+    expect(target('fe80::1')).to.equal('lamp.local:51826');
+    const nowhere = { ...one, addresses: ['fe80::1'], host: '' };
+    expect(place({ ...nowhere, id: 'AA:BB:CC:DD:EE:FF' })).to.equal('AA:BB:CC:DD:EE:FF');
+    expect(place({ ...nowhere, kind: 'airplay' })).to.equal('airplay://Lamp');
+  });
+
+  it('does not send its user from one refusal to the next', async () => {
+    writeFileSync(at('hapspec.config.json'), '{}');
+    for (const more of [[], ['--force']]) {
+      const { code, out } = await init('--target', 'embedded', '--ci', 'none', ...more);
+      expect(code).to.equal(2);
+      expect(out).to.include('hapspec.config.json is there').and.include('move it away');
+    }
+  });
+
   it('finds what is announced, and asks on a terminal', async function () {
     const network = 'ip link set lo up && ip link set lo multicast on && ip route add 224.0.0.0/4 dev lo';
     if ((await run('unshare', ['-n', 'bash', '-c', network])).code !== 0) {
@@ -156,6 +186,8 @@ describe('hapspec init', function () {
     // The end of the input is no answer, and no fault of the harness.
     await answer(/it was not answered: nothing is written\r?\nexit code 2/, '');
     await answer(/1 +127\.0\.0\.1:51826 +hap +Lamp[^]*which one\?[^]*\[1\]: /, 'nonsense:x:y\r');
+    // There is no such line: it is asked for again.
+    await answer(/which one\?[^]*\[1\]: /, '7\r');
     await answer(/which one\?[^]*\[1\]: /, '\r');
     await answer(/a file for CI\?[^]*\[none\]: /, 'gitlab\r');
     await new Promise((resolve) => child.once('close', resolve));
