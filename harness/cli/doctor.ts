@@ -22,6 +22,7 @@ import { DEFAULT_STATE } from '../prepared.js';
 import {
   AIRPLAY_CODE,
   InputError,
+  Length,
   TlvError,
   TlvType,
   aint,
@@ -173,8 +174,13 @@ async function network(): Promise<readonly Finding[]> {
         'join the network of the accessory; accessories on this machine are reached as 127.0.0.1:PORT',
       ),
     ];
-  const findings: Finding[] = [];
-  for (const one of interfaces) findings.push(await multicast(one));
+  const each: Finding[] = [];
+  for (const one of interfaces) each.push(await multicast(one));
+  // A tunnel or a bridge without multicast is no harm where another network has it.
+  const works = each.some(({ status }) => status === 'ok');
+  const findings = each.map((one) =>
+    works && one.status === 'fail' ? ({ ...one, status: 'warn' } as const) : one,
+  );
   if (findings.some(({ status }) => status === 'fail')) return findings;
   const found = await browse({ milliseconds: BROWSE_TIME, interfaces });
   const names = found.slice(0, 5).map(({ name }) => oneLine(name, 63));
@@ -191,78 +197,81 @@ async function network(): Promise<readonly Finding[]> {
   ];
 }
 
-/** What the reply to M1 means for whoever wants to run the suite. */
-function setupFinding(outcome: Outcome): Finding {
+/** Why Pair Setup does not begin though somebody listens. */
+const noReply: Readonly<Record<Exclude<Outcome['kind'], 'reply'>, string>> = {
+  garbage:
+    'something else listens on that port: the port of an accessory is in its announcement (hapspec discover)',
+  silence:
+    'the accessory takes the connection and does not answer: is another Pair Setup going on, is it still starting?',
+  close:
+    'it hangs up on a request for Pair Setup: all its places may be taken (close the Home app, power-cycle it), or it is no accessory',
+  reset:
+    'it hangs up on a request for Pair Setup: all its places may be taken (close the Home app, power-cycle it), or it is no accessory',
+};
+
+/** What is done about an Error in the place of M2. */
+const errors = new Map<number, readonly [make: typeof warn, mend: string]>([
+  [
+    TlvError.Backoff,
+    [warn, 'it wants a pause after wrong setup codes: wait some minutes, or power-cycle it, and ask again'],
+  ],
+  [
+    TlvError.MaxPeers,
+    [fail, 'it has no place for another controller: remove one of its pairings, or reset it'],
+  ],
+  [TlvError.MaxTries, [fail, 'it is locked by too many wrong setup codes: only a factory reset opens it']],
+  [
+    TlvError.Busy,
+    [warn, 'another controller is pairing with it: close the Home app, wait a minute, ask again'],
+  ],
+]);
+
+/**
+ * What the reply to M1 means for whoever wants to run the suite.
+ * @param ours - keys of pairings that this harness left there
+ */
+function setupFinding(outcome: Outcome, receiver: boolean, ours: number): Finding {
   const what = 'Pair Setup M1';
   const found = oneLine(describeOutcome(outcome), 200);
-  if (outcome.kind !== 'reply')
+  if (outcome.kind !== 'reply') return fail(what, found, noReply[outcome.kind]);
+  const { tlv, http } = outcome;
+  const error = tlv?.get(TlvType.Error)?.[0];
+  if (error === TlvError.Unavailable)
+    return warn(
+      what,
+      found,
+      ours > 0
+        ? 'it is paired, and a key in the state folder is of this harness: "hapspec unpair" removes that pairing'
+        : 'it is paired, and most checks begin with an unpaired one: remove it from its home, or reset it',
+    );
+  if (error !== undefined) {
+    const [make, mend] = errors.get(error) ?? [
+      fail,
+      'Pair Setup does not begin: run the suite with --only "PS-M1-*" to see why',
+    ];
+    return make(what, found, mend);
+  }
+  const key = tlv?.get(TlvType.PublicKey);
+  const salt = tlv?.get(TlvType.Salt);
+  if (key === undefined || salt === undefined || http.status !== 200)
     return fail(
       what,
       found,
-      outcome.kind === 'garbage'
-        ? 'something else listens on that port: the port of an accessory is in its announcement (hapspec discover)'
-        : 'the accessory takes the connection and does not answer: is another Pair Setup going on, is it still starting?',
+      'that is no M2: is it the port of a HomeKit accessory? run the suite with --only "PS-M1-*"',
     );
-  const { tlv, http } = outcome;
-  const error = tlv?.get(TlvType.Error)?.[0];
-  switch (error) {
-    case undefined:
-      break;
-    case TlvError.Unavailable:
-      return warn(
-        what,
-        found,
-        'it is paired: a run can judge most of Pair Verify and Pair Setup only unpaired: remove it from its home, reset it, or "hapspec pair"\'s key has to be in --state',
-      );
-    case TlvError.MaxTries:
-      return fail(what, found, 'it is locked by too many wrong setup codes: only a factory reset opens it');
-    case TlvError.Busy:
-      return warn(
-        what,
-        found,
-        'another controller is pairing with it: close the Home app, wait a minute, ask again',
-      );
-    default:
-      return fail(what, found, 'Pair Setup does not begin: run the suite with --only "PS-M1-*" to see why');
-  }
-  const key = tlv?.get(TlvType.PublicKey);
-  return key !== undefined && http.status === 200
-    ? ok(what, `M2 with a ${key.length}-byte PublicKey: it is unpaired and ready`)
-    : fail(
-        what,
-        found,
-        'that is no M2: is it the port of a HomeKit accessory? run the suite with --only "PS-M1-*"',
-      );
-}
-
-/** What is kept about the accessory, or why that cannot be read. */
-function keptOf(address: Address, folder: string): AccessoryState | Finding {
-  try {
-    return openState(folder, addressKey(address));
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    return fail('keys', oneLine(error.message, 300), 'no run against it begins until that is mended');
-  }
-}
-
-/**
- * Whoever else has the accessory in hand: an M1 in the middle of its Pair Setup would end that on some accessories.
- * @returns undefined when nobody has: it is ours until `release` then
- */
-function inUse(state: AccessoryState): Finding | undefined {
-  // Only whoever keeps something here can have taken it, and nothing is made here.
-  if (!existsSync(state.lockFile)) return undefined;
-  try {
-    state.lock();
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    return warn('Pair Setup M1', oneLine(error.message, 300), 'it is not asked: wait until that has ended');
-  }
+  const sizes = `M2 with a ${key.length}-byte PublicKey`;
+  if (key.length !== Length.srpPublicKey || salt.length !== Length.salt)
+    return warn(
+      what,
+      `${sizes} and ${salt.length} bytes of Salt`,
+      `they are ${Length.srpPublicKey} and ${Length.salt} bytes: run the suite with --only "PS-M1-*"`,
+    );
+  // A receiver begins for everybody.
+  return ok(what, receiver ? `${sizes}: it is ready` : `${sizes}: it is unpaired and ready`);
 }
 
 /** Whether the target can be reached, step by step; the first step that fails ends it. */
-async function reach(target: string, answer: number, folder: string): Promise<readonly Finding[]> {
+async function reach(target: string, answer: number, dir: string): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   let address: Address;
   try {
@@ -299,12 +308,30 @@ async function reach(target: string, answer: number, folder: string): Promise<re
       ];
     findings.push(ok('name', `${host} is ${found.join(', ')}`));
   }
-  const kept = keptOf(address, folder);
-  const state = 'status' in kept ? undefined : kept;
-  if ('status' in kept) findings.push(kept);
-  const used = state && inUse(state);
-  if (used !== undefined) return [...findings, used];
   const receiver = isReceiver(address);
+  let state: AccessoryState | undefined;
+  let ours = 0;
+  try {
+    state = openState(dir, addressKey(address));
+    const kept = openState(dir, `${addressKey(address)} kept`);
+    ours = state.identities().length + kept.identities().length;
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    findings.push({ what: 'its keys', status: 'fail', found: oneLine(error.message, 300) });
+  }
+  try {
+    if (state !== undefined && existsSync(state.lockFile)) state.lock();
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    return [
+      ...findings,
+      warn(
+        'in use',
+        oneLine(error.message, 300),
+        'nothing is asked of it meanwhile: another Pair Setup would disturb that run',
+      ),
+    ];
+  }
   const bench = benchFor(address, {
     code: receiver ? airplayCode(AIRPLAY_CODE) : undefined,
     random: seededRandom(0),
@@ -323,7 +350,7 @@ async function reach(target: string, answer: number, folder: string): Promise<re
           ? ok('HTTP', `answered in ${Math.round(outcome.elapsed)} ms`)
           : warn('HTTP', `status ${outcome.http.status}`, 'the accessory fails inside: look at its log'),
       );
-    findings.push(setupFinding(outcome));
+    findings.push(setupFinding(outcome, receiver, ours));
   } catch (error) {
     if (!(error instanceof Unreachable)) throw error;
     const mend: Readonly<Record<string, string>> = {
@@ -365,10 +392,10 @@ export async function doctorCommand(target: string | undefined, flags: DoctorFla
       if (mend !== undefined) console.log(`    ${mend}`);
     }
   };
-  const folder = flags.state ?? process.env['HAPSPEC_STATE'] ?? DEFAULT_STATE;
-  say(nodeVersion(), clock(), stateFolder(folder));
+  const state = flags.state ?? process.env['HAPSPEC_STATE'] ?? DEFAULT_STATE;
+  say(nodeVersion(), clock(), stateFolder(state));
   say(...(await network()));
-  if (target !== undefined) say(...(await reach(target, answer, folder)));
+  if (target !== undefined) say(...(await reach(target, answer, state)));
   const failed = findings.filter(({ status }) => status === 'fail').length;
   const warned = findings.filter(({ status }) => status === 'warn').length;
   if (flags.json) console.log(JSON.stringify({ ok: failed === 0, findings }, undefined, 2));

@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { addressKey, openState, parseAddress } from '../../harness/device/index.js';
 import { bin } from './process.js';
 
 const MULTICAST = 'ip link set lo multicast on && ip route add 224.0.0.0/4 dev lo';
@@ -100,28 +99,78 @@ describe('hapspec doctor, in a network namespace', function () {
       .and.match(/^✗ Pair Setup M1: silence: no answer within (49|5\d)\d ms/m);
   });
 
-  it('does not come between an accessory and a run that has it in hand', async () => {
-    const state = openState(join(folder, 'state'), addressKey(parseAddress('127.0.0.1:51826')));
-    state.lock();
-    const { out } = await inNamespace('serve; hapspec doctor 127.0.0.1:51826');
-    expect(out)
-      .to.match(/^! Pair Setup M1: .*another.*\n +it is not asked: wait until that has ended$/m)
-      .and.not.include('TCP');
-    state.release();
-    const after = await inNamespace('serve; hapspec doctor 127.0.0.1:51826');
-    expect(after.out).to.include('it is unpaired and ready');
-    mkdirSync(state.keysFile);
-    const broken = await inNamespace('serve; hapspec doctor 127.0.0.1:51826');
-    expect([broken.code, broken.out]).to.satisfy(
-      ([code, out]: [number, string]) =>
-        code === 1 && /^✗ keys: .*\.keys\.json/m.test(out) && out.includes('ready'),
-    );
+  it('says what each Error means, of hanging up, and of an M2 that is none', async () => {
+    // One answer for each connection: the Error of a TLV, or what stands for another answer.
+    const script = `
+      const answers = [3, 4, 5, 'close', 'short'];
+      require('net').createServer((socket) => {
+        const answer = answers.shift();
+        socket.on('error', () => undefined).on('data', () => {
+          if (answer === 'close') return socket.destroy();
+          const body = Buffer.from([6, 1, 2, ...(answer === 'short' ? [3, 1, 5, 2, 1, 5] : [7, 1, answer])]);
+          socket.write('HTTP/1.1 200 OK\\r\\nContent-Type: application/pairing+tlv8\\r\\nContent-Length: ' + body.length + '\\r\\n\\r\\n');
+          socket.write(body);
+        });
+      }).listen(51826, () => console.log('listens'));`;
+    const { code, out } = await inNamespace(`
+      "${node}" -e "$(cat <<'END'${script}
+END
+)" > "$HOME/listens" & started=$!
+      until grep -q listens "$HOME/listens"; do sleep 0.1; done
+      for i in 1 2 3 4 5; do hapspec doctor 127.0.0.1:51826 | grep -A1 M1; echo "exit \${PIPESTATUS[0]}"; done`);
+    expect(code, out).to.equal(0);
+    const said = out.split(/^exit (\d)\n/m);
+    for (const [i, [line, exit]] of (
+      [
+        [/^! .*Error=3\(Backoff\).*\n +it wants a pause/m, '0'],
+        [/^✗ .*Error=4\(MaxPeers\).*\n +it has no place/m, '1'],
+        [/^✗ .*Error=5\(MaxTries\).*\n +it is locked/m, '1'],
+        [/^✗ Pair Setup M1: connection closed.*\n +it hangs up/m, '1'],
+        [/^! Pair Setup M1: M2 with a 1-byte PublicKey and 1 bytes of Salt\n/m, '0'],
+      ] as const
+    ).entries()) {
+      expect(said[2 * i]).to.match(line);
+      expect(said[2 * i + 1]).to.equal(exit);
+    }
   });
 
-  it('says that there is no such fault', async () => {
-    const { code, out } = await inNamespace('hapspec doctor embedded:accepts-any-prof');
-    expect(code).to.equal(1);
-    expect(out).to.match(/^✗ target: .*none named "accepts-any-prof"/m);
+  it('asks nothing of an accessory that a run has, and knows a fault by its name', async () => {
+    const { code, out } = await inNamespace(`
+      "${node}" "${bin}" accessory --port 51826 --seed 1 --airplay >/dev/null & started=$!
+      while ! (echo >/dev/tcp/127.0.0.1/51826) 2>/dev/null; do sleep 0.1; done
+      hapspec doctor airplay://127.0.0.1:51826 | grep M1
+      "${node}" "${bin}" run 127.0.0.1:51827 --wait 60s --only PS-M1-01 --code 031-45-154 >/dev/null 2>&1 & run=$!
+      until ls "$HAPSPEC_STATE"/*.lock >/dev/null 2>&1; do sleep 0.1; done
+      hapspec doctor 127.0.0.1:51827; kill $run; wait $run
+      hapspec doctor embedded:no-such`);
+    expect(code, out).to.equal(1);
+    expect(out)
+      .to.match(/^✓ Pair Setup M1: M2 with a 384-byte PublicKey: it is ready$/m)
+      .and.match(/^! in use: .*51827.*\n +nothing is asked of it/m)
+      .and.match(/^✗ target: .*"no-such"/m)
+      .and.not.include('TCP');
+  });
+
+  it('takes a network without multicast for a warning where another one has it', async () => {
+    // Kernels differ in what they refuse, and on which devices.
+    const refuses = join(folder, 'refuses.cjs');
+    writeFileSync(
+      refuses,
+      `const { addMembership } = require('dgram').Socket.prototype;
+      require('dgram').Socket.prototype.addMembership = function (group, address) {
+        if (address === '10.9.9.1') throw Object.assign(new Error('refused'), { code: 'ENODEV' });
+        return addMembership.call(this, group, address);
+      };`,
+    );
+    const { code, out } = await inNamespace(`${MULTICAST}
+      ip link add name tunnel type veth && ip addr add 10.9.9.1/24 dev tunnel && ip link set veth0 up && ip link set tunnel up
+      export NODE_OPTIONS='--require ${refuses}'
+      hapspec doctor && ip link set lo multicast off && ip route del 224.0.0.0/4 && hapspec doctor`);
+    expect(out)
+      .to.match(/^✓ mDNS on lo/m)
+      .and.match(/^! mDNS on tunnel: 224\.0\.0\.251 cannot be joined: ENODEV$/m)
+      .and.match(/^✗ mDNS on tunnel/m);
+    expect(code, out).to.equal(1);
   });
 
   it('says that a name is unknown', async () => {
