@@ -1,6 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { HttpClient } from 'hap-controller';
+import { Accessory, memoryStore, serve, twin, variants } from '../../harness/accessory/index.js';
+import { parseSetupCode, seededRandom, text } from '../../harness/protocol/index.js';
+import { listenTcp } from '../../harness/wire/index.js';
 import { type Child, endChildren, start } from '../cli/process.js';
 
 /** Method of an ordinary Pair Setup. */
@@ -71,4 +74,41 @@ describe('peers: hap-controller', function () {
     );
     expect(verified, 'Pair Verify after the removal').to.equal(false);
   });
+
+  /** Ways accessories rightly have in which this controller is at a loss, and why. */
+  const atALoss: Readonly<Record<string, string>> = {};
+
+  for (const variant of variants.filter(({ dress, clone }) => dress === undefined && clone === undefined))
+    it(`pairs with the benign variant ${variant.name}, verifies, reads and removes itself`, async () => {
+      const random = seededRandom(5);
+      const store = memoryStore();
+      const one = new Accessory({ code: parseSetupCode(CODE), random, store, behaviour: twin(variant) });
+      const listener = await listenTcp('127.0.0.1', 0, (connection) => void serve(one, connection));
+      const accessoryId = text(one.identity.id);
+      try {
+        const steps = async (): Promise<void> => {
+          const first = new HttpClient(accessoryId, '127.0.0.1', listener.port);
+          await first.pairSetup(CODE, PLAIN);
+          const pairing = first.getLongTermData()!;
+          await first.close();
+          const client = new HttpClient(accessoryId, '127.0.0.1', listener.port, pairing);
+          const { accessories } = (await client.getAccessories()) as { accessories: readonly unknown[] };
+          expect(accessories).to.have.length(1);
+          await client.removePairing(pairing.iOSDevicePairingID);
+          await client.close();
+        };
+        const tried = (): Promise<string | undefined> =>
+          steps().then(
+            () => undefined,
+            (error: unknown) => String(error),
+          );
+        let why = await tried();
+        // Of what it draws by lot one in some hundred has a leading zero byte, which it counts otherwise (erratum E05).
+        if (why === 'Error: M4: Error: 2') why = await tried();
+        if (atALoss[variant.name] === undefined) expect(why).to.equal(undefined);
+        else expect(why, 'it manages now: take it out of the list').to.not.equal(undefined);
+      } finally {
+        await listener.close();
+      }
+    });
 });
