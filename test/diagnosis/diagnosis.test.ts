@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { type Fault, faults, findFault } from '../../harness/accessory/index.js';
@@ -18,6 +19,7 @@ import {
   writeSignatures,
 } from '../../harness/diagnosis/index.js';
 import { InputError } from '../../harness/protocol/index.js';
+import { readReport } from '../../harness/report/index.js';
 import { isShort, runTwin } from '../../harness/runner/index.js';
 import type { CheckResult } from '../../harness/runner/result.js';
 import { suite } from '../../suites/index.js';
@@ -376,5 +378,27 @@ describe('diagnosis', () => {
       const named = found.causes.slice(0, 4).flatMap(({ fault, class: others }) => [fault, ...others]);
       expect(named).to.include.members(['truncated-tlv-unanswered', 'non-admin-is-http-470']);
     }).timeout(120_000);
+  });
+
+  describe('of published versions of HAP-NodeJS (npm run bench census)', () => {
+    for (const version of ['1.1.0', '2.0.2'])
+      it(`names in ${version} what its source bears out, and nothing else`, () => {
+        const path = fileURLToPath(
+          new URL(`../../../reports/example/hap-nodejs-${version}.json`, import.meta.url),
+        );
+        const stored = readReport(readFileSync(path, 'utf8'), path);
+        const found = diagnose(stored, signaturesFor(suite, faults), suite)!;
+        const causes = found.causes.filter(({ insteadOf }) => insteadOf === undefined);
+        expect(causes.map(({ fault }) => fault)).to.have.members([
+          // The switches over State and Method have no default branch: nothing is answered.
+          'odd-pairings-requests-unanswered',
+          // An M5 that does not open is answered under State=4.
+          'm5-errors-say-state-4',
+          // Identifiers are strings: what is no UTF-8 is replaced.
+          'identifiers-are-text',
+        ]);
+        for (const { confidence, fault } of causes) expect(confidence, fault).to.be.above(0.5);
+        expect(found.unexplained.length).to.be.at.most(3);
+      });
   });
 });
