@@ -10,8 +10,9 @@ import { diagnosisText, oneLine } from '../report/index.js';
 import { type CheckResult, type RunReport, withoutProxies } from '../runner/index.js';
 import { Unreachable } from '../wire/index.js';
 import { resolveTarget } from './discover.js';
+import { guard } from './guard.js';
 import { storedReport } from './reports.js';
-import { guard, milliseconds, number } from './run.js';
+import { milliseconds, number } from './run.js';
 
 export interface DiagnoseFlags {
   readonly json?: boolean;

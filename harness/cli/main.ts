@@ -8,6 +8,7 @@ import { loadConfig, mergeConfig } from './config.js';
 import type { DiagnoseFlags } from './diagnose.js';
 import type { DiscoverFlags } from './discover.js';
 import type { DoctorFlags } from './doctor.js';
+import { isGone } from './guard.js';
 import type { InitFlags } from './init.js';
 import type { ExplainFlags, ListFlags } from './list.js';
 import type { PairingFlags } from './pairings.js';
@@ -447,7 +448,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
       // Whoever read it has what he wanted; what else there is to do goes on.
-      if (error.code !== 'EPIPE') throw error;
+      if (!isGone(error)) throw error;
     });
   try {
     const asked = argv.slice(2);

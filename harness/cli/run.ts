@@ -36,6 +36,7 @@ import {
 import { version } from '../version.js';
 import { type Clock, Unreachable, defaultPatience, realClock } from '../wire/index.js';
 import { resolveTarget } from './discover.js';
+import { guard } from './guard.js';
 import { pageMaker } from './reports.js';
 
 /** Options of `hapspec run` as the command line gives them. */
@@ -406,65 +407,6 @@ function tellGitHub(report: RunReport): void {
   } catch (error) {
     console.error(`hapspec: the summary of the step could not be written: ${whyUnreadable(error)}`);
   }
-}
-
-/** Catches what must not end the process without a report: stray errors (exit 4) and signals (exit 5). */
-export function guard(
-  run: Pick<Execution, 'harnessFailed' | 'interrupt' | 'over'>,
-  /** Writes what there is: the process ends at once. */
-  last: () => void,
-): { failed: Promise<void>; readonly error: string | undefined; release(): void } {
-  let error: string | undefined;
-  let fail: () => void = () => undefined;
-  const failed = new Promise<void>((resolve) => (fail = resolve));
-  const onError = (thrown: unknown): void => {
-    run.harnessFailed(thrown);
-    error ??= thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
-    fail();
-  };
-  const onSignal = (): void => {
-    // The second time there is no waiting: what is in the accessory is in the key store for the next run.
-    if (run.over) {
-      last();
-      process.exit(5);
-    }
-    run.interrupt();
-    console.error('hapspec: interrupted: leaving the accessory as it was found (once more to stop at once)');
-  };
-  // The command line's own handlers would end the process before a report is written.
-  const outer = {
-    uncaughtException: process.listeners('uncaughtException'),
-    unhandledRejection: process.listeners('unhandledRejection'),
-  };
-  process.removeAllListeners('uncaughtException');
-  process.removeAllListeners('unhandledRejection');
-  process.on('uncaughtException', onError);
-  process.on('unhandledRejection', onError);
-  // A reader such as `head` has what it wanted: the run ends as it does on a signal, and says no more.
-  const onBrokenPipe = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') onError(error);
-    else run.interrupt();
-  };
-  process.stdout.on('error', onBrokenPipe);
-  process.stderr.on('error', onBrokenPipe);
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return {
-    failed,
-    get error() {
-      return error;
-    },
-    release: () => {
-      process.removeListener('uncaughtException', onError);
-      process.removeListener('unhandledRejection', onError);
-      for (const listener of outer.uncaughtException) process.on('uncaughtException', listener);
-      for (const listener of outer.unhandledRejection) process.on('unhandledRejection', listener);
-      process.stdout.removeListener('error', onBrokenPipe);
-      process.stderr.removeListener('error', onBrokenPipe);
-      process.removeListener('SIGINT', onSignal);
-      process.removeListener('SIGTERM', onSignal);
-    },
-  };
 }
 
 /** The command that was run, without its secrets. */

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { suite } from '../../suites/index.js';
 import { InputError } from '../protocol/index.js';
 import { asConfig } from './config.js';
+import { isGone, onHangUp } from './guard.js';
 import type { RunFlags } from './run.js';
 
 const hapspec = fileURLToPath(new URL('../../../bin/hapspec.js', import.meta.url));
@@ -43,6 +44,17 @@ interface Once {
   readonly code: number;
   /** Ids of what is red. */
   readonly red: readonly string[];
+  /** Of what the run drew from; undefined for one that told nothing. */
+  readonly seed: string | undefined;
+}
+
+function seedOf(json: string): string | undefined {
+  try {
+    const { seed } = JSON.parse(readFileSync(json, 'utf8')) as { readonly seed?: unknown };
+    return typeof seed === 'string' || typeof seed === 'number' ? String(seed) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What has to run again behind a run: what was red in it, or else all. */
@@ -124,21 +136,23 @@ export async function watchCommand(target: string, flags: RunFlags): Promise<num
   const pauses = new Pauses();
   let child: ChildProcess | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
-    // A run knows these two; whoever closes the window wants the accessory left as it was found, too.
-    child?.kill(signal === 'SIGINT' ? signal : 'SIGTERM');
+    child?.kill(signal);
     pauses.end();
   };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const signals = ['SIGINT', 'SIGTERM'] as const;
   for (const signal of signals) process.on(signal, onSignal);
+  const stayHungUp = onHangUp(() => onSignal('SIGTERM'));
   const onBrokenPipe = (error: NodeJS.ErrnoException): void => {
-    if (error.code === 'EPIPE') onSignal('SIGTERM');
+    if (isGone(error)) onSignal('SIGTERM');
   };
   process.stdout.on('error', onBrokenPipe);
 
-  const once = async (only: readonly string[]): Promise<Once> => {
+  const once = async (only: readonly string[], seed: string | undefined): Promise<Once> => {
     rmSync(report, { force: true });
     const { shard, ...all } = options;
     const { config: values, args } = asConfig({
+      // What a draw of values showed is looked for with the same ones.
+      ...(only.length > 0 && seed !== undefined && { seed }),
       ...all,
       json: report,
       // What was red in this shard is in it; shared out once more, some of it would not be.
@@ -154,7 +168,7 @@ export async function watchCommand(target: string, flags: RunFlags): Promise<num
     const status = await new Promise<number | null>((done) => child!.once('close', done));
     child = undefined;
     // One that a signal meets before it listens has not begun.
-    return { code: status ?? (pauses.over ? 5 : 4), red: redOf(report) };
+    return { code: status ?? (pauses.over ? 5 : 4), red: redOf(report), seed: seedOf(report) };
   };
   /** What the accessory has written itself is no build of it: or every run would be followed by another. */
   const leaveOut = (before: ReadonlyMap<string, string>): void => {
@@ -174,27 +188,30 @@ export async function watchCommand(target: string, flags: RunFlags): Promise<num
 
   try {
     let only: readonly string[] = [];
+    let seed: string | undefined;
     for (;;) {
       const before = new Map([...paths].map((path) => [path, stateOf(path)]));
-      const { code: ended, red } = await once(only);
+      const { code: ended, ...told } = await once(only, seed);
       // 2: it will not get better by another build.
       if (pauses.over || ended === 2) return ended;
       // An accessory may write its state when it is ended.
       await pauses.pause(LOOK_EVERY);
       leaveOut(before);
-      only = red;
+      // 3: a build that does not start tells nothing, and what was red stays so.
+      if (ended !== 3) ({ red: only, seed } = told);
       const next =
-        red.length === 0
+        only.length === 0
           ? 'everything runs'
-          : red.length === 1
-            ? `${red[0]!} runs`
-            : `${red.length} checks run`;
+          : only.length === 1
+            ? `${only[0]!} runs`
+            : `${only.length} checks run`;
       console.log(`\nwatching ${[...paths].join(', ')}: ${next} again when it changes (Ctrl-C ends)`);
       await change(new Map([...before].filter(([path]) => paths.has(path))), pauses);
       if (pauses.over) return ended;
     }
   } finally {
     for (const signal of signals) process.off(signal, onSignal);
+    stayHungUp();
     process.stdout.off('error', onBrokenPipe);
     rmSync(folder, { recursive: true, force: true });
   }

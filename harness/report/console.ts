@@ -137,6 +137,9 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     skip: colours.dim,
     error: colours.magenta,
   };
+  // One column stays free: a full line makes some terminals wrap, and a wrapped line cannot be rewritten. Terminals without
+  // anybody before them say that they have none.
+  const width = (): number => ((stream.columns ?? 0) > 0 ? stream.columns! : 80) - 1;
   const now = options.now ?? (() => performance.now());
   let planned = 0;
   let done = 0;
@@ -154,8 +157,7 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
   };
 
   const progress = (text: string): void => {
-    // One column stays free: a full line makes some terminals wrap, and a wrapped line cannot be rewritten.
-    stream.write(ERASE_LINE + colours.dim(clip(text, Math.max(10, (stream.columns ?? 80) - 1))));
+    stream.write(ERASE_LINE + colours.dim(clip(text, Math.max(10, width()))));
     progressShown = true;
   };
 
@@ -163,7 +165,7 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     const told = result.message === '' ? '' : `: ${oneLine(result.message, 300)}`;
     const text = `${oneLine(`${result.id} ${result.title}`, 200)}${told}`;
     // In full it stands among the failures.
-    const room = terminal ? Math.max(40, (stream.columns ?? 80) - 1) - 2 - badges.fail.length - 1 : Infinity;
+    const room = terminal ? Math.max(40, width()) - 2 - badges.fail.length - 1 : Infinity;
     return `  ${paint[result.status](badges[result.status])} ${clip(text, room)}`;
   };
 
@@ -325,11 +327,7 @@ export function consoleReporter(options: ConsoleOptions): RunObserver {
     ended(report) {
       const lines = [...details(report), ...summary(report)];
       // A log is searched, and a terminal is read.
-      print(
-        ...(terminal
-          ? lines.flatMap((line) => folded(line, Math.max(40, (stream.columns ?? 80) - 1)))
-          : lines),
-      );
+      print(...(terminal ? lines.flatMap((line) => folded(line, Math.max(40, width()))) : lines));
     },
   };
 }

@@ -54,11 +54,11 @@ export function folded(line: string, width: number): readonly string[] {
     if (now === '') now = start + word;
     else if (length(now) + 1 + length(word) <= width) now += ` ${word}`;
     else {
-      lines.push(now);
+      lines.push(now.trimEnd());
       now = deeper + word;
     }
   }
-  return [...lines, now];
+  return [...lines, now.trimEnd()];
 }
 
 /** `PS-M3-04 Wrong setup code [MUST, security]: M4 carries a Proof`, one line. */

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -5,8 +6,9 @@ import { expect } from 'chai';
 import type { Latency } from '../../harness/accessory/index.js';
 import { openState } from '../../harness/device/index.js';
 import { seededRandom } from '../../harness/protocol/index.js';
+import type { RunReport } from '../../harness/runner/index.js';
 import { suite } from '../../suites/index.js';
-import { endChildren, hapspec, startHapspec } from '../cli/process.js';
+import { bin, endChildren, hapspec, startHapspec } from '../cli/process.js';
 import { slowness } from '../pace.js';
 import { CODE, Folder, inParallel, kept, pairable, readReports, reference, slow } from './tools.js';
 
@@ -76,6 +78,43 @@ describe('care: signals and locks', function () {
       });
       console.log(`${signal}: ${passed.toSorted((a, b) => a - b).join(', ')} of ${ids.length} had passed`);
       expect(new Set(passed).size, 'different moments').to.be.greaterThan(1);
+    });
+
+  for (const options of [[], ['--watch', '--watch-path', bin]])
+    it(`a terminal that is closed ends ${['run', ...options.slice(0, 1)].join(' ')} as a signal does: the accessory is as it was`, async () => {
+      const { accessory, target, close } = await reference('hang-up', { latency: unhurried });
+      const state = folder.fresh();
+      const json = `${state}.json`;
+      const words = ['run', target, '--code', CODE, '--state', state, '--json', json, ...options];
+      const line = [process.execPath, bin, ...words].map((word) => `'${word}'`).join(' ');
+      const terminal = spawn('script', ['-qec', line, '/dev/null'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: { ...process.env, TERM: 'dumb' },
+      });
+      let said = '';
+      try {
+        await new Promise<void>((resolve, reject) => {
+          terminal.once('error', reject).once('close', () => reject(new Error(`it ended: ${said}`)));
+          terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
+            said += text;
+            // Who stands at the tenth check has paired.
+            if (/\[10\/\d+\] [A-Z]\S+/.test(said)) resolve();
+          });
+        });
+        terminal.kill('SIGKILL');
+        const locked = (): boolean => kept(state).some((name) => name.endsWith('.lock'));
+        // A process that is dead unlocks nothing.
+        for (let looks = 0; locked() && looks < 400; looks++) await sleep(50);
+        expect(locked(), 'locked').to.equal(false);
+        expect(accessory.pairings).to.deep.equal([]);
+        expect(openState(state, target).identities()).to.deep.equal([]);
+        const report = JSON.parse(readFileSync(json, 'utf8')) as RunReport;
+        expect(report.exit.code).to.equal(5);
+        expect(report.aftermath.clean).to.equal(true);
+      } finally {
+        terminal.kill('SIGKILL');
+        await close();
+      }
     });
 
   it('a second SIGINT ends the run at once, and the next run cleans up', async () => {

@@ -27,7 +27,7 @@ describe('hapspec run --watch', function () {
   it('runs what was red again when the build changes, then everything, until it is told to end', async () => {
     const port = Number(await deadPort());
     build(port, '--fault', 'accepts-any-proof');
-    const options = ['--code', '031-45-154', '--seed', '1', '--only', 'PS-M3-04', '--only', 'PS-M1-01'];
+    const options = ['--code', '031-45-154', '--only', 'PS-M3-04', '--only', 'PS-M1-01'];
     const child = start(
       bin,
       [
@@ -45,6 +45,12 @@ describe('hapspec run --watch', function () {
     expect(first)
       .to.match(/✗ FAIL +PS-M3-04/)
       .and.include('the accessory is unpaired, as it was found');
+    const seedOf = (output: string): string | undefined => /, seed (\d+), /.exec(output)?.[1];
+    // What does not start is no answer.
+    const broken = child.output().length;
+    writeFileSync(at('lamp.cjs'), 'no build');
+    await child.said('PS-M3-04 runs again when it changes', broken);
+    expect(child.output().slice(broken)).to.include('--launch ended with code 1');
     const from = child.output().length;
     build(port);
     await child.said('everything runs again when it changes', from);
@@ -53,10 +59,13 @@ describe('hapspec run --watch', function () {
       .to.match(/✓ pass +PS-M3-04/)
       .and.include('1 planned')
       .and.not.include('PS-M1-01');
+    expect(seedOf(second)).to.equal(seedOf(first!));
     const then = child.output().length;
     build(port, '--seed', '2');
     await child.said('everything runs again when it changes', then);
-    expect(child.output().slice(then))
+    const third = child.output().slice(then);
+    expect(seedOf(third)).to.be.a('string').and.not.equal(seedOf(second));
+    expect(third)
       .to.include('2 planned')
       .and.match(/✓ pass +PS-M1-01/);
     child.process.kill('SIGINT');

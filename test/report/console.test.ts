@@ -7,8 +7,10 @@ import { diagnosis, hostileTexts, report, reportFullOf, result } from './sample.
 
 class Screen extends Writable {
   text = '';
-  readonly columns = 60;
-  constructor(readonly isTTY: boolean) {
+  constructor(
+    readonly isTTY: boolean,
+    readonly columns = 60,
+  ) {
     super({ decodeStrings: false });
   }
   override _write(chunk: string, _encoding: string, done: () => void): void {
@@ -92,10 +94,20 @@ describe('console', () => {
     for (const line of lines) if (!line.includes('npx hapspec')) expect(line.length, line).to.be.at.most(60);
     expect(folded('    - one two three', 13)).to.deep.equal(['    - one two', '          three']);
     expect(folded('\u001b[31mone two\u001b[39m', 7)).to.deep.equal(['\u001b[31mone two\u001b[39m']);
+    expect(folded('  | one  (0 ms)', 8)).to.deep.equal(['  | one', '        (0', '        ms)']);
     expect(folded('x'.repeat(100), 20)).to.deep.equal(['x'.repeat(100)]);
     for (const text of hostileTexts)
       for (const line of folded(`  seen: ${text} ${text} ${text}`, 20).slice(1))
         expect(line).to.match(/^ {6}/);
+  });
+
+  it('takes a terminal that has no columns for one of 80', () => {
+    const screen = new Screen(true, 0);
+    const observer = consoleReporter({ stream: screen, colours: false });
+    const { title, id, ...rest } = report().results[0]!;
+    observer.started?.(1, report());
+    observer.checking?.({ ...rest, id, title }, 0);
+    expect(visible(screen.text).at(-1)).to.equal(`[1/1] ${id} ${title}`);
   });
 
   it('prints a line for each check, then failures, warnings, skips and a summary', () => {
