@@ -110,6 +110,15 @@ describe('the documentation', function () {
       }
       const reports = ['healthy', 'fault'].map((name) => join(folder, `${name}.json`));
       await hapspec(['diff', ...reports, '--markdown', join(folder, 'diff.md')]);
+      // A real stack, from what was stored of it.
+      const [before, after] = ['1.1.0', '2.0.2'].map((version) => join(kept, `hap-nodejs-${version}.json`));
+      const forms = Object.entries({ html: 'html', junit: 'xml', summary: 'md' });
+      await hapspec([
+        'report',
+        after!,
+        ...forms.flatMap(([option, ending]) => [`--${option}`, join(folder, `hap-nodejs-2.0.2.${ending}`)]),
+      ]);
+      await hapspec(['diff', before!, after!, '--markdown', join(folder, 'hap-nodejs-diff.md')]);
       if (process.env['HAPSPEC_UPDATE'] === '1') {
         mkdirSync(kept, { recursive: true });
         for (const name of readdirSync(folder)) {
