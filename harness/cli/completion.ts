@@ -14,7 +14,7 @@ type Takes =
   | { readonly kind: 'list'; readonly list: List };
 
 /** Values of options by their long names, where they are not any text. */
-const values: Readonly<Record<string, Takes>> = {
+export const values: Readonly<Record<string, Takes>> = {
   '--level': { kind: 'words', words: ['must', 'should', 'varies'] },
   '--declares': { kind: 'words', words: ['transient', 'mfi'] },
   '--start-line': { kind: 'words', words: ['rtsp', 'http'] },
@@ -28,7 +28,7 @@ const values: Readonly<Record<string, Takes>> = {
 };
 
 /** Arguments by command, where they are not files. */
-const argumentsOf: Readonly<Record<string, Takes>> = {
+export const argumentsOf: Readonly<Record<string, Takes>> = {
   run: { kind: 'list', list: 'targets' },
   diagnose: { kind: 'list', list: 'targets' },
   explain: { kind: 'list', list: 'explainable' },
@@ -161,18 +161,23 @@ function bash(shapes: readonly Shape[]): string {
   return lines.join('\n');
 }
 
+/** With its own test for the command on the line: a value or an argument may have the name of another command. */
 function fish(shapes: readonly Shape[]): string {
-  const lines = ['complete -c hapspec -f'];
-  const top = shapes.find(({ path }) => path === '')!;
+  const known = shapes.flatMap(({ path, commands }) => commands.map((name) => `${path} ${name}`.trim()));
+  const lines = [
+    'function __hapspec_at',
+    "  set -l command ''",
+    '  for word in (commandline -opc)[2..]',
+    "    string match -q -- '-*' $word; and continue",
+    '    set -l deeper (string trim -- "$command $word")',
+    `    contains -- $deeper ${known.map(quoted).join(' ')}; and set command $deeper`,
+    '  end',
+    '  test "$command" = "$argv"',
+    'end',
+    'complete -c hapspec -f',
+  ];
   for (const { path, about, options, argument, commands } of shapes) {
-    const [first, second] = path.split(' ');
-    const seen =
-      path === ''
-        ? `not __fish_seen_subcommand_from ${top.commands.join(' ')}`
-        : second === undefined
-          ? `__fish_seen_subcommand_from ${first!}`
-          : `__fish_seen_subcommand_from ${first!}; and __fish_seen_subcommand_from ${second}`;
-    const when = `-n ${quoted(seen)}`;
+    const when = `-n ${quoted(`__hapspec_at ${path}`.trim())}`;
     for (const name of commands) {
       const of = shapes.find((shape) => shape.path === `${path} ${name}`.trim())!;
       lines.push(`complete -c hapspec ${when} -a ${name} -d ${quoted(of.about)}`);

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { argumentsOf, values } from '../../harness/cli/completion.js';
 import { bin, hapspecLine } from './process.js';
 
 /** What shells without a test of their own on this machine are: skipped, and named. */
@@ -141,11 +142,30 @@ describe('hapspec completion', function () {
     });
   }
 
-  it(`is a script that fish takes${has('fish') ? '' : ' (skipped: there is no fish here)'}`, function () {
+  it(`completes in fish, where a word may be the name of another command${has('fish') ? '' : ' (skipped: there is no fish here)'}`, function () {
     if (!has('fish')) return this.skip();
-    const script = `hapspec completion fish | source; complete -C 'hapspec run --level '; complete -C 'hapspec explain PS-M3-04'; complete -C 'hapspec r'`;
-    const said = run('fish', script).map((line) => line.split('\t')[0]);
-    expect(said).to.include.members(['must', 'should', 'varies', 'PS-M3-04', 'run', 'report']);
+    const lines: Readonly<Record<string, readonly string[]>> = {
+      r: ['report', 'run'],
+      'run --level ': ['must', 'should', 'varies'],
+      'run embedded:accepts-any-p': ['embedded:accepts-any-proof'],
+      'explain PS-M3-04': ['PS-M3-04'],
+      'clone check --o': ['--old'],
+      'schema report --': ['--help'],
+    };
+    const asked = Object.keys(lines).map((line) => `echo '<'; complete -C 'hapspec ${line}'`);
+    const said = run('fish', ['hapspec completion fish | source', ...asked].join('; '))
+      .map((line) => line.split('\t')[0]!)
+      .join(' ')
+      .split('< ')
+      .slice(1)
+      .map((words) => words.trim().split(' ').toSorted());
+    expect(said).to.deep.equal(Object.values(lines));
+  });
+
+  it('knows no value of an option and no argument of a command that is gone', () => {
+    const script = run('bash', 'hapspec completion bash').join('\n');
+    for (const option of Object.keys(values)) expect(script).to.match(new RegExp(`[ '*]${option}[" '|)]`));
+    for (const command of Object.keys(argumentsOf)) expect(script).to.include(`"${command}")`);
   });
 
   it('--version --json says what belongs to a version', async () => {
