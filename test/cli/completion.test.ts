@@ -9,6 +9,12 @@ import { bin, hapspecLine } from './process.js';
 /** What shells without a test of their own on this machine are: skipped, and named. */
 const has = (shell: string): boolean => spawnSync(shell, ['--version']).status === 0;
 
+/** A skip with its name; an error where the tools are promised. */
+function missing(context: Mocha.Context, shell: string): void {
+  if (process.env['CI'] === 'true') throw new Error(`${shell} is missing: apt-get install ${shell}`);
+  context.skip();
+}
+
 describe('hapspec completion', function () {
   this.timeout(120_000);
   let folder: string;
@@ -131,7 +137,7 @@ describe('hapspec completion', function () {
   for (const shell of ['bash', 'zsh'] as const) {
     const there = has('script') && has(shell);
     it(`completes on a terminal in ${shell}, files as the shell quotes them${there ? '' : ` (skipped: there is no ${shell} or no script here)`}`, async function () {
-      if (!there) return this.skip();
+      if (!there) return missing(this, shell);
       const lines = shell === 'bash' ? [...common, ...ofBash] : common;
       expect(
         await tabbed(
@@ -143,7 +149,7 @@ describe('hapspec completion', function () {
   }
 
   it(`completes in fish, where a word may be the name of another command${has('fish') ? '' : ' (skipped: there is no fish here)'}`, function () {
-    if (!has('fish')) return this.skip();
+    if (!has('fish')) return missing(this, 'fish');
     const lines: Readonly<Record<string, readonly string[]>> = {
       r: ['report', 'run'],
       'run --level ': ['must', 'should', 'varies'],
