@@ -27,39 +27,36 @@ export interface Described {
  */
 export function describeFor(target: string, options: ConformanceOptions): Described {
   const { run, begin, end, redacted } = prepareRun(target, options);
-  /** What brings the accessory where the next test begins. */
-  let ahead: (typeof run.plan)[number][] = [];
-  const tests: Test[] = [];
-  for (const entry of run.plan) {
-    if (!entry.reported) {
-      ahead.push(entry);
-      continue;
-    }
-    const way = ahead;
-    ahead = [];
-    tests.push({
-      name: `${entry.entry.id} ${entry.entry.title}`,
-      async run(skip) {
-        for (const step of way) await run.runEntry(step);
-        const result = await run.runEntry(entry);
-        if (result.status === 'skip') skip(redacted(result).message);
-        else if (isRed(result, run.strict)) throw new Error(textOf(redacted(result)));
+  /** What is no test of its own and only brings about what others look at; each is run once. */
+  const ahead = run.plan.flatMap((entry, at) => (entry.reported ? [] : [{ entry, at }]));
+  const tests = run.plan.flatMap((entry, at): readonly Test[] => {
+    if (!entry.reported) return [];
+    const name = `${entry.entry.id} ${entry.entry.title}`;
+    return [
+      {
+        name,
+        async run(skip) {
+          // Also what stands before tests that the runner was told to leave out.
+          while (ahead[0] !== undefined && ahead[0].at < at) await run.runEntry(ahead.shift()!.entry);
+          const result = await run.runEntry(entry);
+          if (result.status === 'skip') skip(redacted(result).message);
+          else if (isRed(result, run.strict)) throw new Error(textOf(redacted(result)));
+        },
       },
-    });
-  }
+    ];
+  });
   return {
     title: `hapspec ${target} (seed ${run.seed})`,
     begin,
     tests,
     async end() {
-      for (const step of ahead) await run.runEntry(step);
       await end();
       const report = diagnosed(run.report(), wholeSuite, faults);
       // What is told in thirty tests is one mistake, as a rule.
       for (const { words, explains, confidence, insteadOf } of redacted(report).diagnosis?.causes ?? [])
         if (insteadOf === undefined)
           console.log(
-            `hapspec: ${words}: explains ${explains.length} failures, ${Math.round(100 * confidence)} % sure`,
+            `hapspec: ${words}: explains ${explains.length} ${explains.length === 1 ? 'failure' : 'failures'}, ${Math.round(100 * confidence)} % sure`,
           );
       if (!report.aftermath.clean) throw new Error(redacted(report).aftermath.message);
     },

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { describeFor } from '../harness/describe.js';
 import { type ProgressEvent, conformance } from '../harness/index.js';
 
 const FEW = { only: ['PS-M3-0*'], seed: 1, jobs: 1 };
@@ -59,5 +60,37 @@ describe('conformance(), for programs', () => {
       },
     }).catch((error: unknown) => error);
     expect(thrown).to.be.an('error').with.property('message', 'a full disk');
+  });
+});
+
+describe('the suite in a test runner', () => {
+  it('brings about what a test looks at, also where the tests before it are left out', async () => {
+    const { begin, tests, end } = describeFor('embedded', {
+      only: ['PS-M3-03', 'PS-M3-04'],
+      seed: 1,
+      jobs: 1,
+    });
+    expect(tests.map(({ name }) => name.slice(0, 8))).to.deep.equal(['PS-M3-04', 'PS-M3-03']);
+    await begin();
+    const skipped: string[] = [];
+    await tests.at(-1)!.run((why) => skipped.push(why));
+    expect(skipped).to.deep.equal([]);
+    await end();
+  });
+
+  it('throws what is red in full, and skips with the reason', async () => {
+    const { begin, tests, end } = describeFor('embedded:accepts-any-proof', {
+      only: ['PS-M3-04', 'PS-M3-05'],
+      seed: 1,
+      jobs: 1,
+    });
+    await begin();
+    const skipped: string[] = [];
+    const thrown: string[] = [];
+    for (const { run } of tests)
+      await run((why) => skipped.push(why)).catch((error: unknown) => thrown.push(String(error)));
+    expect(thrown.join()).to.match(/PS-M3-04 .*HTTP 200[^]*reproduce: npx hapspec run/);
+    expect(skipped.join()).to.match(/^needs PS-M3-04/);
+    await end();
   });
 });

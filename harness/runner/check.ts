@@ -85,7 +85,7 @@ export interface CheckSpec extends Alternatives {
     readonly m6?: number;
     readonly verifies?: number;
     readonly attempts?: number;
-    /** Silent that is part of the stimulus: seconds a healthy accessory takes of the run's time, from 20 on. */
+    /** Waiting that is part of the stimulus: seconds a healthy accessory takes of the run's time, from 20 on. */
     readonly seconds?: number;
   };
   /** Asks nothing of an accessory that does not declare this: then it costs nothing either. */

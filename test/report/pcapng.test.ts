@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { expect } from 'chai';
 import { prepareRun } from '../../harness/conformance.js';
+import type { Bench } from '../../harness/device/index.js';
 import { fromHex, hex, utf8 } from '../../harness/protocol/index.js';
 import { html } from '../../harness/report/html/page.js';
 import {
@@ -17,6 +18,7 @@ import {
   junit,
   summaryMarkdown,
 } from '../../harness/report/index.js';
+import type { ConformanceOptions } from '../../harness/wanted.js';
 import type { TraceEvent } from '../../harness/wire/index.js';
 import { endChildren, startHapspec } from '../cli/process.js';
 
@@ -49,6 +51,27 @@ function ones(bytes: Uint8Array): number {
   for (let i = 0; i < bytes.length; i += 2) sum += (bytes[i]! << 8) + (bytes[i + 1] ?? 0);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return sum;
+}
+
+/** The packets of PAIRINGS-01 in `path`. */
+async function captured(path: string, more: ConformanceOptions = {}): Promise<Bench | undefined> {
+  beginCapture(path, 'hapspec');
+  const { run, bench, begin, end } = prepareRun('embedded', {
+    seed: 1,
+    only: ['PAIRINGS-01'],
+    pcapng: path,
+    jobs: 1,
+    ...more,
+  });
+  await begin();
+  for (const entry of run.plan) await run.runEntry(entry);
+  await end();
+  endCapture(
+    path,
+    'hapspec',
+    run.plan.map(({ entry }) => entry.id),
+  );
+  return bench;
 }
 
 describe('captures', () => {
@@ -142,23 +165,7 @@ describe('captures', () => {
 
   it('and evidence have the keys of each session when they are asked for, and no other secret', async () => {
     const path = join(folder, 'run.pcapng');
-    beginCapture(path, 'hapspec');
-    const { run, bench, begin, end } = prepareRun('embedded', {
-      seed: 1,
-      only: ['PAIRINGS-01'],
-      pcapng: path,
-      evidence: folder,
-      evidenceKeys: true,
-      jobs: 1,
-    });
-    await begin();
-    for (const entry of run.plan) await run.runEntry(entry);
-    await end();
-    endCapture(
-      path,
-      'hapspec',
-      run.plan.map(({ entry }) => entry.id),
-    );
+    const bench = await captured(path, { evidence: folder, evidenceKeys: true });
     const evidence = readFileSync(join(folder, 'PAIRINGS-01.jsonl'), 'utf8');
     const lines = evidence
       .trim()
@@ -193,21 +200,7 @@ describe('captures', () => {
       return this.skip();
     }
     const path = join(folder, 'run.pcapng');
-    beginCapture(path, 'hapspec');
-    const { run, begin, end } = prepareRun('embedded', {
-      seed: 1,
-      only: ['PAIRINGS-01'],
-      pcapng: path,
-      jobs: 1,
-    });
-    await begin();
-    for (const entry of run.plan) await run.runEntry(entry);
-    await end();
-    endCapture(
-      path,
-      'hapspec',
-      run.plan.map(({ entry }) => entry.id),
-    );
+    await captured(path);
     const read = (filter: string, ...fields: readonly string[]): string[] =>
       execFileSync(
         tshark,
