@@ -31,7 +31,7 @@ async function session(controller: Controller): Promise<Silent<Session>> {
   const outcome = await opened.get('/accessories');
   if (!outcomes.answered(200).matches(outcome))
     throw new StepFailed('PV-M3-01', `GET /accessories was answered by ${describeOutcome(outcome)}`);
-  opened.link.said('silence from here');
+  opened.link.note('silence from here');
   return { link: opened.link, session: opened };
 }
 
@@ -64,13 +64,13 @@ async function subscribed(controller: Controller): Promise<Silent<Session> | str
   if (heard === NEWEST_ONLY) return NEWEST_ONLY;
   if (heard !== NEW) return 'a change is not told at once (SESS-21)';
   await link.event(EVENT_WAIT);
-  link.said('silence from here');
+  link.note('silence from here');
   return { link, session: listener!, item };
 }
 
 async function plain(controller: Controller): Promise<Silent<Session>> {
   const link = await controller.open();
-  link.said('silence from the first byte on');
+  link.note('silence from the first byte on');
   return { link };
 }
 
