@@ -164,7 +164,8 @@ describe('hostile peers', () => {
       const { ends, texts, longest, ms, keys, said } = outcome;
       expect(ends).to.equal((known as Record<string, string>)[name]);
       expect(longest, 'the longest wait').to.be.at.most((TIMEOUT + 1_000) * slowness());
-      expect(ms, 'the whole run').to.be.at.most(40_000 * slowness());
+      // What a peer holds back of every reply adds up, and four runs share the machine: a hang is a matter of minutes.
+      expect(ms, 'the whole run').to.be.at.most((40_000 + 10 * timeoutOf(row)) * slowness());
       for (const [peers, message] of never)
         if (peers.test(name)) expect(said.filter((line) => message.test(line))).to.deep.equal([]);
       parseStrictly(texts[0]!);
