@@ -1,6 +1,6 @@
 import { type Bytes, InputError, abytes, concat, utf8 } from './bytes.js';
 import { Length } from './constants.js';
-import { noble } from './noble.js';
+import { ours } from './ours.js';
 import type { Primitives } from './primitives.js';
 
 /** The eight-character nonce labels (seed 002 §5). */
@@ -29,7 +29,7 @@ export function seal(
   nonce: Bytes,
   plaintext: Bytes,
   aad: Bytes = NO_AAD,
-  by: Primitives = noble,
+  by: Primitives = ours(),
 ): Bytes {
   abytes(key, 'ChaCha20-Poly1305 key', 32);
   abytes(nonce, 'ChaCha20-Poly1305 nonce', 12);
@@ -42,7 +42,7 @@ export function open(
   nonce: Bytes,
   sealed: Bytes,
   aad: Bytes = NO_AAD,
-  by: Primitives = noble,
+  by: Primitives = ours(),
 ): Bytes | undefined {
   abytes(key, 'ChaCha20-Poly1305 key', 32);
   abytes(nonce, 'ChaCha20-Poly1305 nonce', 12);
@@ -54,7 +54,7 @@ export function openIgnoringTag(
   key: Bytes,
   nonce: Bytes,
   sealed: Bytes,
-  by: Primitives = noble,
+  by: Primitives = ours(),
 ): Bytes | undefined {
   return sealed.length < Length.tag ? undefined : by.chacha20(key, nonce, sealed.subarray(0, -Length.tag));
 }

@@ -1,7 +1,7 @@
 import { type Bytes, abytes, concat, equal, fromHex, fromInteger, hex, toInteger, utf8 } from './bytes.js';
 import { Length } from './constants.js';
 import { remembered } from './memo.js';
-import { noble } from './noble.js';
+import { ours } from './ours.js';
 import type { Primitives } from './primitives.js';
 import type { Random } from './random.js';
 
@@ -26,7 +26,7 @@ function computed(name: string, operation: (...inputs: Bytes[]) => Bytes, ...inp
   ).slice();
 }
 
-function identity(id: Bytes, ltsk: Bytes, by: Primitives = noble): Identity {
+function identity(id: Bytes, ltsk: Bytes, by: Primitives = ours()): Identity {
   abytes(ltsk, 'LTSK', Length.ltsk);
   let ltpk: Bytes | undefined;
   return {
@@ -103,7 +103,7 @@ export function restoreIdentity(id: Bytes, ltsk: Bytes, by?: Primitives): Identi
 }
 
 /** Ed25519 signature, 64 bytes. */
-export function sign(ltsk: Bytes, message: Bytes, by: Primitives = noble): Bytes {
+export function sign(ltsk: Bytes, message: Bytes, by: Primitives = ours()): Bytes {
   abytes(ltsk, 'LTSK', Length.ltsk);
   return computed(`${by.name} Ed25519 signature`, (text, seed) => by.ed25519Sign(seed, text), message, ltsk);
 }
@@ -116,7 +116,7 @@ export function verifySignature(
   ltpk: Bytes,
   message: Bytes,
   signature: Bytes,
-  by: Primitives = noble,
+  by: Primitives = ours(),
 ): boolean {
   if (ltpk.length !== Length.ltpk || signature.length !== Length.signature) return false;
   return remembered(
@@ -181,7 +181,7 @@ export function ephemeralKeys(random: Random, by?: Primitives, where?: ZeroByte)
 }
 
 /** The X25519 public key of a secret; both 32 bytes. */
-export function curvePublicKey(secret: Bytes, by: Primitives = noble): Bytes {
+export function curvePublicKey(secret: Bytes, by: Primitives = ours()): Bytes {
   abytes(secret, 'X25519 secret', Length.curveKey);
   return computed(`${by.name} X25519 public key`, (scalar) => by.x25519PublicKey(scalar), secret);
 }
@@ -205,7 +205,7 @@ export const lowOrderCurveKeys: readonly Bytes[] = [
 });
 
 /** The 32-byte X25519 secret, or undefined when the peer's key has the wrong size or low order. */
-export function sharedSecret(secret: Bytes, publicKey: Bytes, by: Primitives = noble): Bytes | undefined {
+export function sharedSecret(secret: Bytes, publicKey: Bytes, by: Primitives = ours()): Bytes | undefined {
   if (publicKey.length !== Length.curveKey) return undefined;
   return remembered(
     () => [by.name, 'X25519', hex(secret), hex(publicKey)].join(' '),

@@ -13,6 +13,7 @@ export * from './messages.js';
 export * from './mfi.js';
 export * from './modpow.js';
 export { noble } from './noble.js';
+export { computingWith } from './ours.js';
 export { openssl } from './openssl.js';
 export type * from './primitives.js';
 export * from './random.js';

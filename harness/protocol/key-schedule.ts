@@ -1,6 +1,6 @@
 import { type Bytes, hex, utf8 } from './bytes.js';
 import { remembered } from './memo.js';
-import { noble } from './noble.js';
+import { ours } from './ours.js';
 import type { Primitives } from './primitives.js';
 
 /** Every HKDF-SHA-512 label pair of the protocol (seed 002 §4, seed 001, erratum E08). Outputs are 32 bytes. */
@@ -36,7 +36,7 @@ export const keyLabels = {
 export type KeyLabel = keyof typeof keyLabels;
 
 /** SHA-512; 64 bytes. */
-export function sha512(data: Bytes, by: Primitives = noble): Bytes {
+export function sha512(data: Bytes, by: Primitives = ours()): Bytes {
   return by.sha512(data);
 }
 
@@ -46,7 +46,7 @@ export function hkdfSha512(
   salt: string,
   info: string,
   length = 32,
-  by: Primitives = noble,
+  by: Primitives = ours(),
 ): Bytes {
   return remembered(
     () => `${by.name} HKDF ${hex(ikm)} ${salt} ${info} ${length}`,

@@ -12,7 +12,7 @@ import {
 import { Length, SRP_USER } from './constants.js';
 import { remembered } from './memo.js';
 import { N, fixedBase, g } from './modpow.js';
-import { noble } from './noble.js';
+import { ours } from './ours.js';
 import type { Primitives } from './primitives.js';
 
 /**
@@ -87,7 +87,7 @@ function hash(by: Primitives, ...parts: readonly Bytes[]): Bytes {
 }
 
 /** base^exponent mod N for a non-negative exponent; remembered while memoising is on. */
-export function pow(base: bigint, exponent: bigint, by: Primitives = noble): bigint {
+export function pow(base: bigint, exponent: bigint, by: Primitives = ours()): bigint {
   return remembered(
     () => `${by.name} pow ${base.toString(32)} ${exponent.toString(32)}`,
     () => by.power(base, exponent),
@@ -112,23 +112,23 @@ function groupHash(by: Primitives): Bytes {
 }
 
 /** k, as the convention computes it. */
-export function multiplier(convention: SrpConvention, by: Primitives = noble): bigint {
+export function multiplier(convention: SrpConvention, by: Primitives = ours()): bigint {
   const generator = convention.k === 'padded' ? padLeft(gBytes, Length.srpPublicKey) : gBytes;
   return toInteger(hash(by, nBytes, generator));
 }
 
 /** u = H(A | B), both padded to 384 bytes unless the convention strips them. */
-export function scrambler(A: Bytes, B: Bytes, convention: SrpConvention, by: Primitives = noble): bigint {
+export function scrambler(A: Bytes, B: Bytes, convention: SrpConvention, by: Primitives = ours()): bigint {
   return toInteger(hash(by, form(A, convention.u), form(B, convention.u)));
 }
 
 /** x = H(salt | H(user ":" password)); the salt enters exactly as sent. */
-export function privateKey(salt: Bytes, password: string, user = SRP_USER, by: Primitives = noble): bigint {
+export function privateKey(salt: Bytes, password: string, user = SRP_USER, by: Primitives = ours()): bigint {
   return toInteger(hash(by, salt, hash(by, utf8(`${user}:${password}`))));
 }
 
 /** K = H(S). 64 bytes, or 63 and fewer in the field-bug convention when K starts with zero. */
-export function sessionKey(S: bigint, convention: SrpConvention, by: Primitives = noble): Bytes {
+export function sessionKey(S: bigint, convention: SrpConvention, by: Primitives = ours()): Bytes {
   const K = hash(by, form(fromInteger(S), convention.session));
   return convention.sessionKey === 'stripped' ? stripLeadingZeros(K) : K;
 }
@@ -141,7 +141,7 @@ export function controllerProof(
   K: Bytes,
   convention: SrpConvention,
   user = SRP_USER,
-  by: Primitives = noble,
+  by: Primitives = ours(),
 ): Bytes {
   const [sentA, sentB] = [form(A, convention.proofA), form(B, convention.proofB)];
   return hash(by, groupHash(by), hash(by, utf8(user)), salt, sentA, sentB, K);
@@ -153,7 +153,7 @@ export function accessoryProof(
   M1: Bytes,
   K: Bytes,
   convention: SrpConvention,
-  by: Primitives = noble,
+  by: Primitives = ours(),
 ): Bytes {
   return hash(by, form(A, convention.serverProofA), M1, K);
 }
@@ -161,7 +161,7 @@ export function accessoryProof(
 /** The proof of M4 over A as sent, padded or without leading zero bytes: real accessories use all three (erratum E04). */
 export function isAccessoryProof(proof: Bytes, { A, M1, K }: Pick<ClientSession, 'A' | 'M1' | 'K'>): boolean {
   const forms = ['as-sent', 'padded', 'stripped'] as const;
-  return forms.some((how) => equal(proof, hash(noble, form(A, how), M1, K)));
+  return forms.some((how) => equal(proof, hash(ours(), form(A, how), M1, K)));
 }
 
 /** Every value the controller computes from one M2; kept whole, because reports and vectors show intermediates. */

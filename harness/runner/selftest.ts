@@ -9,7 +9,7 @@ import {
   withOnlookers,
 } from '../accessory/index.js';
 import { embeddedBench, embeddedCode } from '../device/index.js';
-import { memoiseArithmetic, seededRandom } from '../protocol/index.js';
+import { computingWith, memoiseArithmetic, openssl, seededRandom } from '../protocol/index.js';
 import { defaultPatience } from '../wire/index.js';
 import type { Case } from './check.js';
 import { deviceToClone, isAboutClones } from './cloned.js';
@@ -90,10 +90,11 @@ export async function runTwin(
 ): Promise<readonly CheckResult[]> {
   const ofClones = selected.filter(isAboutClones);
   const others = fault?.clone === undefined ? selected.filter((entry) => !isAboutClones(entry)) : [];
-  return [
+  // Whether the two ends agree on the arithmetic is asked elsewhere, with two implementations.
+  return computingWith(openssl, async () => [
     ...(others.length > 0 ? await runOne(suite, others, fault, options) : []),
     ...(ofClones.length > 0 ? await runOne(suite.filter(isAboutClones), ofClones, fault, options, true) : []),
-  ];
+  ]);
 }
 
 async function runOne(

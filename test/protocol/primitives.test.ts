@@ -4,6 +4,7 @@ import {
   type Bytes,
   N,
   type Primitives,
+  computingWith,
   flipBit,
   fromHex,
   hex,
@@ -13,6 +14,7 @@ import {
   noble,
   openssl,
   seededRandom,
+  sha512,
   smallOrderPoints,
   toInteger,
 } from '../../harness/protocol/index.js';
@@ -165,5 +167,31 @@ describe('primitives: a mistake in one end does not cancel itself out', () => {
     const report = await conformance('embedded', { seed: 1, only: plainFlow });
     expect(report.results.every(({ status }) => status === 'pass')).to.equal(true);
     expect(report.results.length).to.be.greaterThan(5);
+  });
+});
+
+describe('primitives: a controller that computes with others', () => {
+  it('does so while one of the runs that want it goes on, and with noble behind them', async () => {
+    let asked = 0;
+    const counted: Primitives = { ...openssl, sha512: (data) => (asked++, openssl.sha512(data)) };
+    const hash = (): string => hex(sha512(Uint8Array.of(1)));
+    const right = hash();
+    let endFirst: () => void = () => undefined;
+    const first = computingWith(counted, () => new Promise<void>((resolve) => (endFirst = resolve)));
+    const failing = computingWith(counted, async () => {
+      await first;
+      expect(hash(), 'when the first has ended').to.equal(right);
+      throw new Error('it failed');
+    });
+    expect(hash(), 'beside both').to.equal(right);
+    expect(asked).to.equal(1);
+    endFirst();
+    await failing.then(
+      () => expect.fail('it did not fail'),
+      (error: Error) => expect(error.message).to.equal('it failed'),
+    );
+    expect(asked).to.equal(2);
+    expect(hash(), 'behind them').to.equal(right);
+    expect(asked).to.equal(2);
   });
 });
