@@ -7,6 +7,16 @@ import { power } from './modpow.js';
 import type { Primitives } from './primitives.js';
 
 const { BASE, Fn, Fp } = ed25519.Point;
+/** Multiples of the base point for each eight bits, made when the first is needed: a run has use for thousands. */
+BASE.precompute(8);
+
+/** 32 bytes as the scalar of X25519 (RFC 7748 §5) and of Ed25519: little-endian, a multiple of 8 with bit 254 as its highest. */
+function clamped(secret: Bytes): bigint {
+  const scalar = secret.slice().reverse();
+  scalar[31]! &= 0xf8;
+  scalar[0] = (scalar[0]! & 0x7f) | 0x40;
+  return toInteger(scalar);
+}
 
 /**
  * The X25519 public key by way of the birationally equivalent Edwards curve (RFC 7748 §4.1: u = (1 + y) / (1 - y)), for
@@ -14,10 +24,7 @@ const { BASE, Fn, Fp } = ed25519.Point;
  * the scalar counts mod L; it is no multiple of L, because its bits make it a multiple of 8 below 8 L.
  */
 function curvePublicKey(secret: Bytes): Bytes {
-  const scalar = secret.slice().reverse();
-  scalar[31]! &= 0xf8;
-  scalar[0] = (scalar[0]! & 0x7f) | 0x40;
-  const { Y, Z } = BASE.multiplyUnsafe(toInteger(scalar) % Fn.ORDER);
+  const { Y, Z } = BASE.multiplyUnsafe(clamped(secret) % Fn.ORDER);
   return fromInteger(Fp.mul(Fp.add(Z, Y), Fp.inv(Fp.sub(Z, Y))), 32).reverse();
 }
 
@@ -38,8 +45,15 @@ function keptForKey<T>(make: (key: Bytes) => T): (key: Bytes) => T {
   };
 }
 
-/** Scalar, prefix and public key of a seed; the library's own `sign` derives them each time, half of its work. */
-const signer = keptForKey((seed) => ed25519.utils.getExtendedPublicKey(seed));
+/**
+ * Scalar, prefix and public key of a seed (RFC 8032 §5.1.5). The library's own `sign` derives them each time, half of its
+ * work, and hides how long that takes, the other half.
+ */
+const signer = keptForKey((seed) => {
+  const digest = sha512(seed);
+  const scalar = Fn.create(clamped(digest.slice(0, 32)));
+  return { scalar, prefix: digest.slice(32), pointBytes: BASE.multiplyUnsafe(scalar).toBytes() };
+});
 
 /** A public key as a point, undefined when it is none or of small order; verified often, it gets a table. */
 const verifier = keptForKey((publicKey) => {
