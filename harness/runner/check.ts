@@ -20,7 +20,7 @@ import {
 import { type Bytes, InputError, type Random, type ReceivedFrame } from '../protocol/index.js';
 import type { HttpMessage } from '../wire/index.js';
 import { type Catalogue, type Requirement, requirementId } from './catalogue.js';
-import { glob } from './glob.js';
+import { anyGlob, glob } from './glob.js';
 import type { Hunt } from './hunt.js';
 import type { Alternatives, Expect } from './judge.js';
 
@@ -294,14 +294,31 @@ export interface Hazard {
   readonly ids: readonly string[];
 }
 
-function reasonsAgainst(id: string, applicability: Applicability): Readonly<Record<string, string>> {
-  const found = Object.entries(applicability).flatMap(([profile, rules]) => {
-    const rule = rules.find(({ ids }) =>
-      ids.some((pattern) => glob(pattern).test(id) || glob(pattern).test(requirementId(id))),
-    );
-    return rule === undefined ? [] : [[profile, rule.reason] as const];
-  });
-  return Object.fromEntries(found);
+/** The reasons against a check, by its id and that of its requirement. */
+function reasonsOf(
+  applicability: Applicability,
+): (id: string, requirement: string) => Readonly<Record<string, string>> {
+  const profiles = Object.entries(applicability).map(([profile, rules]) => ({
+    profile,
+    rules: rules.map(({ ids, reason }) => ({ meant: anyGlob(ids), reason })),
+  }));
+  return (id, requirement) => {
+    const found = profiles.flatMap(({ profile, rules }) => {
+      const rule = rules.find(({ meant }) => meant(id) || meant(requirement));
+      return rule === undefined ? [] : [[profile, rule.reason] as const];
+    });
+    return Object.fromEntries(found);
+  };
+}
+
+/** Cases by a glob of their ids; most name one. */
+function casesBy(cases: ReadonlyMap<string, Case>): (pattern: string) => readonly Case[] {
+  const ids = new Map([...cases.keys()].map((id) => [id.toLowerCase(), id]));
+  return (pattern) => {
+    const one = ids.get(pattern.toLowerCase());
+    if (one !== undefined) return [cases.get(one)!];
+    return pattern.includes('*') ? [...cases.values()].filter(({ id }) => glob(pattern).test(id)) : [];
+  };
 }
 
 /**
@@ -319,6 +336,7 @@ export function loadCases(
   hazards: readonly Hazard[] = [],
 ): readonly Case[] {
   const cases = new Map<string, Case>();
+  const reasonsAgainst = reasonsOf(applicability);
   for (const { name, file, drafts } of chapters)
     for (const draft of drafts) {
       const { id } = draft;
@@ -336,7 +354,7 @@ export function loadCases(
         requirement,
         chapter: name,
         file,
-        notFor: reasonsAgainst(id, applicability),
+        notFor: reasonsAgainst(id, requirement.id),
         title: variant === '' ? requirement.title : `${requirement.title} (${variant.replaceAll('-', ' ')})`,
       };
       if (draft.kind === 'check') {
@@ -347,10 +365,11 @@ export function loadCases(
       }
       cases.set(id, { ...draft, ...entry });
     }
+  const casesOf = casesBy(cases);
   for (const { base, ids } of bases) {
     if (!cases.has(base)) throw new InputError(`suite: ${base} is said to be needed, and is no check`);
     for (const pattern of ids) {
-      const wanted = [...cases.values()].filter(({ id }) => glob(pattern).test(id));
+      const wanted = casesOf(pattern);
       if (wanted.length === 0)
         throw new InputError(`suite: ${pattern}, which is to need ${base}, is no check`);
       for (const entry of wanted)
@@ -362,7 +381,7 @@ export function loadCases(
   }
   for (const { why, ids } of hazards)
     for (const pattern of ids) {
-      const meant = [...cases.values()].filter(({ id }) => glob(pattern).test(id));
+      const meant = casesOf(pattern);
       if (meant.length === 0) throw new InputError(`suite: ${pattern}, said to be a hazard, is no check`);
       for (const entry of meant)
         if (entry.kind === 'check')
