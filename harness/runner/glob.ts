@@ -13,7 +13,9 @@ export function glob(pattern: string): RegExp {
 
 /** Whether one of the patterns fits, for many texts: those without `*` are looked up, the others are one expression. */
 export function anyGlob(patterns: readonly string[]): (text: string) => boolean {
-  const exact = new Set(patterns.filter((pattern) => !pattern.includes('*')).map((text) => text.toLowerCase()));
+  const exact = new Set(
+    patterns.filter((pattern) => !pattern.includes('*')).map((text) => text.toLowerCase()),
+  );
   const open = patterns.filter((pattern) => pattern.includes('*')).map((pattern) => glob(pattern).source);
   const expression = open.length === 0 ? undefined : new RegExp(open.join('|'), 'i');
   return (text) => exact.has(text.toLowerCase()) || expression?.test(text) === true;
