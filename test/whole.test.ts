@@ -1,4 +1,4 @@
-import { memoiseArithmetic } from '../harness/protocol/index.js';
+import { quickArithmetic } from './arithmetic.js';
 import { price } from './care/price.js';
 import { aSeedDecides } from './runner/seed.js';
 import { benignVariants } from './suites/variants.js';
@@ -10,8 +10,7 @@ import { benignVariants } from './suites/variants.js';
 describe('the whole suite', function () {
   // Against a hang only.
   this.timeout(600_000);
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   aSeedDecides();
   price();

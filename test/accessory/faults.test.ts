@@ -8,7 +8,8 @@ import {
   healthyIn,
   twin,
 } from '../../harness/accessory/index.js';
-import { InputError, listPairings, memoiseArithmetic } from '../../harness/protocol/index.js';
+import { InputError, listPairings } from '../../harness/protocol/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 import { Bench } from './driver.js';
 
 /** Faults whose nature is that no ordinary Pair Setup, Pair Verify and List can be completed. */
@@ -95,8 +96,7 @@ function ordinaryFlow({ dress, ...fault }: Fault): void {
 
 describe('accessory: faults', () => {
   // The flows are the same for every twin, so each exponentiation is paid once.
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   it('have unique names', () => {
     expect(new Set(faults.map(({ name }) => name)).size).to.equal(faults.length);

@@ -1,10 +1,11 @@
 import { expect } from 'chai';
 import { type Latency, healthy } from '../../harness/accessory/index.js';
 import { Bench, benchFor, embeddedBench, parseAddress } from '../../harness/device/index.js';
-import { memoiseArithmetic, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
+import { parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import { QUICK, exchangesFor, makePlan, quickExchanges } from '../../harness/runner/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 import { casesOf, execute, newRun, runCases } from '../runner/bench.js';
 import { CODE, reference } from './tools.js';
 
@@ -28,8 +29,7 @@ function taking(milliseconds: number): Latency {
 
 describe('care: a quick accessory is asked more', function () {
   this.timeout(60_000);
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   for (const [about, milliseconds, rationed] of [
     ['that takes as long as it may', QUICK, false],

@@ -13,14 +13,9 @@ import {
 } from '../../harness/accessory/index.js';
 import { type Snapshot, snapshotText } from '../../harness/clone/index.js';
 import { conformance } from '../../harness/index.js';
-import {
-  controllerIdentity,
-  hex,
-  memoiseArithmetic,
-  parseSetupCode,
-  seededRandom,
-} from '../../harness/protocol/index.js';
+import { controllerIdentity, hex, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import { type CheckResult, type RunReport, deviceToClone } from '../../harness/runner/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 import { hapspecLine, startHapspec } from '../cli/process.js';
 
 const CODE = parseSetupCode('031-45-154');
@@ -47,8 +42,7 @@ function withoutKeys(snapshot: Snapshot): Snapshot {
 describe('clone: the chapter', () => {
   let folder: string;
   const open: (() => Promise<void>)[] = [];
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
   beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'hapspec-clone-'))));
   afterEach(async () => {
     for (const close of open.splice(0)) await close();

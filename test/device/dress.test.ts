@@ -15,10 +15,11 @@ import {
   hapProfile,
   isPairingBody,
 } from '../../harness/device/index.js';
-import { memoiseArithmetic, parseSetupCode, seededRandom, text, utf8 } from '../../harness/protocol/index.js';
+import { parseSetupCode, seededRandom, text, utf8 } from '../../harness/protocol/index.js';
 import { type CheckResult } from '../../harness/runner/index.js';
 import { type HttpMessage, defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 import { execute, newRun } from '../runner/bench.js';
 
 function message(status: number, type: string | undefined, body: Uint8Array): HttpMessage {
@@ -113,8 +114,7 @@ describe('target: raw requests', () => {
 
 describe('target: what says nothing is not read as something', function () {
   this.timeout(60_000);
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   it('Pair Verify of an accessory that lets everybody in is no proof that somebody was stored', async () => {
     const results = await resultsOf(benchOf(twin(findFault('unknown-controller-accepted'))), /^PS-M5-06\//);

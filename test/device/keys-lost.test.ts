@@ -24,13 +24,13 @@ import {
   controllerIdentity,
   equal,
   hex,
-  memoiseArithmetic,
   parseSetupCode,
   seededRandom,
   tlv,
 } from '../../harness/protocol/index.js';
 import { type Clock, type TraceEvent, VirtualClock, defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 import { execute, newRun } from '../runner/bench.js';
 
 /** What a scripted accessory may look at beside its own behaviour. */
@@ -238,8 +238,7 @@ const COUNTS = [1, 2, 8];
 
 describe('target: keys of pairings that are hard to remove', function () {
   this.timeout(60_000);
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   for (const [dress, name] of [
     [hapDress, 'an accessory'],

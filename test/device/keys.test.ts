@@ -18,12 +18,12 @@ import {
   airplayCode,
   controllerIdentity,
   hex,
-  memoiseArithmetic,
   parseSetupCode,
   seededRandom,
 } from '../../harness/protocol/index.js';
 import { VirtualClock, defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 import { execute, newRun } from '../runner/bench.js';
 
 const code = parseSetupCode('031-45-154');
@@ -50,8 +50,7 @@ function scene(fault?: string, hooks?: Hooks): { bench: Bench; accessory: Access
 
 describe('target: no key is forgotten while it may open the accessory', function () {
   this.timeout(60_000);
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   for (const state of ['ours', 'unknown'] as const)
     it(`when the accessory closes instead of removing the pairing (state ${state})`, async () => {

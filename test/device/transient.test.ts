@@ -8,8 +8,9 @@ import {
   embeddedCode,
   success,
 } from '../../harness/device/index.js';
-import { memoiseArithmetic, seededRandom } from '../../harness/protocol/index.js';
+import { seededRandom } from '../../harness/protocol/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 
 const slow = process.env['HAPSPEC_SLOW'] === '1';
 const IN_A_ROW = slow ? 200 : 40;
@@ -29,8 +30,7 @@ async function expectNothingLeft(bench: Bench): Promise<void> {
 }
 
 describe('target: transient sessions', () => {
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   for (const dress of [hapDress, airplayDress])
     it(`${IN_A_ROW} in a row with a ${dress.kind} accessory leave nothing behind${slow ? '' : ' (HAPSPEC_SLOW=1 takes 200)'}`, async () => {

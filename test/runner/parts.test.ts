@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { conformance, prepareRun } from '../../harness/conformance.js';
-import { memoiseArithmetic } from '../../harness/protocol/index.js';
 import { junit } from '../../harness/report/index.js';
 import { PartedRun, type Performer, type RunReport, partsOf } from '../../harness/runner/index.js';
 import { threads } from '../../harness/threads.js';
 import type { ConformanceOptions } from '../../harness/wanted.js';
 import { suite } from '../../suites/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 
 /** The error that `action` ends with. */
 async function caught(action: () => unknown): Promise<Error> {
@@ -27,8 +27,7 @@ const selection = { seed: 3, only: ['PS-M1-*', 'PS-M6-*', 'PV-M1-*', 'PV-M3-*'] 
 const more = { seed: 3, only: [...selection.only, 'PV-M2-*', 'PV-STATE-0*', 'PAIRINGS-0*'] };
 
 describe('runs in parts', () => {
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   it('each check is in one part, and what it needs goes before it', () => {
     const parts = partsOf(suite);

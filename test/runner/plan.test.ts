@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Halt, healthy } from '../../harness/accessory/index.js';
 import { Bench, embeddedBench } from '../../harness/device/index.js';
-import { type TlvMessage, memoiseArithmetic, seededRandom } from '../../harness/protocol/index.js';
+import { type TlvMessage, seededRandom } from '../../harness/protocol/index.js';
 import {
   type Capabilities,
   type Check,
@@ -15,6 +15,7 @@ import {
 } from '../../harness/runner/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 import { SEED, casesOf, code, everyday, newRun } from './bench.js';
 
 const budget = { attempts: DEFAULT_ATTEMPTS, exchanges: exchangesFor(DEFAULT_ATTEMPTS), seconds: 30 };
@@ -71,8 +72,7 @@ async function runWithout(
 
 describe('runner: in what order', function () {
   this.timeout(120_000);
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   it('without a way to start it again: what nobody would notice first, what accessories die of last', () => {
     const checks = asked(planOf());

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { drop, replace } from '../../harness/controller/index.js';
 import { anyReply, closed, success, tlvError } from '../../harness/device/index.js';
-import { InputError, memoiseArithmetic } from '../../harness/protocol/index.js';
+import { InputError } from '../../harness/protocol/index.js';
 import {
   type Case,
   type CheckContext,
@@ -12,6 +12,7 @@ import {
   executeUnderMocha,
   verifySuite,
 } from '../../harness/runner/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 import { casesOf, everyday, execute, fromSuite, newRun, runCases, sanity, word, wordsById } from './bench.js';
 
 const any: CheckSpec = { from: 'any' };
@@ -30,8 +31,7 @@ async function resultOf(
 }
 
 describe('runner: one check', () => {
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   it('passes when what it asserts holds', async () => {
     const result = await resultOf(async ({ controller, expect }) => {
@@ -203,8 +203,7 @@ function behindSanity(cases: readonly Case[]): readonly Case[] {
 }
 
 describe('runner: dependencies', () => {
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   const dependents = casesOf(({ check: write }) => [
     write('X-01', { from: 'paired' }, async ({ expect }) => {
@@ -284,8 +283,7 @@ describe('runner: dependencies', () => {
 });
 
 describe('runner: what others stand on', () => {
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   const red = casesOf(({ check: write, watch }) => [
     write('X-02', { from: 'any', needs: ['X-01/second'] }, async ({ expect }) => {
@@ -393,8 +391,7 @@ describe('runner: what others stand on', () => {
 });
 
 describe('runner: watches', () => {
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   it('bring the producer of their messages along, which is not reported', async () => {
     const [watch] = fromSuite('PS-M1-02');
@@ -482,8 +479,7 @@ async function stepwise(run: Run, between: (done: number) => void): Promise<void
 }
 
 describe('runner: a run', () => {
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   it('reports every planned check as not run before it starts', () => {
     const report = newRun().report();

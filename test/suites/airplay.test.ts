@@ -9,10 +9,11 @@ import {
   twin,
 } from '../../harness/accessory/index.js';
 import { Bench, airplayProfile, embeddedCode } from '../../harness/device/index.js';
-import { memoiseArithmetic, seededRandom } from '../../harness/protocol/index.js';
+import { seededRandom } from '../../harness/protocol/index.js';
 import type { RunReport } from '../../harness/runner/index.js';
 import { type Patience, TcpDialer } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 import { execute, newRun } from '../runner/bench.js';
 
 const patience: Patience = { answer: 1_500, silence: 250, close: 600 };
@@ -56,8 +57,7 @@ function failed({ results }: RunReport): string[] {
 }
 
 describe('suites: receivers of AirPlay', () => {
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   for (const [name, startLine] of Object.entries(start))
     it(`the reference receiver is green over TCP and ${name}`, async () => {

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { findFault } from '../../harness/accessory/index.js';
 import { Bench, benchFor, parseAddress } from '../../harness/device/index.js';
-import { memoiseArithmetic, seededRandom } from '../../harness/protocol/index.js';
+import { seededRandom } from '../../harness/protocol/index.js';
 import type { CheckResult, RunReport } from '../../harness/runner/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 import { everyday, execute, newRun } from '../runner/bench.js';
 
 /** A run as a user makes it on a receiver of his own, which nothing resets or restarts, or as on the embedded one. */
@@ -46,8 +47,7 @@ const MOST_LEFT = 24;
 describe('suites: receivers of AirPlay as they are', function () {
   // Against a hang only.
   this.timeout(600_000);
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   for (const [name, { red, applies }] of Object.entries(receivers))
     for (const hooks of slow ? [false, true] : [false])

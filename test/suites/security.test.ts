@@ -1,13 +1,9 @@
 import { expect } from 'chai';
 import { healthy, pieces } from '../../harness/accessory/index.js';
 import { embeddedBench } from '../../harness/device/index.js';
-import {
-  isSmallOrder,
-  memoiseArithmetic,
-  parseSetupCode,
-  seededRandom,
-} from '../../harness/protocol/index.js';
+import { isSmallOrder, parseSetupCode, seededRandom } from '../../harness/protocol/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 import { execute, fromSuite, newRun, word, wordsById } from '../runner/bench.js';
 
 /** The words of some checks of the suite on an accessory of one code and behaviour. */
@@ -24,8 +20,7 @@ async function words(
 }
 
 describe('suites: security warnings no fault can show', () => {
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   it('a trivial setup code is told by the code given, and by guessing it', async () => {
     expect(await words(['SEC-04/listed', 'SEC-04/guessing'], { code: '123-45-678' })).to.deep.equal({

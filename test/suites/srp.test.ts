@@ -4,7 +4,6 @@ import { embeddedBench } from '../../harness/device/index.js';
 import {
   type SrpConvention,
   type SrpConventionName,
-  memoiseArithmetic,
   otherCode,
   seededRandom,
   srpConventions,
@@ -12,6 +11,7 @@ import {
 import type { CheckResult } from '../../harness/runner/index.js';
 import { defaultPatience } from '../../harness/wire/index.js';
 import { suite } from '../../suites/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 import { code, execute, fromSuite, newRun, word } from '../runner/bench.js';
 
 const forms = ['PS-M3-12', 'PS-M3-13', 'PS-M3-14', 'PS-M3-15', 'PS-M3-16'] as const;
@@ -42,8 +42,7 @@ async function words(
 }
 
 describe('suites: SRP', function () {
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   const pass = Object.fromEntries(forms.map((id) => [id, 'pass']));
   const camps: readonly (readonly [SrpConventionName, Readonly<Record<string, string>>])[] = [

@@ -1,4 +1,4 @@
-import { memoiseArithmetic } from '../../harness/protocol/index.js';
+import { quickArithmetic } from '../arithmetic.js';
 import { faultsAreFound } from './faults.js';
 import { gridOfDefects } from './grid.js';
 
@@ -6,8 +6,7 @@ import { gridOfDefects } from './grid.js';
 describe('suites: twins', function () {
   // Against a hang only.
   this.timeout(600_000);
-  before(() => memoiseArithmetic(true));
-  after(() => memoiseArithmetic(false));
+  quickArithmetic();
 
   faultsAreFound();
   gridOfDefects();
