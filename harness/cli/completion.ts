@@ -32,7 +32,7 @@ export const argumentsOf: Readonly<Record<string, Takes>> = {
   run: { kind: 'list', list: 'targets' },
   diagnose: { kind: 'list', list: 'targets' },
   explain: { kind: 'list', list: 'explainable' },
-  schema: { kind: 'words', words: ['config', 'report'] },
+  schema: { kind: 'words', words: ['config', 'report', 'selftest'] },
   completion: { kind: 'words', words: shells },
 };
 

@@ -194,8 +194,10 @@ function program(exit: (code: number) => void): Command {
 
   hapspec
     .command('schema')
-    .description('the JSON Schema of a configuration file, for editors, or of a JSON report')
-    .argument('<WHAT>', 'config or report')
+    .description(
+      'the JSON Schema of a configuration file, for editors, or of a JSON report of run or selftest',
+    )
+    .argument('<WHAT>', 'config, report or selftest')
     .action(async (what: string) =>
       console.log(
         (await import('./schema.js')).schemaCommand(
@@ -227,8 +229,8 @@ function program(exit: (code: number) => void): Command {
 
   hapspec
     .command('merge')
-    .description('the reports of the shards of one run as one')
-    .argument('<REPORT...>', 'reports of "hapspec run --shard I/N --json FILE"')
+    .description('the reports of the shards of one run, or of one self-test, as one')
+    .argument('<REPORT...>', 'reports of "hapspec run --shard I/N --json FILE", or of "hapspec selftest" so')
     .option('--junit <FILE>', 'write it as JUnit')
     .option('--json <FILE>', 'write it as JSON')
     .option('--html <FILE>', 'write it as one page')
@@ -289,6 +291,8 @@ function program(exit: (code: number) => void): Command {
       '--signatures <FILE>',
       'make what a diagnosis compares a run with: rows that are missing or of another suite; all with --full',
     )
+    .option('--shard <I/N>', 'the I-th of N parts of the faults; "hapspec merge" puts them together')
+    .option('--json <FILE>', 'write what was found, for "hapspec merge"')
     .option(
       '--update <FILE>',
       'put the summary between its two marks in this file, or write the table of --properties or --cascade there',

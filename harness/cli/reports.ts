@@ -29,17 +29,20 @@ export interface Outputs {
 /** Bytes of a report that are read at the most; one of the whole suite has two or three million. */
 const LARGEST = 100_000_000;
 
-/** A report as it is stored. @throws InputError naming the file when it cannot be read or is no report */
-export function storedReport(path: string): RunReport {
-  let content: string;
+/** @throws InputError naming the file when it cannot be read */
+function stored(path: string): string {
   try {
     if (statSync(path).size > LARGEST) throw new InputError(`${path}: it is too long for a report`);
-    content = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof InputError) throw error;
     throw new InputError(`${path}: ${whyUnreadable(error)}`, { cause: error });
   }
-  return readReport(content, path);
+}
+
+/** A report as it is stored. @throws InputError naming the file when it cannot be read or is no report */
+export function storedReport(path: string): RunReport {
+  return readReport(stored(path), path);
 }
 
 /** What makes a page of a report. It is loaded by those who ask for one. */
@@ -83,9 +86,24 @@ export function diffCommand(
   return diff.broken.length > 0 ? 1 : 0;
 }
 
-/** `hapspec merge`: the reports of shards as one, and its exit code. */
+/** `hapspec merge`: the reports of shards as one, and its exit code; of runs or of self-tests, as their content says. */
 export async function mergeCommand(paths: readonly string[], outputs: Outputs): Promise<number> {
-  const report = diagnosed(mergeReports(paths.map(storedReport)), suite, faults);
+  const files = paths.map((path) => ({ path, content: stored(path) }));
+  const { asSelftest, mergeSelftestsCommand } = await import('./selftest-report.js');
+  const selftests = files.flatMap(({ path, content }) => {
+    const value = asSelftest(content);
+    return value === undefined ? [] : [{ path, value }];
+  });
+  if (selftests.length > 0) {
+    const other = paths.find((path) => !selftests.some((one) => one.path === path));
+    if (other !== undefined)
+      throw new InputError(
+        `merge: ${selftests[0]!.path} is of "hapspec selftest", and ${other} is not: merge them apart`,
+      );
+    return mergeSelftestsCommand(selftests, outputs);
+  }
+  const reports = files.map(({ path, content }) => readReport(content, path));
+  const report = diagnosed(mergeReports(reports), suite, faults);
   await writeReports(report, outputs);
   show(report);
   return report.exit.code;

@@ -3,6 +3,7 @@ import { InputError } from '../protocol/index.js';
 import { JSON_SCHEMA } from '../report/index.js';
 import { reasons } from '../runner/index.js';
 import { configKeys } from './config.js';
+import { SELFTEST_SCHEMA, judgements } from './selftest-report.js';
 
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
 
@@ -59,6 +60,7 @@ const count = { type: 'integer', minimum: 0 };
 const number = { type: 'number' };
 const flag = { type: 'boolean' };
 const texts = { type: 'array', items: text };
+const SHARD = { type: 'string', pattern: '^\\d+/\\d+$' };
 const byName = { type: 'object', additionalProperties: text };
 
 /** Members whose names end in `?` may be missing; what a later version adds is no error. */
@@ -128,7 +130,7 @@ function reportSchema(): object {
       seed: text,
       strict: flag,
       command: text,
-      'shard?': { type: 'string', pattern: '^\\d+/\\d+$' },
+      'shard?': SHARD,
       startedAt: text,
       exit: record({ code: { type: 'integer', minimum: 0, maximum: 5 }, meaning: text }),
       aftermath: record({ clean: flag, message: text }),
@@ -145,9 +147,44 @@ function reportSchema(): object {
   };
 }
 
-/** `hapspec schema`: the JSON Schema of a configuration file or of a report. @throws InputError for any other word */
+function selftestSchema(): object {
+  const weighed = record({ behaviour: text, judgement: { enum: judgements }, id: text });
+  return {
+    $schema: DRAFT,
+    title: 'hapspec selftest',
+    ...record({
+      schema: { const: SELFTEST_SCHEMA },
+      kind: { const: 'selftest' },
+      tool: record({ name: { const: 'hapspec' }, version: text }),
+      suite: { type: 'string', pattern: '^[0-9a-f]{16}$' },
+      seed: { type: 'string', pattern: '^\\d{1,15}$' },
+      full: flag,
+      'only?': texts,
+      'shard?': SHARD,
+      seconds: { type: 'number', minimum: 0 },
+      exit: record({ code: { enum: [0, 1, 5] }, meaning: text }),
+      counts: record({ checks: count, faults: count, kills: count }),
+      rows: {
+        type: 'array',
+        items: record({
+          twin: {
+            type: ['string', 'null'],
+            description: 'fault or benign variant; null is the healthy accessory',
+          },
+          failed: texts,
+          odd: texts,
+          foreign: texts,
+          weighed: { type: 'array', items: weighed },
+        }),
+      },
+    }),
+  };
+}
+
+/** `hapspec schema`: the JSON Schema of a configuration file, or of a report of `run` or `selftest`. @throws InputError for any other word */
 export function schemaCommand(what: string, run: Command): string {
-  if (what !== 'config' && what !== 'report')
-    throw new InputError(`schema ${what}: expected config or report`);
-  return JSON.stringify(what === 'config' ? configSchema(run) : reportSchema(), null, 2);
+  const schemas = { config: () => configSchema(run), report: reportSchema, selftest: selftestSchema };
+  if (!Object.hasOwn(schemas, what))
+    throw new InputError(`schema ${what}: expected config, report or selftest`);
+  return JSON.stringify(schemas[what as keyof typeof schemas](), null, 2);
 }

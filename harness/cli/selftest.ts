@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { fieldBugs, suite } from '../../suites/index.js';
-import { type Fault, faults, findFault, variants } from '../accessory/index.js';
+import { suite } from '../../suites/index.js';
+import { faults, variants } from '../accessory/index.js';
 import {
   type Signature,
   type Signatures,
@@ -18,15 +18,16 @@ import {
   type Find,
   type Grade,
   type Row,
+  type Shard,
   cascadeLines,
   cascadeTable,
-  glob,
-  grade,
   gradeCascades,
   isHunted,
   medianOf,
-  shownBy,
+  parseShard,
 } from '../runner/index.js';
+import { type SelftestReport, selftestJson, selftestVerdict, suiteDigest } from './selftest-report.js';
+import { type TwinName, namesOf, shareOf, twinsOf, weightOf } from './selftest-twins.js';
 import type { Task, Work } from './selftest-worker.js';
 
 export interface SelftestFlags {
@@ -36,56 +37,33 @@ export interface SelftestFlags {
   readonly properties?: boolean;
   readonly cascade?: boolean;
   readonly signatures?: string;
+  /** `I/N`: the I-th of N parts that share the twins. */
+  readonly shard?: string;
+  readonly json?: string;
   /** Globs of names of faults. */
   readonly only?: readonly string[];
 }
 
-/** Names that one of the globs fits. */
-function namesOf(only: readonly string[], among: readonly Fault[]): readonly string[] {
-  const names = among.map(({ name }) => name);
-  for (const pattern of only)
-    if (!names.some((name) => glob(pattern).test(name)))
-      throw new InputError(
-        `--only ${pattern}: no fault has such a name; "hapspec accessory --list-faults" lists them`,
-      );
-  return names.filter((name) => only.some((pattern) => glob(pattern).test(name)));
-}
-
-/** How long a twin takes, roughly, where a fault that meets the checks of what it breaks takes 1. */
-function weightOf(name: string | null, full: boolean): number {
-  const twin = name === null ? undefined : findFault(name);
-  if (twin === undefined) return 100;
-  if (full) return 30;
-  if (twin.breaks.includes(LONGEST)) return 60;
-  return twin.breaks.length > 0 ? 1 : shownBy(twin) === undefined ? 20 : 5;
-}
-
-/** Tens of thousands of frames. */
-const LONGEST = 'SESS-03';
-
-/** Rows of the matrix. What variants touch is shown by the row of another one: that comes first, and they come last. */
+/** Rows of the matrix, of one part of the twins or of all. */
 async function rowsOf(
   seed: number,
   full: boolean,
   only: readonly string[] | undefined,
+  shard: Shard,
 ): Promise<readonly Row[]> {
-  const first = variants.filter((variant) => full || only !== undefined || shownBy(variant) === undefined);
-  const last = variants.filter((variant) => !first.includes(variant));
-  const names =
-    only === undefined
-      ? [null, ...[...first, ...faults, ...last].map(({ name }) => name)]
-      : namesOf(only, [...faults, ...variants]);
-  return byWorkers<Row>(
-    names,
-    names.map((name) => weightOf(name, full)),
-    { seed, full },
-    async (name, rowOf) => {
-      const variant = last.find((one) => one.name === name);
-      const by = variant && shownBy(variant);
-      const touched = by === undefined ? undefined : (await rowOf(by)).touched?.get(variant!.name);
-      return { name, ...(touched && { touched }) };
-    },
-  );
+  const twins = twinsOf(full, only);
+  const weigh = (name: TwinName): number => weightOf(name, full);
+  const own = new Set(shareOf(twins, shard, weigh));
+  // What shows what a variant of this part touches runs here too, whosever row it is.
+  const asked = new Set(own);
+  for (const name of own) if (twins.shown.has(name)) asked.add(twins.shown.get(name)!);
+  const names = twins.names.filter((name) => asked.has(name));
+  const rows = await byWorkers<Row>(names, names.map(weigh), { seed, full }, async (name, rowOf) => {
+    const by = twins.shown.get(name);
+    const touched = by === undefined ? undefined : (await rowOf(by)).touched?.get(name!);
+    return { name, ...(touched && { touched }) };
+  });
+  return rows.filter((_, i) => own.has(names[i]!));
 }
 
 /**
@@ -319,11 +297,32 @@ async function signaturesCommand(path: string, anew: boolean): Promise<number> {
   return 0;
 }
 
+/** @throws InputError for options of the kill matrix beside those of something else, and for what a part cannot say */
+function refuseParts({ shard, json, properties, cascade, signatures, update: file }: SelftestFlags): void {
+  const own = { '--shard': shard, '--json': json };
+  const other = {
+    '--properties': properties === true,
+    '--cascade': cascade === true,
+    '--signatures': signatures !== undefined,
+  };
+  for (const [option, value] of Object.entries(own))
+    for (const [beside, given] of Object.entries(other))
+      if (value !== undefined && given)
+        throw new InputError(
+          `${option} is of the kill matrix, and ${beside} is about something else: leave one out`,
+        );
+  if (shard !== undefined && file !== undefined)
+    throw new InputError('--update: the summary is of the whole, and --shard makes a part: leave one out');
+}
+
+const WHOLE: Shard = { index: 1, count: 1 };
+
 /** `hapspec selftest`: the kill matrix; exit 1 when a fault survives, a check is never killed, or the healthy twin is red. */
 export async function selftestCommand(flags: SelftestFlags): Promise<number> {
   const seed = flags.seed ?? '1';
   if (!/^\d{1,15}$/.test(seed)) throw new InputError(`--seed: expected a whole number, got "${seed}"`);
   const start = performance.now();
+  refuseParts(flags);
   if (flags.signatures !== undefined) return signaturesCommand(flags.signatures, flags.full ?? false);
   if (flags.cascade === true) return cascadeCommand(Number(seed), flags.update, flags.only);
   if (flags.only !== undefined && (flags.properties === true || flags.update !== undefined))
@@ -331,38 +330,21 @@ export async function selftestCommand(flags: SelftestFlags): Promise<number> {
       `--only is for single faults: ${flags.properties === true ? '--properties' : '--update without --cascade'} is about all of them`,
     );
   if (flags.properties === true) return propertiesCommand(Number(seed), flags.update);
-  const rows = await rowsOf(Number(seed), flags.full ?? false, flags.only);
-  const whole = grade(suite, rows);
-  // Of a few faults nobody expects that they kill each check.
-  const unkilled = flags.only === undefined ? whole.unkilled : [];
-  const { healthyReds, survivors, foreign, uneven } = whole;
-  const passed = [healthyReds, survivors, unkilled, foreign, uneven].every((list) => list.length === 0);
-  const graded = { ...whole, unkilled, passed };
-  if (flags.only !== undefined)
-    for (const { fault, failed } of rows) console.log(`${fault!}: ${failed.join(' ') || 'nothing is red'}`);
-  for (const red of graded.healthyReds) console.log(`healthy twin: ${red}`);
-  for (const survivor of graded.survivors) console.log(`nobody catches ${survivor}`);
-  for (const id of graded.unkilled) console.log(`no fault fails ${id}`);
-  for (const text of graded.foreign) console.log(`not in words of the protocol: ${text}`);
-  for (const text of graded.uneven) console.log(`one behaviour, two weights: ${text}`);
-  const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.log(
-    `${graded.checks} checks, ${graded.faults} faults, ${graded.kills} kills${flags.full ? ' in the whole matrix' : ''}; ${seconds} s, seed ${seed}`,
-  );
-  const caught = (name: string): boolean => !graded.survivors.some((line) => line.startsWith(`${name}: `));
-  const shown = fieldBugs.filter((row) => row.faults !== undefined);
-  if (flags.only === undefined)
-    console.log(
-      `bugs of the field: ${shown.filter((row) => row.faults!.every(caught)).length} of ${shown.length} that an accessory shows on the wire are caught; ${fieldBugs.length - shown.length} others have a reason`,
-    );
-  if (!graded.passed) {
-    const { healthyReds, survivors, unkilled, foreign, uneven } = graded;
-    console.log(
-      `selftest failed: ${healthyReds.length} reds of the healthy twin, ${survivors.length} surviving faults, ${unkilled.length} unkilled checks, ${foreign.length} messages in words of the assertion library, ${uneven.length} behaviours of two weights`,
-    );
-    return 1;
-  }
-  if (flags.update !== undefined) update(flags.update, summary(graded));
-  console.log('selftest passed');
-  return 0;
+  const full = flags.full ?? false;
+  const shard = flags.shard === undefined ? WHOLE : parseShard(flags.shard);
+  const rows = await rowsOf(Number(seed), full, flags.only, shard);
+  const report: SelftestReport = {
+    suite: suiteDigest(),
+    seed,
+    full,
+    ...(flags.only !== undefined && { only: flags.only }),
+    ...(flags.shard !== undefined && { shard: flags.shard }),
+    seconds: (performance.now() - start) / 1000,
+    rows,
+  };
+  const verdict = selftestVerdict(report);
+  if (flags.json !== undefined) writeAtomically(flags.json, selftestJson(report, verdict));
+  for (const line of verdict.lines) console.log(line);
+  if (verdict.code === 0 && flags.update !== undefined) update(flags.update, summary(verdict.graded));
+  return verdict.code;
 }

@@ -130,6 +130,8 @@ export function readReport(content: string, path: string): RunReport {
   }
   const report = fields(value);
   const { schema, results } = report;
+  if (report['kind'] === 'selftest')
+    throw new InputError(`${path}: it is of "hapspec selftest": "hapspec merge" reads it, and shows it`);
   if (schema !== JSON_SCHEMA || !Array.isArray(results))
     throw new InputError(
       `${path}: expected a report of "hapspec run --json FILE" (schema ${JSON_SCHEMA} with results), got schema ${String(schema)}`,

@@ -10,7 +10,7 @@ export * from './coverage.js';
 export * from './durations.js';
 export * from './hunt.js';
 export * from './judge.js';
-export { mergeReports } from './merge.js';
+export { mergeReports, missingShards } from './merge.js';
 export * from './mount.js';
 export * from './parts.js';
 export * from './result.js';

@@ -53,12 +53,16 @@ function mergedResult(results: readonly CheckResult[]): CheckResult {
   return ran.length > 0 ? worstOf(ran) : (results.find(({ reason }) => reason !== 'not-run') ?? results[0]!);
 }
 
-/** Shards of which there is no report. @throws InputError for one that is there twice, or of another number of them */
-function missingShards(reports: readonly RunReport[]): readonly string[] {
-  const shards = reports.flatMap(({ shard }) => shard ?? []);
+/**
+ * Shards of which there is nothing.
+ * @param all - `I/N` of each part, undefined of what is no part
+ * @throws InputError for one that is there twice, or of another number of them
+ */
+export function missingShards(all: readonly (string | undefined)[]): string[] {
+  const shards = all.flatMap((shard) => shard ?? []);
   if (shards.length === 0) return [];
   const counts = new Set(shards.map((shard) => parseShard(shard).count));
-  if (counts.size > 1 || shards.length < reports.length)
+  if (counts.size > 1 || shards.length < all.length)
     throw new InputError(`merge: ${[...new Set(shards)].join(', ')} are not the shards of one run`);
   const twice = shards.find((shard, i) => shards.indexOf(shard) !== i);
   if (twice !== undefined) throw new InputError(`merge: shard ${twice} is there twice`);
@@ -73,7 +77,9 @@ function exitOfAll(reports: readonly RunReport[], own: RunReport['exit']): RunRe
   const named = (report: RunReport): string =>
     report.shard === undefined ? report.target : `shard ${report.shard}`;
   const lost = [
-    ...missingShards(reports).map((shard) => `shard ${shard}: there is no report of it`),
+    ...missingShards(reports.map(({ shard }) => shard)).map(
+      (shard) => `shard ${shard}: there is no report of it`,
+    ),
     ...reports
       .filter(({ exit }) => exit.code > 1)
       .map((report) => `${named(report)}: ${report.exit.meaning}`),

@@ -59,7 +59,7 @@ describe('hapspec completion', function () {
     ]);
     expect(offered('clone', 'ch')).to.deep.equal(['check']);
     expect(offered('clone', 'check', '--o')).to.deep.equal(['--old']);
-    expect(offered('schema', '')).to.deep.equal(['config', 'report']);
+    expect(offered('schema', '')).to.deep.equal(['config', 'report', 'selftest']);
     expect(offered('selftest', '--only', 'accepts-any'))
       .to.include('accepts-any-proof')
       .and.not.include('PS-M3-04');
