@@ -27,10 +27,12 @@ import {
   type Level,
   type Replay,
   type RunHead,
+  type Shard,
   isAboutClones,
   loadExpectations,
   parseShard,
   readReplay,
+  runsOf,
   select,
   shardOf,
   shellWord,
@@ -138,12 +140,13 @@ export function wantedOf(target: string, options: ConformanceOptions): Wanted {
   const clone = cloneOf(address, options);
   // Anything else would begin with a factory reset, or could do nothing with an accessory that is paired.
   const whole = clone === undefined ? suite : suite.filter(isAboutClones);
-  const cases = propertiesAsAsked(whole, address, options);
+  const shard = options.shard === undefined ? undefined : parseShard(options.shard);
+  const cases = propertiesAsAsked(whole, address, options, shard);
   const chosen =
     replay === undefined
       ? select(cases, { only, skip, levels })
       : cases.filter((entry) => entry.id === replay.check);
-  const selected = options.shard === undefined ? chosen : shardOf(chosen, parseShard(options.shard));
+  const selected = shard === undefined ? chosen : shardOf(chosen, shard);
   const given = replay === undefined ? options.seed : Number(replay.runSeed);
   const seed = String(aint(given ?? randomInt(1, 2 ** 32), 'seed', 0, Number.MAX_SAFE_INTEGER));
   return {
@@ -177,17 +180,29 @@ function cloneOf(address: Address, { cloneOf: path, old, replay }: ConformanceOp
   return { device, old: where };
 }
 
-/** The suite with its properties run as often as the user wants. */
+/**
+ * The suite with its properties run as often as the user wants. Of a run that is shared out each part takes its share of
+ * the runs; where it goes on for a time, all of them do.
+ */
 function propertiesAsAsked(
   cases: readonly Case[],
   address: Address,
   { runs, time }: ConformanceOptions,
+  shard: Shard | undefined,
 ): readonly Case[] {
   const embedded = address.kind === 'embedded';
   const asked = runs !== undefined || time !== undefined;
   if (!asked) return cases;
-  const count = runs === undefined ? undefined : aint(runs, 'runs', 1, 1_000_000);
-  return withRuns(cases, count, { asked, bounded: !embedded });
+  const all = runs === undefined ? undefined : aint(runs, 'runs', 1, 1_000_000);
+  if (shard === undefined || shard.count === 1) return withRuns(cases, all, { asked, bounded: !embedded });
+  const part = `${shard.index}/${shard.count}`;
+  const divided = all !== undefined && time === undefined;
+  if (divided && all < shard.count)
+    throw new InputError(
+      `--shard ${part}: ${all} runs cannot be shared out to ${shard.count}: give --runs ${shard.count} or more`,
+    );
+  const own = divided ? runsOf(all, shard) : all;
+  return withRuns(cases, own, { asked, bounded: !embedded, part });
 }
 
 /** Reads a replay file. @throws InputError also for options that choose checks, and for a check that is no property. */

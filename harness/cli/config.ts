@@ -190,6 +190,16 @@ export function mergeConfig<F extends object>(values: ConfigValues, flags: F): M
   return { ...values, ...Object.fromEntries(given) } as Merged<F>;
 }
 
+/** What a replay file says itself: which check, how often, under which seed. */
+const SAID_BY_REPLAY: readonly ConfigKey[] = ['only', 'skip', 'runs', 'time', 'seed', 'jobs', 'shard'];
+
+/** A configuration as a replay takes it: what it says of the runs of every day is none of the counterexample. */
+export function forReplay(values: ConfigValues): ConfigValues {
+  return Object.fromEntries(
+    Object.entries(values).filter(([key]) => !SAID_BY_REPLAY.some((said) => said === key)),
+  );
+}
+
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }

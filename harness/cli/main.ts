@@ -4,7 +4,7 @@ import { InputError } from '../protocol/index.js';
 import { version } from '../version.js';
 import type { AccessoryFlags } from './accessory.js';
 import type { CloneFlags } from './clone.js';
-import { loadConfig, mergeConfig } from './config.js';
+import { type ConfigValues, forReplay, loadConfig, mergeConfig } from './config.js';
 import type { DiagnoseFlags } from './diagnose.js';
 import type { DiscoverFlags } from './discover.js';
 import type { DoctorFlags } from './doctor.js';
@@ -118,8 +118,9 @@ function program(exit: (code: number) => void): Command {
           return exit(
             await (await import('./lab.js')).labCommand(config.targets, mergeConfig(config.values, flags)),
           );
+        const lasting = flags.replay === undefined ? (values: ConfigValues) => values : forReplay;
         const { target = 'embedded', ...merged } = mergeConfig(
-          mergeConfig(config?.values ?? {}, named?.values ?? {}),
+          mergeConfig(lasting(config?.values ?? {}), lasting(named?.values ?? {})),
           { ...flags, target: named === undefined ? argument : undefined },
         );
         exit(

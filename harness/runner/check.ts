@@ -123,11 +123,15 @@ export interface CheckSpec extends Alternatives {
   readonly grid?: Cell;
   /** Whatever it finds is a warning at most. */
   readonly warnsOnly?: boolean;
-  /** A property: how often it runs, what one run costs, and whether the user wants it whatever it costs. */
+  /**
+   * A property: how often it runs, what one run costs, whether the user wants it whatever it costs, and which part of a
+   * hunt that is shared out it is (`I/N`): each part draws from a seed of its own.
+   */
   readonly property?: {
     readonly runs: number;
     readonly each: NonNullable<CheckSpec['costs']>;
     readonly asked?: boolean;
+    readonly part?: string;
   };
   /** Part of the plain flow: runs first, in order; what builds on it is skipped when it fails. */
   readonly sanity?: boolean;

@@ -6,14 +6,18 @@ import { exitOf } from './status.js';
 /** The worst first. */
 export const ranks: readonly CheckResult['status'][] = ['fail', 'error', 'warn', 'pass', 'skip'];
 
-/** What was seen of one check or watch in several runs: the worst, of equals the first; messages are added up. */
+/** What was seen of one check or watch in several runs: the worst, of equals the first; messages and runs are added up. */
 export function worstOf(results: readonly CheckResult[]): CheckResult {
   const worst = Math.min(...results.map(({ status }) => ranks.indexOf(status)));
   const chosen = results.find(({ status }) => status === ranks[worst])!;
+  const sum = (key: string): string =>
+    String(results.reduce((total, { observations }) => total + Number(observations[key] ?? 0), 0));
+  // Of a property: one that failed says in which run.
+  if ('runs' in chosen.observations)
+    return { ...chosen, observations: { ...chosen.observations, runs: sum('runs') } };
   if (!results.some(({ observations }) => 'seen' in observations)) return chosen;
-  const seen = results.reduce((sum, { observations }) => sum + Number(observations['seen'] ?? 0), 0);
   const observations = Object.assign({}, ...results.map((one) => one.observations).reverse()) as object;
-  return { ...chosen, observations: { ...observations, ...chosen.observations, seen: String(seen) } };
+  return { ...chosen, observations: { ...observations, ...chosen.observations, seen: sum('seen') } };
 }
 
 /** What several runs cost together. */
@@ -45,12 +49,29 @@ export function addedTimings(timings: readonly RunReport['timing'][]): RunReport
   return sum;
 }
 
+/** A result, and the report it is of. */
+interface Found {
+  readonly result: CheckResult;
+  readonly of: string;
+}
+
 /** What became of one check in all reports: where it ran, that; where nobody ran it, the first. */
-function mergedResult(results: readonly CheckResult[]): CheckResult {
+function mergedResult(found: readonly Found[]): CheckResult {
+  const results = found.map(({ result }) => result);
   const ran = results.filter(
     ({ kind, status, reason }) => reason !== 'not-run' && (kind === 'watch' || status !== 'skip'),
   );
-  return ran.length > 0 ? worstOf(ran) : (results.find(({ reason }) => reason !== 'not-run') ?? results[0]!);
+  if (ran.length === 0) return results.find(({ reason }) => reason !== 'not-run') ?? results[0]!;
+  const worst = worstOf(ran);
+  const others = found.filter(({ result }) => isCounterexample(result) && result.failure !== worst.failure);
+  if (!isCounterexample(worst) || others.length === 0) return worst;
+  const kept = others.map(({ result, of }) => [`counterexample of ${of}`, result.failure!.reproduce]);
+  return { ...worst, observations: { ...worst.observations, ...(Object.fromEntries(kept) as object) } };
+}
+
+/** A property that failed: parts of a hunt come to counterexamples of their own, each worth keeping. */
+function isCounterexample({ status, failure }: CheckResult): boolean {
+  return status === 'fail' && failure?.reproduce.includes(' --replay ') === true;
 }
 
 /**
@@ -72,17 +93,19 @@ export function missingShards(all: readonly (string | undefined)[]): string[] {
   );
 }
 
+function nameOf({ shard, target }: RunReport): string {
+  return shard === undefined ? target : `shard ${shard}`;
+}
+
 /** A run of which a part is lost is incomplete, and says which; unless what was found is worse. */
 function exitOfAll(reports: readonly RunReport[], own: RunReport['exit']): RunReport['exit'] {
-  const named = (report: RunReport): string =>
-    report.shard === undefined ? report.target : `shard ${report.shard}`;
   const lost = [
     ...missingShards(reports.map(({ shard }) => shard)).map(
       (shard) => `shard ${shard}: there is no report of it`,
     ),
     ...reports
       .filter(({ exit }) => exit.code > 1)
-      .map((report) => `${named(report)}: ${report.exit.meaning}`),
+      .map((report) => `${nameOf(report)}: ${report.exit.meaning}`),
   ];
   if (lost.length === 0) return own;
   const what = lost.join('; ');
@@ -110,12 +133,13 @@ export function mergeReports(reports: readonly RunReport[]): RunReport {
     if (strict !== first.strict)
       throw new InputError('merge: some reports are of a run with --strict, and some are not');
   }
-  const byId = new Map<string, CheckResult[]>();
-  for (const { results } of reports)
-    for (const result of results) {
+  const byId = new Map<string, Found[]>();
+  for (const report of reports)
+    for (const result of report.results) {
+      const found = { result, of: nameOf(report) };
       const known = byId.get(result.id);
-      if (known === undefined) byId.set(result.id, [result]);
-      else known.push(result);
+      if (known === undefined) byId.set(result.id, [found]);
+      else known.push(found);
     }
   const results = [...byId.values()].map(mergedResult);
   const dirty = reports.find(({ aftermath }) => !aftermath.clean);

@@ -83,12 +83,13 @@ function times(each: Costs, runs: number): Costs {
 /**
  * The cases with every property run so often, or as often as it says itself, and priced accordingly.
  * @param how.asked - the user wants it whatever it costs
+ * @param how.part - `I/N` of a hunt that is shared out
  * @param how.bounded - the accessory counts failed attempts: a property causes no more of them than it always does
  */
 export function withRuns(
   cases: readonly Case[],
   runs: number | undefined,
-  how: { readonly asked?: boolean; readonly bounded?: boolean } = {},
+  how: { readonly asked?: boolean; readonly bounded?: boolean; readonly part?: string } = {},
 ): readonly Case[] {
   return cases.map((entry) => {
     if (entry.kind === 'watch' || entry.spec.property === undefined) return entry;
@@ -97,11 +98,9 @@ export function withRuns(
     const costs = times(each, count);
     const usual = entry.spec.costs?.attempts ?? 0;
     const attempts = how.bounded === true ? Math.min(costs.attempts ?? 0, usual) : (costs.attempts ?? 0);
-    const { asked = false } = how;
-    return {
-      ...entry,
-      spec: { ...entry.spec, costs: { ...costs, attempts }, property: { runs: count, each, asked } },
-    };
+    const { asked = false, part } = how;
+    const property = { runs: count, each, asked, ...(part !== undefined && { part }) };
+    return { ...entry, spec: { ...entry.spec, costs: { ...costs, attempts }, property } };
   });
 }
 
@@ -176,8 +175,8 @@ class Hunter<T> {
   private async search(): Promise<void> {
     const { spec, random, observe } = this.context;
     const { time, ran } = this.hunted;
-    const runs = spec.property!.runs;
-    const draw = random.fork('property');
+    const { runs, part } = spec.property!;
+    const draw = random.fork(part === undefined ? 'property' : `property, part ${part}`);
     const end = Date.now() + (time ?? 0);
     do {
       const seed = draw.below(0x7fff_ffff);

@@ -55,6 +55,11 @@ export function parseShard(text: string): Shard {
   return shard;
 }
 
+/** How many of so many runs a part takes: the first ones one more where they cannot be shared out evenly. */
+export function runsOf(runs: number, { index, count }: Shard): number {
+  return Math.floor(runs / count) + (index <= runs % count ? 1 : 0);
+}
+
 /** About how long a check takes, in Pair Setups: which are what an accessory computes longest for. */
 function priceOf({ spec: { costs = {} } }: Check): number {
   const { m2 = 0, m4 = 0, verifies = 0, seconds = 0 } = costs;
@@ -63,7 +68,8 @@ function priceOf({ spec: { costs = {} } }: Check): number {
 
 /**
  * The part of a selection that one of several runs takes: the dearest first, each to whoever has least, so that the same
- * suite is always shared out alike. What others stand on is in every part that needs it, and so are watches.
+ * suite is always shared out alike. What others stand on is in every part that needs it, and so are watches. Properties
+ * that are hunted with (`--runs`, `--time`) are in all of them: they are shared out by their runs.
  */
 export function shardOf(selected: readonly Case[], { index, count }: Shard): readonly Case[] {
   if (count === 1) return selected;
@@ -71,7 +77,10 @@ export function shardOf(selected: readonly Case[], { index, count }: Shard): rea
   const byId = new Map(checks.map((check) => [check.id, check]));
   const loads = Array.from({ length: count }, () => 0);
   const own = new Set<Case>();
+  const hunts = checks.filter(({ spec }) => spec.property?.asked === true);
+  for (const check of hunts) own.add(check);
   const order = checks
+    .filter((check) => !own.has(check))
     .map((check) => ({ check, price: priceOf(check) }))
     .sort((a, b) => b.price - a.price || (a.check.id < b.check.id ? -1 : 1));
   for (const { check, price } of order) {

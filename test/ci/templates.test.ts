@@ -115,8 +115,43 @@ describe('templates for CI', function () {
     }
   });
 
-  it('kubernetes-job.yml asks the accessory of its index for its part', () => {
-    const job = parse(text('kubernetes-job.yml')) as {
+  /** Runs each part of a matrix, the tool installed once. @returns what merges the parts: its exit code is the verdict */
+  function matrix(name: string, part: string, env: Variables): () => number | null {
+    const { [part]: one, verdict } = (parse(text(name)) as { jobs: Record<string, Steps> }).jobs;
+    const scripts = ({ steps }: Steps): readonly string[] => steps.flatMap(({ run }) => run ?? []);
+    const [install, ...work] = scripts(one!);
+    const [again, ...merge] = scripts(verdict!);
+    expect(again).to.equal(install);
+    if (!existsSync(join(folder, '.hapspec-tool')))
+      expect(shell(install!, { PACKAGE: root }), said).to.equal(0);
+    for (let SHARD = 1; SHARD <= Number(one!.env!['SHARDS']); SHARD++)
+      all(work, { ...one!.env, HAPSPEC_CODE: '', SHARD, ...env });
+    return () => all(merge, {});
+  }
+
+  it('github-selftest.yml proves the suite in parts, and names one that is lost', () => {
+    const verdict = matrix('github-selftest.yml', 'shard', { OPTIONS: '--only accepts-a*' });
+    expect(verdict(), said).to.equal(0);
+    expect(said).to.include('accepts-any-proof: PS-M3-04').and.include('selftest passed');
+    expect(existsSync(join(folder, 'reports', 'selftest.json'))).to.equal(true);
+    rmSync(join(folder, 'shards', '3.json'));
+    expect(verdict(), said).to.equal(5);
+    expect(said).to.include('shard 3/4: there is no file of it');
+  });
+
+  it('github-hunt.yml hunts in parts, and comes to a counterexample that is run again', () => {
+    const hunt = (TARGET: string, RUNS: number): number | null =>
+      matrix('github-hunt.yml', 'hunt', { TARGET, RUNS, SEED: 1 })();
+    expect(hunt('embedded', 4), said).to.equal(0);
+    expect(hunt('embedded:accepts-any-proof', 8), said).to.equal(1);
+    const again = /hapspec run (embedded:\S+ --replay '[^']+')/.exec(said)![1]!;
+    expect(shell(`.hapspec-tool/node_modules/.bin/hapspec run ${again}`, {}), said).to.equal(1);
+    expect(existsSync(join(folder, 'hunts', 'merged', 'report.html'))).to.equal(true);
+  });
+
+  /** How each pod of an Indexed Job ends. */
+  function pods(name: string, env_: Variables): readonly (number | null)[] {
+    const job = parse(text(name)) as {
       spec: { completions: number; template: { spec: { containers: readonly [Container] } } };
     };
     const [{ command, args, env }] = job.spec.template.spec.containers;
@@ -124,7 +159,7 @@ describe('templates for CI', function () {
       env.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])),
     );
     expect(Number(given['SHARDS'])).to.equal(job.spec.completions);
-    expect(given['LAMPS']!.split(' ')).to.have.length(job.spec.completions);
+    if (given['LAMPS'] !== undefined) expect(given['LAMPS'].split(' ')).to.have.length(job.spec.completions);
     mkdirSync(join(folder, 'bin'));
     writeFileSync(
       join(folder, 'bin', 'hapspec'),
@@ -135,13 +170,34 @@ describe('templates for CI', function () {
     );
     const PATH = `${join(folder, 'bin')}:${process.env['PATH']!}`;
     const REPORTS = join(folder, 'shards');
-    const LAMPS = 'embedded embedded:accepts-any-proof embedded embedded';
     const codes = Array.from({ length: job.spec.completions }, (_, JOB_COMPLETION_INDEX) =>
-      shell(args[0]!, { ...given, PATH, REPORTS, LAMPS, JOB_COMPLETION_INDEX }, [...command]),
+      shell(args[0]!, { ...given, PATH, REPORTS, ...env_, JOB_COMPLETION_INDEX }, [...command]),
     );
+    const reports = readdirSync(REPORTS).filter((file) => file.endsWith('.json'));
+    expect(reports).to.have.length(job.spec.completions);
+    return codes;
+  }
+
+  it('kubernetes-job.yml asks the accessory of its index for its part', () => {
+    const LAMPS = 'embedded embedded:accepts-any-proof embedded embedded';
     // PS-M3-04 is what others stand on, so every part asks it.
-    expect(codes).to.deep.equal([0, 1, 0, 0]);
-    expect(readdirSync(REPORTS)).to.have.length(job.spec.completions);
+    expect(pods('kubernetes-job.yml', { LAMPS })).to.deep.equal([0, 1, 0, 0]);
+  });
+
+  it('kubernetes-hunt.yml hunts on the accessory of its index', () => {
+    const LAMPS = 'embedded embedded:second-m1-spoils-both embedded embedded';
+    expect(pods('kubernetes-hunt.yml', { LAMPS, TIME: '1s' }), said).to.deep.equal([0, 1, 0, 0]);
+    expect(readdirSync(join(folder, 'shards', 'evidence-1')).join(' ')).to.include('.replay.json');
+  });
+
+  it('kubernetes-selftest.yml proves the part of its index', () => {
+    const codes = pods('kubernetes-selftest.yml', { OPTIONS: '--only accepts-a*' });
+    expect(codes, said).to.deep.equal(codes.map(() => 0));
+    expect(
+      shell('hapspec merge shards/*.json', { PATH: `${join(folder, 'bin')}:${process.env['PATH']!}` }),
+      said,
+    ).to.equal(0);
+    expect(said).to.include('selftest passed');
   });
 
   it('Dockerfile installs what its entry point runs', () => {
@@ -163,8 +219,9 @@ describe('templates for CI', function () {
     const workflows = join(root, '.github', 'workflows');
     const files = [
       join(root, 'action.yml'),
-      join(templates, 'github-shards.yml'),
-      join(templates, 'github.yml'),
+      ...readdirSync(templates)
+        .filter((name) => name.startsWith('github'))
+        .map((name) => join(templates, name)),
       ...readdirSync(workflows).map((name) => join(workflows, name)),
     ];
     const lint = join(root, 'node_modules', '.bin', 'action-validator');

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
 import { expect } from 'chai';
-import { type Config, configKeys, loadConfig, mergeConfig } from '../../harness/cli/config.js';
+import { type Config, configKeys, forReplay, loadConfig, mergeConfig } from '../../harness/cli/config.js';
 import { InputError } from '../../harness/protocol/index.js';
 
 /** The message of the InputError a promise is rejected with. */
@@ -270,6 +270,11 @@ describe('cli: configuration', () => {
       const timeout: string | number | undefined = merged.timeout;
       const config: string | undefined = merged.config;
       expect([timeout, config]).to.deep.equal(['100', 'x']);
+    });
+
+    it('leaves to a replay what its file says', () => {
+      const values = { target: 'lamp:1', only: ['PS-*'], seed: 1, runs: 9, shard: '1/2', json: '/r.json' };
+      expect(forReplay(values)).to.deep.equal({ target: 'lamp:1', json: '/r.json' });
     });
 
     it('changes neither side', () => {

@@ -55,8 +55,8 @@ function commandsOf(path: string): string[] {
 /** A whole run is planned and not made, so that every command is read as a user would give it and takes no minutes. */
 function inShort(words: readonly string[]): readonly string[] {
   const [command = ''] = words;
-  // A part of a few faults takes a second.
-  if (command === 'selftest' && words.includes('--shard')) return words;
+  // Parts are shown with little in them, and are merged behind it.
+  if (words.includes('--shard')) return words;
   // A doctor asks every network there is.
   if (command === 'selftest' || command === 'doctor') return [...words, '--help'];
   // There is nobody to be asked.

@@ -2,10 +2,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { RunReport } from '../../harness/runner/index.js';
-import { needsOf, parseShard, shardOf } from '../../harness/runner/index.js';
+import type { Case, CheckResult, RunReport } from '../../harness/runner/index.js';
+import { needsOf, parseShard, runsOf, shardOf, withRuns } from '../../harness/runner/index.js';
 import { suite } from '../../suites/index.js';
-import { deadPort, endChildren, hapspec, startHapspec } from './process.js';
+import { deadPort, endChildren, hapspec, hapspecLine, startHapspec } from './process.js';
 
 const CODE = '031-45-154';
 const COUNT = 3;
@@ -33,6 +33,66 @@ describe('shards', () => {
       const again = shardOf([...suite], { index: count, count });
       expect(again.map(({ id }) => id)).to.deep.equal(parts.at(-1)!.map(({ id }) => id));
     }
+  });
+
+  it('take their share of the runs of each property that is hunted with', () => {
+    for (const [runs, count] of [
+      [40, 3],
+      [8, 8],
+      [2000, 7],
+    ] as const) {
+      const shares = Array.from({ length: count }, (_, i) => runsOf(runs, { index: i + 1, count }));
+      expect(shares.reduce((sum, share) => sum + share, 0)).to.equal(runs);
+      expect(Math.max(...shares) - Math.min(...shares)).to.be.at.most(1);
+    }
+    const hunts = withRuns(suite, 10, { asked: true });
+    const isHunt = (entry: Case): boolean =>
+      entry.kind === 'check' && entry.spec.property !== undefined && entry.spec.sanity !== true;
+    for (const index of [1, 2, 3, 4])
+      expect(
+        shardOf(hunts, { index, count: 4 })
+          .filter(isHunt)
+          .map(({ id }) => id),
+      ).to.deep.equal(hunts.filter(isHunt).map(({ id }) => id));
+  });
+
+  it('of a hunt are merged: runs are added up, and every counterexample is kept', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hapspec-hunt-'));
+    const hunt = async (target: string, ...more: readonly string[]): Promise<CheckResult> => {
+      const files = [1, 2].map((part) => join(folder, `${part}.json`));
+      for (const [i, file] of files.entries()) {
+        const line = ['run', target, '--only', 'PS-STATE-15/flows', '--seed', '1', '--shard', `${i + 1}/2`];
+        await hapspecLine([
+          ...line,
+          '--evidence',
+          join(folder, `evidence-${i + 1}`),
+          '--json',
+          file,
+          ...more,
+        ]);
+      }
+      const merged = join(folder, 'merged.json');
+      await hapspecLine(['merge', ...files, '--json', merged]);
+      const { results } = JSON.parse(readFileSync(merged, 'utf8')) as RunReport;
+      return results.find(({ id }) => id === 'PS-STATE-15/flows')!;
+    };
+    try {
+      const healthy = await hunt('embedded', '--runs', '5');
+      expect([healthy.status, healthy.observations['runs']]).to.deep.equal(['pass', '5']);
+      const red = await hunt('embedded:second-m1-spoils-both', '--runs', '60');
+      expect(red.status).to.equal('fail');
+      const other = red.observations['counterexample of shard 2/2'];
+      expect(red.failure!.reproduce).to.include('evidence-1');
+      expect(other).to.include('evidence-2');
+      const file = /--replay '([^']+)'/.exec(other!)![1]!;
+      const again = await hapspecLine(['run', 'embedded:second-m1-spoils-both', '--replay', file]);
+      expect(again.code, again.stderr).to.equal(1);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+    const few = await hapspecLine(['run', 'embedded', '--only', '*/flows', '--runs', '2', '--shard', '1/3']);
+    expect(few.stderr).to.include('2 runs cannot be shared out to 3: give --runs 3 or more');
+    expect(few.code).to.equal(2);
   });
 
   it('are named I/N', () => {

@@ -118,17 +118,17 @@ describe('properties: how they are hunted', () => {
     expect(mended[0]!.status).to.equal('pass');
   });
 
-  it('the same seed gives the same stimuli, another seed others', async () => {
-    const draw = async (seed: number): Promise<number[]> => {
+  it('the same seed gives the same stimuli, another seed or another part others', async () => {
+    const draw = async (seed: number, part?: string): Promise<number[]> => {
       const seen: number[] = [];
-      await hunted(
-        numbers((n) => void seen.push(n)),
-        { seed },
-      );
+      const cases = numbers((n) => void seen.push(n));
+      await hunted(part === undefined ? cases : withRuns(cases, undefined, { part }), { seed });
       return seen;
     };
     expect(await draw(5)).to.deep.equal(await draw(5));
     expect(await draw(5)).not.to.deep.equal(await draw(6));
+    expect(await draw(5, '1/2')).to.deep.equal(await draw(5, '1/2'));
+    expect(await draw(5, '1/2')).not.to.deep.equal(await draw(5, '2/2'));
   });
 
   it('a replay that leads nowhere, or somewhere else, is an error and no pass', async () => {
