@@ -15,6 +15,7 @@ export const configKeys = {
   json: 'string',
   html: 'string',
   summary: 'string',
+  sarif: 'string',
   only: 'list',
   skip: 'list',
   level: 'list',
@@ -96,6 +97,7 @@ const paths: ReadonlySet<string> = new Set<ConfigKey>([
   'json',
   'html',
   'summary',
+  'sarif',
   'state',
   'expectations',
   'evidence',
@@ -128,7 +130,8 @@ export async function loadConfig(options: {
   readonly cwd: string;
   readonly deadline?: number;
 }): Promise<Config | undefined> {
-  const path = options.path === undefined ? find(options.cwd) : given(resolve(options.cwd, options.path));
+  const path =
+    options.path === undefined ? nearestConfig(options.cwd) : given(resolve(options.cwd, options.path));
   if (path === undefined) return undefined;
   const content = extname(path) === '.json' ? json(path) : await program(path, options.deadline ?? DEADLINE);
   if (
@@ -204,7 +207,8 @@ function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
-function find(cwd: string): string | undefined {
+/** The configuration in a folder, or in the nearest one above it. @throws InputError for two in one folder */
+export function nearestConfig(cwd: string): string | undefined {
   for (let folder = resolve(cwd); ; folder = dirname(folder)) {
     const found = names.map((name) => join(folder, name)).filter(isFile);
     if (found.length > 1)

@@ -13,7 +13,7 @@ const hapspec = fileURLToPath(new URL('../../../bin/hapspec.js', import.meta.url
 
 /** Where the report of a member is unless it is told. */
 const JSON_REPORT = 'reports/report.json';
-const outputs = ['junit', 'json', 'html', 'summary', 'evidence', 'pcapng'] as const;
+const outputs = ['junit', 'json', 'html', 'summary', 'sarif', 'evidence', 'pcapng'] as const;
 
 /** What one of several runs came to. */
 interface Ended {

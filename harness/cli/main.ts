@@ -65,6 +65,7 @@ function program(exit: (code: number) => void): Command {
     .option('--json <FILE>', 'write a JSON report')
     .option('--html <FILE>', 'write the report as one page that needs nothing else, when the run is over')
     .option('--summary <FILE>', 'write it as Markdown, for the page of a CI job')
+    .option('--sarif <FILE>', 'write it as SARIF, for code scanning')
     .option('--only <PATTERN>', 'run only checks with such an id, * allowed (repeatable)', collect)
     .option('--skip <PATTERN>', 'leave out checks with such an id, * allowed (repeatable)', collect)
     .option('--level <LEVEL>', 'only must, should or varies (repeatable)', collect)
@@ -121,7 +122,7 @@ function program(exit: (code: number) => void): Command {
         const lasting = flags.replay === undefined ? (values: ConfigValues) => values : forReplay;
         const { target = 'embedded', ...merged } = mergeConfig(
           mergeConfig(lasting(config?.values ?? {}), lasting(named?.values ?? {})),
-          { ...flags, target: named === undefined ? argument : undefined },
+          { ...flags, config: config?.path, target: named === undefined ? argument : undefined },
         );
         exit(
           merged.watch
@@ -216,6 +217,7 @@ function program(exit: (code: number) => void): Command {
     .option('--junit <FILE>', 'as JUnit')
     .option('--json <FILE>', 'as JSON, with the diagnosis of today')
     .option('--summary <FILE>', 'as Markdown, for the page of a CI job')
+    .option('--sarif <FILE>', 'as SARIF, for code scanning')
     .action(async (path: string, flags: Outputs) => exit(await (await reports()).reportCommand(path, flags)));
 
   hapspec
@@ -236,6 +238,7 @@ function program(exit: (code: number) => void): Command {
     .option('--json <FILE>', 'write it as JSON')
     .option('--html <FILE>', 'write it as one page')
     .option('--summary <FILE>', 'write it as Markdown, for the page of a CI job')
+    .option('--sarif <FILE>', 'write it as SARIF, for code scanning')
     .action(async (paths: string[], flags: Outputs) =>
       exit(await (await reports()).mergeCommand(paths, flags)),
     );

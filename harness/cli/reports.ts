@@ -12,11 +12,13 @@ import {
   json,
   junit,
   readReport,
+  sarif,
   summaryMarkdown,
   whyUnreadable,
   writeAtomically,
 } from '../report/index.js';
-import { type RunReport, mergeReports } from '../runner/index.js';
+import { type RunReport, mergeReports, sourceWords } from '../runner/index.js';
+import { anchorOf } from './anchor.js';
 
 /** Where reports are written to. */
 export interface Outputs {
@@ -24,6 +26,7 @@ export interface Outputs {
   readonly json?: string;
   readonly html?: string;
   readonly summary?: string;
+  readonly sarif?: string;
 }
 
 /** Bytes of a report that are read at the most; one of the whole suite has two or three million. */
@@ -52,12 +55,31 @@ export async function pageMaker(): Promise<(report: RunReport) => string> {
   return (report) => html(report, entries);
 }
 
+/** The report as SARIF, at the file of the repository that stands for the accessory. */
+export function sarifText(report: RunReport, told: Parameters<typeof anchorOf>[0]): string {
+  const requirements = new Map(
+    [...catalogue].map(([id, one]) => [id, { ...one, source: sourceWords(one.source) }]),
+  );
+  return sarif(report, { requirements, anchor: anchorOf(told, process.cwd(), process.env) });
+}
+
+/** Says of a SARIF file without such a file what becomes of it. */
+export function warnWithoutAnchor(path: string, told: Parameters<typeof anchorOf>[0]): void {
+  if (anchorOf(told, process.cwd(), process.env) === undefined)
+    console.error(
+      `hapspec: ${path}: its findings are at no file, and GitHub refuses such: keep a hapspec.config.json in the repository`,
+    );
+}
+
 /** Writes a finished report in the forms asked for. @throws InputError when a file cannot be written */
 export async function writeReports(report: RunReport, outputs: Outputs): Promise<void> {
   if (outputs.junit !== undefined) writeAtomically(outputs.junit, junit(report));
   if (outputs.json !== undefined) writeAtomically(outputs.json, json(report));
   if (outputs.summary !== undefined) writeAtomically(outputs.summary, summaryMarkdown(report));
   if (outputs.html !== undefined) writeAtomically(outputs.html, (await pageMaker())(report));
+  if (outputs.sarif === undefined) return;
+  warnWithoutAnchor(outputs.sarif, {});
+  writeAtomically(outputs.sarif, sarifText(report, {}));
 }
 
 function show(report: RunReport): void {

@@ -37,7 +37,7 @@ import { version } from '../version.js';
 import { type Clock, Unreachable, defaultPatience, realClock } from '../wire/index.js';
 import { resolveTarget } from './discover.js';
 import { guard } from './guard.js';
-import { pageMaker } from './reports.js';
+import { pageMaker, sarifText, warnWithoutAnchor } from './reports.js';
 
 /** Options of `hapspec run` as the command line gives them. */
 export interface RunFlags {
@@ -47,6 +47,7 @@ export interface RunFlags {
   readonly json?: string;
   readonly html?: string;
   readonly summary?: string;
+  readonly sarif?: string;
   readonly only?: readonly string[];
   readonly skip?: readonly string[];
   readonly level?: readonly string[];
@@ -81,6 +82,8 @@ export interface RunFlags {
   readonly shard?: string;
   readonly wait?: string | number;
   readonly idle?: string | number;
+  /** The file these are from, beside the command line. */
+  readonly config?: string;
 }
 
 /** At the most (real milliseconds) for leaving the accessory as it was found. */
@@ -243,6 +246,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
   const planned = run.plan.filter(({ reported }) => reported).length;
   const virtual = parseAddress(target).kind === 'embedded';
   const durations = (): ReadonlyMap<string, Duration> => durationsOf(run.plan, { virtual });
+  if (flags.sarif !== undefined) warnWithoutAnchor(flags.sarif, flags);
   screen.started?.(planned, { target, seed: run.seed, tool: { name: 'hapspec', version }, durations });
   const observer: RunObserver = {
     checking: (check, index) => screen.checking?.(check, index),
@@ -366,7 +370,7 @@ function reportWriter(
   { run, redacted }: Prepared,
   page: ((report: RunReport) => string) | undefined,
 ): ReportWriter {
-  const { junit: junitFile, json: jsonFile, html: htmlFile, summary: summaryFile } = flags;
+  const { junit: junitFile, json: jsonFile, html: htmlFile, summary: summaryFile, sarif: sarifFile } = flags;
   let timer: NodeJS.Timeout | undefined;
   const write = (report: RunReport, durable = false): void => {
     if (junitFile === undefined && jsonFile === undefined) return;
@@ -378,6 +382,7 @@ function reportWriter(
   const writePages = (report: RunReport): void => {
     if (htmlFile !== undefined && page !== undefined) writeAtomically(htmlFile, page(redacted(report)));
     if (summaryFile !== undefined) writeAtomically(summaryFile, summaryMarkdown(redacted(report)));
+    if (sarifFile !== undefined) writeAtomically(sarifFile, sarifText(redacted(report), flags));
   };
   return {
     write(report) {

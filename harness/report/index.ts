@@ -8,6 +8,7 @@ export * from './json.js';
 export * from './junit.js';
 export * from './pcapng.js';
 export * from './redaction.js';
+export * from './sarif.js';
 export * from './secrets.js';
 export * from './stored.js';
 export * from './summary.js';

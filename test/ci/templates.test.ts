@@ -91,6 +91,19 @@ describe('templates for CI', function () {
       }
     });
 
+  it('github-code-scanning.yml writes what is uploaded, and says whether it is to be', () => {
+    const { conformance } = (parse(text('github-code-scanning.yml')) as { jobs: Record<string, Steps> }).jobs;
+    const GITHUB_OUTPUT = join(folder, 'output');
+    const env = { ...conformance!.env, PACKAGE: root, TARGET: 'embedded:accepts-any-proof', GITHUB_OUTPUT };
+    const scripts = conformance!.steps.flatMap(({ run }) => run ?? []);
+    expect(all(scripts, { ...env, HAPSPEC_CODE: '' }), said).to.equal(1);
+    expect(readFileSync(GITHUB_OUTPUT, 'utf8')).to.equal('exit=1\n');
+    const sarif = readFileSync(join(folder, 'reports', 'hapspec.sarif'), 'utf8');
+    expect(sarif).to.include('"ruleId": "PS-M3-04"').and.include('"uri": "hapspec.config.json"');
+    expect(all(scripts.slice(1), { ...env, HAPSPEC_CODE: '', TARGET: '127.0.0.1:1' })).to.not.equal(0);
+    expect(readFileSync(GITHUB_OUTPUT, 'utf8')).to.match(/exit=[2-5]\n$/);
+  });
+
   it('github-shards.yml shares a run out and comes to one verdict', () => {
     const { shard, verdict } = (parse(text('github-shards.yml')) as { jobs: Record<string, Steps> }).jobs;
     const count = Number(shard!.env!['SHARDS']);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -48,6 +48,37 @@ describe('hapspec: stored reports', () => {
     expect(readFileSync(at('out.junit'), 'utf8')).to.include('<testsuites');
     expect(JSON.parse(readFileSync(at('out.json'), 'utf8'))).to.have.property('schema', 1);
     expect(readFileSync(at('out.summary'), 'utf8')).to.include('### hapspec');
+  });
+
+  it('run, report and merge write SARIF at the configuration, and say when there is none', async () => {
+    const place = mkdtempSync(join(folder, 'sarif-'));
+    mkdirSync(join(place, '.git'));
+    const code = '518-08-582';
+    const run = ['run', 'embedded:accepts-any-proof', '--only', 'PS-M3-04', '--seed', '1', '--code', code];
+    const sarifs = (name: string): readonly string[] => ['--sarif', join(place, name)];
+    const finding = (name: string): unknown => {
+      const content = readFileSync(join(place, name), 'utf8');
+      expect(content).to.not.match(/518-?08-?582/);
+      const [{ results }] = (JSON.parse(content) as { runs: [{ results: { ruleId: string }[] }] }).runs;
+      return results.find(({ ruleId }) => ruleId === 'PS-M3-04');
+    };
+    const bare = await hapspecLine([...run, ...sarifs('bare.sarif')], {}, place);
+    expect(bare.code).to.equal(1);
+    expect(bare.stderr).to.include('its findings are at no file').and.include('hapspec.config.json');
+    expect(finding('bare.sarif')).to.not.have.nested.property('locations[0].physicalLocation');
+    writeFileSync(join(place, 'lamp.json'), '{"strict": false}');
+    const told = await hapspecLine([...run, '--config', 'lamp.json', ...sarifs('told.sarif')], {}, place);
+    expect(told.stderr).to.equal('');
+    const uri = 'locations[0].physicalLocation.artifactLocation.uri';
+    expect(finding('told.sarif')).to.have.nested.property(uri, 'lamp.json');
+    writeFileSync(join(place, 'hapspec.config.json'), '{}');
+    for (const command of [
+      ['report', at('red.json')],
+      ['merge', at('red.json')],
+    ]) {
+      await hapspecLine([...command, ...sarifs('stored.sarif')], {}, place);
+      expect(finding('stored.sarif')).to.have.nested.property(uri, 'hapspec.config.json');
+    }
   });
 
   it('merge has the exit code of the whole, matrix a column for each', async () => {
@@ -156,7 +187,7 @@ describe('hapspec: stored reports', () => {
   });
 
   it('run refuses a page or a capture that cannot be written before the accessory is touched', async () => {
-    for (const option of ['--html', '--summary', '--pcapng']) {
+    for (const option of ['--html', '--summary', '--sarif', '--pcapng']) {
       const { code, stderr } = await hapspecLine([
         'run',
         '127.0.0.1:1',
