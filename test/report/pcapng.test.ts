@@ -16,13 +16,17 @@ import {
   endCapture,
   json,
   junit,
+  sarif,
   summaryMarkdown,
 } from '../../harness/report/index.js';
+import type { RunReport } from '../../harness/runner/index.js';
 import type { ConformanceOptions } from '../../harness/wanted.js';
 import type { TraceEvent } from '../../harness/wire/index.js';
 import { endChildren, startHapspec } from '../cli/process.js';
 
 const tshark = ['/usr/bin/tshark', '/usr/local/bin/tshark'].find((path) => existsSync(path));
+
+const findings = (report: RunReport): string => sarif(report, { requirements: new Map(), anchor: undefined });
 
 /** Accessories that let a secret out, and one that does not. */
 const FAULTS = [
@@ -148,7 +152,7 @@ describe('captures', () => {
       const artefacts = [
         readFileSync(path),
         ...evidence,
-        ...[junit, json, html, summaryMarkdown].map((write) => Buffer.from(write(report))),
+        ...[junit, json, html, summaryMarkdown, findings].map((write) => Buffer.from(write(report))),
       ];
       const keys = [...(bench?.keyring.keys ?? []), ...(bench?.keyring.made.latest ?? [])];
       expect(keys.length).to.be.above(20);

@@ -1,7 +1,16 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { hex } from '../../harness/protocol/index.js';
-import { REDACTED, codeForms, json, junit, redactor, reportRedactor } from '../../harness/report/index.js';
+import {
+  REDACTED,
+  codeForms,
+  json,
+  junit,
+  redactor,
+  reportRedactor,
+  sarif,
+} from '../../harness/report/index.js';
+import { catalogue } from '../../suites/index.js';
 import { failure, report, reportFullOf, result } from './sample.js';
 
 describe('redaction', () => {
@@ -70,7 +79,8 @@ describe('redaction', () => {
     const forms = ['031-45-154', '03145154', Buffer.from('031-45-154').toString('hex'), hex(key)];
     for (const form of forms) {
       const clean = reportRedactor(redact)(reportFullOf(`<${form}>`));
-      for (const text of [junit(clean), json(clean)]) expect(text).to.not.contain(form);
+      const findings = sarif(clean, { requirements: catalogue, anchor: undefined });
+      for (const text of [junit(clean), json(clean), findings]) expect(text).to.not.contain(form);
     }
   });
 
