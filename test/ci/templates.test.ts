@@ -104,30 +104,6 @@ describe('templates for CI', function () {
     expect(readFileSync(GITHUB_OUTPUT, 'utf8')).to.match(/exit=[2-5]\n$/);
   });
 
-  it('github-shards.yml shares a run out and comes to one verdict', () => {
-    const { shard, verdict } = (parse(text('github-shards.yml')) as { jobs: Record<string, Steps> }).jobs;
-    const count = Number(shard!.env!['SHARDS']);
-    for (const [TARGET, code] of [
-      ['embedded:accepts-any-proof', 1],
-      ['embedded', 0],
-    ] as const) {
-      for (let SHARD = 1; SHARD <= count; SHARD++)
-        all(
-          shard!.steps.flatMap(({ run }) => run ?? []),
-          { ...shard!.env, HAPSPEC_CODE: '', TARGET, SHARD, PACKAGE: root },
-        );
-      expect(readdirSync(join(folder, 'shards'))).to.have.length(count);
-      expect(
-        all(
-          verdict!.steps.flatMap(({ run }) => run ?? []),
-          { PACKAGE: root },
-        ),
-        said,
-      ).to.equal(code);
-      expect(existsSync(join(folder, 'reports', 'report.html'))).to.equal(true);
-    }
-  });
-
   /** Runs each part of a matrix, the tool installed once. @returns what merges the parts: its exit code is the verdict */
   function matrix(name: string, part: string, env: Variables): () => number | null {
     const { [part]: one, verdict } = (parse(text(name)) as { jobs: Record<string, Steps> }).jobs;
@@ -141,6 +117,18 @@ describe('templates for CI', function () {
       all(work, { ...one!.env, HAPSPEC_CODE: '', SHARD, ...env });
     return () => all(merge, {});
   }
+
+  it('github-shards.yml shares a run out and comes to one verdict', () => {
+    for (const [TARGET, code] of [
+      ['embedded:accepts-any-proof', 1],
+      ['embedded', 0],
+    ] as const) {
+      const verdict = matrix('github-shards.yml', 'shard', { TARGET });
+      expect(readdirSync(join(folder, 'shards')).length).to.be.greaterThan(1);
+      expect(verdict(), said).to.equal(code);
+      expect(existsSync(join(folder, 'reports', 'report.html'))).to.equal(true);
+    }
+  });
 
   it('github-selftest.yml proves the suite in parts, and names one that is lost', () => {
     const verdict = matrix('github-selftest.yml', 'shard', { OPTIONS: '--only accepts-a*' });
