@@ -5,10 +5,10 @@ import { type Snapshot, readSnapshot } from './clone/index.js';
 import {
   type Address,
   type CodeSource,
-  EMBEDDED_CODE,
   type Feature,
   codeByCommand,
   codeByPrompt,
+  codeOfEmbedded,
   isReceiver,
   parseAddress,
 } from './device/index.js';
@@ -279,7 +279,7 @@ function codeOf(
   if (codeCommand !== undefined) return undefined;
   if (given !== undefined && given !== '') return receiver ? airplayCode(given) : parseSetupCode(given);
   if (receiver) return airplayCode(AIRPLAY_CODE);
-  if (address.kind === 'embedded') return EMBEDDED_CODE;
+  if (address.kind === 'embedded') return codeOfEmbedded(address.fault);
   const needing = selected.filter(needsCode);
   if (needing.length === 0 || prompt === true) return undefined;
   throw new InputError(

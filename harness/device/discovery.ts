@@ -333,6 +333,19 @@ export function servicesOf(
   );
 }
 
+/**
+ * The service at a port that was heard last: an accessory with another id since a factory reset may have another name,
+ * and nobody has said goodbye for the one from before.
+ */
+export function latestAt(port: number, services: readonly Announced[]): Announced | undefined {
+  return services
+    .filter((service) => service.port === port)
+    .reduce<Announced | undefined>(
+      (last, one) => (last === undefined || one.at > last.at ? one : last),
+      undefined,
+    );
+}
+
 /** The addresses of a name, or none. */
 async function addressesOf(host: string): Promise<string[]> {
   try {
@@ -361,7 +374,7 @@ export class NetworkAnnouncements implements Announcements {
   /** The service at the target: the only one there, or the one of its port. */
   private pick(services: readonly Announced[]): Announced | undefined {
     const here = servicesOf(this.host, services, this.addresses).filter(({ kind }) => kind === this.kind);
-    return here.length === 1 ? here[0] : here.find(({ port }) => port === this.port);
+    return here.length === 1 ? here[0] : latestAt(this.port, here);
   }
 
   private async open(): Promise<Mdns | undefined> {

@@ -25,6 +25,8 @@ export class Learned {
   readonly violated = new Map<string, string>();
   /** Requirements in `broken` that a step of the plain flow showed, and none of their own checks yet. */
   readonly metOnTheWay = new Set<string>();
+  /** What the accessory has been through since the setup code was taken last. */
+  sinceCode: 'restart' | 'factory reset' | undefined;
   /** The accessory did something forbidden in this run: what M1 says about its pairings is not trusted alone. */
   misbehaved = false;
   /** The accessory answered on a fresh connection since the runner last set this to false. */

@@ -276,6 +276,7 @@ export class PairSetup {
   readM4(outcome: Outcome & Reply): SetupM4 {
     const m4 = this.machine.readM4(outcome.tlv!);
     this.m4 = m4;
+    this.controller.bench.learned.sinceCode = undefined;
     this.controller.bench.emit('setup-m4', { reply: outcome, m4 });
     const { authentication } = m4;
     if (authentication !== undefined && this.asked.method === Method.PairSetupWithAuth) {

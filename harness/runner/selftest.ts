@@ -109,7 +109,7 @@ async function runOne(
   const behaviour = options.onlookers?.behaviour ?? (fault && twin(fault));
   const clone = cloned ? { clone: deviceToClone(random.fork('device to clone')) } : {};
   const bench = embeddedBench(
-    { code: embeddedCode(fault?.dress), random, patience: defaultPatience, ...clone },
+    { code: embeddedCode(fault), random, patience: defaultPatience, ...clone },
     {
       ...(behaviour && { behaviour }),
       ...(fault?.dress && { dress: fault.dress }),

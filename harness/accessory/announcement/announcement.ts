@@ -18,6 +18,9 @@ export interface AnnouncedFacts {
   /** Since the accessory was started: changes of the pairings, and whether there was one at any time. */
   readonly changes: number;
   readonly everPaired: boolean;
+  /** Its identifier at the start, and whether that was a restart. */
+  readonly firstId: string;
+  readonly restarted: boolean;
   /** How far Pair Setup is, on whatever connection. */
   readonly stage: SetupStage;
   /** How it is asked; undefined when it speaks by itself. */
@@ -65,6 +68,7 @@ export class Announcer {
   /** Since the start: changes of the pairings, and whether there was one at any time. */
   private changes = 0;
   private everPaired: boolean;
+  private readonly firstId: string;
 
   /** `boot` is 6 bytes drawn at the start. */
   constructor(
@@ -73,6 +77,7 @@ export class Announcer {
     private readonly stage: () => SetupStage,
   ) {
     this.everPaired = device.pairings.length > 0;
+    this.firstId = text(device.identity.id);
   }
 
   /** To be called when pairings or identity have changed. */
@@ -92,8 +97,8 @@ export class Announcer {
     place: Pick<AnnouncedFacts, 'addresses' | 'port' | 'sinceSaid'>,
     asked: Asking | undefined,
   ): Announcement | undefined {
-    const { changes, everPaired, boot } = this;
-    const { behaviour, identity, pairings, failedAttempts } = this.device;
+    const { changes, everPaired, firstId, boot } = this;
+    const { behaviour, identity, pairings, failedAttempts, restarted } = this.device;
     const id = text(identity.id);
     const facts = {
       ...place,
@@ -103,6 +108,8 @@ export class Announcer {
       failedAttempts,
       changes,
       everPaired,
+      firstId,
+      restarted,
       stage: this.stage(),
       asked,
       boot,

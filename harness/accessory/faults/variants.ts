@@ -79,6 +79,14 @@ function isStored(id: Bytes, pairings: readonly Pairing[]): boolean {
 /** Accessories that differ from the reference where the sources allow it. */
 export const variants: readonly Fault[] = [
   benign(
+    'reset-keeps-the-id',
+    'the id is that of the network card: a factory reset makes new keys under it',
+    () => ({
+      identityAfter: (occasion, own, draw) =>
+        occasion === 'factory-reset' ? { ...draw(), id: own.id } : own,
+    }),
+  ),
+  benign(
     'parallel-setups',
     'every connection may run a Pair Setup of its own; the first M5 wins',
     contention('parallel'),
