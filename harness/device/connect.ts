@@ -224,6 +224,10 @@ class EmbeddedAnnouncements implements Announcements {
     return now;
   }
 
+  unheard(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   get count(): number {
     return this.log.count;
   }

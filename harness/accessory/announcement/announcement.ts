@@ -37,8 +37,17 @@ export interface AnnouncedFacts {
 /** Nobody is pairing; M2 is out; M4 is out. */
 export type SetupStage = 'nothing' | 'm2' | 'm4';
 
-/** A question as this harness puts it; several types in one message; with answers that are known already. */
-export type Asking = 'plainly' | 'with-others' | 'with-known-answers';
+/**
+ * A question as this harness puts it; several types in one message; with answers that are known already; with the bit
+ * for an answer to whoever asks alone (QU), by itself, together with all of that, or only in the questions for others.
+ */
+export type Asking =
+  | 'plainly'
+  | 'with-others'
+  | 'with-known-answers'
+  | 'unicast-wanted'
+  | 'as-phones-begin'
+  | 'unicast-wanted-of-others';
 
 /** What is said on the network when something has changed, `delay` ms behind it. */
 export interface Said {

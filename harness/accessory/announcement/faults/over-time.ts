@@ -156,6 +156,36 @@ export const overTimeFaults: readonly Fault[] = [
     () => ({ isAnnounced: ({ asked }) => asked !== 'with-known-answers' }),
   ),
   fault(
+    'unicast-wanted-is-no-class',
+    {
+      breaks: ['MDNS-12'],
+      fieldBug: 166,
+      story: 'QCLASS is compared with 1, and is 0x8001 where the answer may come by unicast',
+    },
+    () => ({ isAnnounced: ({ asked }) => asked !== 'unicast-wanted' && asked !== 'as-phones-begin' }),
+  ),
+  fault(
+    'known-answers-silence-unicast',
+    {
+      breaks: ['MDNS-12'],
+      story:
+        'what is known is crossed out of the answer to all, and the unicast one is made of what was crossed out',
+    },
+    () => ({ isAnnounced: ({ asked }) => asked !== 'as-phones-begin' }),
+  ),
+  fault(
+    'unknown-class-spoils-the-message',
+    {
+      breaks: ['MDNS-12'],
+      fieldBug: 166,
+      story: 'a message is thrown away with the first question in it whose class is none the parser knows',
+    },
+    () => ({
+      isAnnounced: ({ asked }) =>
+        !['unicast-wanted', 'as-phones-begin', 'unicast-wanted-of-others'].includes(asked ?? ''),
+    }),
+  ),
+  fault(
     'name-with-its-terminator',
     { breaks: ['MDNS-13'], story: 'the name is announced with the zero byte that ends it in memory' },
     isCalled(utf8('Lamp\0')),
