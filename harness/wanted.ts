@@ -5,7 +5,7 @@ import { type Snapshot, readSnapshot } from './clone/index.js';
 import {
   type Address,
   type CodeSource,
-  type Feature,
+  type Declarable,
   codeByCommand,
   codeByPrompt,
   codeOfEmbedded,
@@ -84,7 +84,7 @@ export interface ConformanceOptions {
   /** Start line of AirPlay requests; RTSP/1.0 unless given. */
   readonly startLine?: 'HTTP/1.1' | 'RTSP/1.0';
   /** What the accessory can do and does not announce. */
-  readonly declares?: readonly Feature[];
+  readonly declares?: readonly Declarable[];
   /** File of trust anchors for the certificate of an MFi accessory. */
   readonly mfiRoot?: string;
   /** Folder for the wire record of each check. */

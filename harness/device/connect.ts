@@ -57,7 +57,7 @@ import {
 } from './discovery.js';
 import type { Hooks } from './fixture.js';
 import type { Memory } from './memory.js';
-import { type Feature, type Profile, airplayProfile, hapProfile } from './profile.js';
+import { type Declarable, type Profile, airplayProfile, hapProfile } from './profile.js';
 
 /** What the label of the embedded accessory says beside the code. */
 const EMBEDDED_LABEL: Label = { category: CATEGORY, flags: LabelFlag.Ip, setupId: SETUP_ID };
@@ -81,7 +81,7 @@ export interface ConnectOptions {
   /** Somebody looks for what is wrong: a refused right code may cost four failed attempts more, and not two. */
   readonly searching?: boolean;
   /** What the user says the accessory can do. */
-  readonly declares?: readonly Feature[];
+  readonly declares?: readonly Declarable[];
   /** Start line of AirPlay requests. */
   readonly startLine?: Profile['startLine'];
   /** Who may have issued the certificate of a coprocessor. */
@@ -295,6 +295,7 @@ export function embeddedBench(
     patience,
     announcements,
     ...(clone && old && { clone: { ...clone, old } }),
+    ...(options.declares && { declares: options.declares }),
     reseed: (label) => accessory.reseed(random.fork(`accessory in ${label}`)),
     hooks: {
       reset: async () => deliver(accessory, accessory.factoryReset()),

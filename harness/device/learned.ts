@@ -2,7 +2,7 @@ import { Method } from '../protocol/index.js';
 import type { Announcements } from './discovery.js';
 import type { Topic } from './heard.js';
 import type { Outcome } from './outcome.js';
-import type { Feature, KeyNames, Profile } from './profile.js';
+import type { Declarable, Feature, KeyNames, Profile } from './profile.js';
 
 /** What became of guesses that were to lock the accessory. */
 export interface Lockout {
@@ -71,9 +71,14 @@ export class Learned {
     /** Narrowed by what the accessory is found to serve. */
     public profile: Profile,
     /** What the user says the accessory can do. */
-    private readonly said: readonly Feature[] = [],
+    private readonly said: readonly Declarable[] = [],
     private readonly announcements?: Pick<Announcements, 'current'>,
   ) {}
+
+  /** By the user's account it is a router: M2 may carry flags of its own. */
+  get isRouter(): boolean {
+    return this.said.includes('router');
+  }
 
   /** Whether the accessory can do this by its own account, or by the user's. */
   async declares(feature: Feature): Promise<boolean> {

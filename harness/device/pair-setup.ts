@@ -20,6 +20,7 @@ import {
   TlvError,
   type TlvItem,
   TlvType,
+  decodeTlv,
   encodeTlv,
   fromInteger,
   srpConventions,
@@ -150,8 +151,9 @@ export class PairSetup {
       if (outcome.kind === 'reply' && tlv?.has(TlvType.PublicKey)) {
         this.m2 = readSetupM2(tlv);
         this.link.begun = true;
-        this.grantsSplit = tlv.has(TlvType.Flags);
-        bench.emit('setup-m2', { reply: outcome, m2: this.m2 });
+        this.grantsSplit = this.controller.flagsOf(outcome) !== undefined;
+        const asked = decodeTlv(body);
+        bench.emit('setup-m2', { reply: outcome, m2: this.m2, asked });
         await this.askForCode();
       }
       return outcome;

@@ -22,6 +22,8 @@ export interface Fault {
   readonly clone?: 'import' | 'firmware';
   /** What the accessory is that makes it; a HAP accessory unless given. */
   readonly dress?: Dress;
+  /** What has to be declared of it for nothing to be red: it is no part of what it announces. */
+  readonly declares?: readonly 'router'[];
   /** What its label says in the place of what is right; it is no part of the accessory. */
   readonly label?: Partial<Label>;
   readonly change: (healthy: Behaviour) => Partial<Behaviour>;
