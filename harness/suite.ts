@@ -5,6 +5,7 @@ export * as hap from './hap.js';
 export * as outcomes from './outcomes.js';
 export {
   type Announced,
+  type Asking,
   type Characteristic,
   type ClonedDevice,
   type Controller,

@@ -5,10 +5,10 @@ import { type Snapshot, readSnapshot } from './clone/index.js';
 import {
   type Address,
   type CodeSource,
-  EMBEDDED_CODE,
-  type Feature,
+  type Declarable,
   codeByCommand,
   codeByPrompt,
+  codeOfEmbedded,
   isReceiver,
   parseAddress,
 } from './device/index.js';
@@ -84,7 +84,7 @@ export interface ConformanceOptions {
   /** Start line of AirPlay requests; RTSP/1.0 unless given. */
   readonly startLine?: 'HTTP/1.1' | 'RTSP/1.0';
   /** What the accessory can do and does not announce. */
-  readonly declares?: readonly Feature[];
+  readonly declares?: readonly Declarable[];
   /** File of trust anchors for the certificate of an MFi accessory. */
   readonly mfiRoot?: string;
   /** Folder for the wire record of each check. */
@@ -279,7 +279,7 @@ function codeOf(
   if (codeCommand !== undefined) return undefined;
   if (given !== undefined && given !== '') return receiver ? airplayCode(given) : parseSetupCode(given);
   if (receiver) return airplayCode(AIRPLAY_CODE);
-  if (address.kind === 'embedded') return EMBEDDED_CODE;
+  if (address.kind === 'embedded') return codeOfEmbedded(address.fault);
   const needing = selected.filter(needsCode);
   if (needing.length === 0 || prompt === true) return undefined;
   throw new InputError(

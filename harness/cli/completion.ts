@@ -1,4 +1,5 @@
 import type { Command, Option } from 'commander';
+import { declarable } from '../device/index.js';
 import { InputError } from '../protocol/index.js';
 
 export const shells = ['bash', 'zsh', 'fish'] as const;
@@ -16,7 +17,7 @@ type Takes =
 /** Values of options by their long names, where they are not any text. */
 export const values: Readonly<Record<string, Takes>> = {
   '--level': { kind: 'words', words: ['must', 'should', 'varies'] },
-  '--declares': { kind: 'words', words: ['transient', 'mfi'] },
+  '--declares': { kind: 'words', words: declarable },
   '--start-line': { kind: 'words', words: ['rtsp', 'http'] },
   '--ci': { kind: 'words', words: ['github', 'gitlab', 'azure', 'jenkins', 'none'] },
   '--kind': { kind: 'words', words: ['hap', 'airplay'] },

@@ -55,7 +55,7 @@ function program(exit: (code: number) => void): Command {
     .option('--start-line <LINE>', 'of AirPlay requests: rtsp (default) or http')
     .option(
       '--declares <FEATURE>',
-      'what the accessory can do and does not announce: transient or mfi (repeatable)',
+      'what the accessory can do and does not announce: transient or mfi; or that it is a router (repeatable)',
       collect,
     )
     .option('--mfi-root <FILE>', 'trust anchors for the certificate of an MFi accessory, PEM or DER')

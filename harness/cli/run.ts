@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { suite } from '../../suites/index.js';
 import { faults } from '../accessory/index.js';
 import { prepareRun } from '../conformance.js';
-import { type Bench, type Feature, HookFailed, parseAddress } from '../device/index.js';
+import { type Bench, type Declarable, HookFailed, declarable, parseAddress } from '../device/index.js';
 import { diagnosed } from '../diagnosed.js';
 import type { Prepared } from '../prepared.js';
 import { InputError } from '../protocol/index.js';
@@ -135,10 +135,12 @@ function startLineOf(word: string | undefined): 'HTTP/1.1' | 'RTSP/1.0' | undefi
   throw new InputError(`--start-line: expected rtsp or http, got "${word}"`);
 }
 
-function featuresOf(words: readonly string[]): Feature[] {
+function declaredIn(words: readonly string[]): Declarable[] {
   return words.map((word) => {
-    if (word === 'transient' || word === 'mfi') return word;
-    throw new InputError(`--declares: expected transient or mfi, got "${word}"`);
+    const known = declarable.find((one) => one === word);
+    if (known === undefined)
+      throw new InputError(`--declares: expected transient, mfi or router, got "${word}"`);
+    return known;
   });
 }
 
@@ -190,7 +192,7 @@ export async function runCommand(wanted: string, flags: RunFlags): Promise<numbe
     ...(flags.codeCommand !== undefined && { codeCommand: flags.codeCommand }),
     prompt: process.stdin.isTTY === true && process.stderr.isTTY === true && !flags.dryRun,
     ...(startLine !== undefined && { startLine }),
-    declares: featuresOf(flags.declares ?? []),
+    declares: declaredIn(flags.declares ?? []),
     ...(flags.mfiRoot !== undefined && { mfiRoot: flags.mfiRoot }),
     ...(flags.cloneOf !== undefined && { cloneOf: flags.cloneOf }),
     ...(flags.old !== undefined && { old: flags.old }),

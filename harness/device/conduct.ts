@@ -1,11 +1,15 @@
 import {
   type Bytes,
   type Identity,
+  PairingFlag,
   type Random,
   TlvError,
   type TlvMessage,
+  TlvType,
   controllerIdentity,
   hasZeroByte,
+  integerValue,
+  toInteger,
   withKeyThat,
 } from '../protocol/index.js';
 import { StepFailed } from './errors.js';
@@ -14,6 +18,13 @@ import type { Link } from './link.js';
 import { type Outcome, type Reply, describeOutcome, success } from './outcome.js';
 import type { Step } from './profile.js';
 import type { Waits } from './waits.js';
+
+/** Bits of Flags that ask for a mode of Pair Setup, and grant it. */
+const MODES = BigInt(PairingFlag.Transient | PairingFlag.Split);
+
+function littleEndian(bytes: Bytes): bigint {
+  return toInteger(bytes.toReversed());
+}
 
 /**
  * How exchanges are conducted: with what randomness, how long an answer is waited for, and what ends a flow. The plain
@@ -68,6 +79,20 @@ export class Conduct {
   /** Milliseconds a flow step may take. */
   get stepWait(): number {
     return this.bench.options.patience.answer;
+  }
+
+  /** The Flags of an M2; of a router only those of the modes, where there are any: its own mean nothing to Pair Setup. */
+  flagsOf(m2: Outcome): Bytes | undefined {
+    const flags = m2.kind === 'reply' ? m2.tlv?.get(TlvType.Flags) : undefined;
+    if (flags === undefined || !this.bench.learned.isRouter) return flags;
+    const granted = littleEndian(flags) & MODES;
+    return granted === 0n ? undefined : integerValue(Number(granted));
+  }
+
+  /** What is to be said of Flags that grant what nobody asked for. */
+  hintAt(flags: Bytes): string {
+    if ((littleEndian(flags) & ~MODES) === 0n) return '';
+    return '; if it is a router with flags of its own, --declares router says so';
   }
 
   /** Refuses to build on a requirement already found broken. */

@@ -6,6 +6,7 @@ import {
   type Behaviour,
   CATEGORY,
   type Dress,
+  type Fault,
   SETUP_ID,
   type Said,
   deliver,
@@ -24,6 +25,8 @@ import {
   AIRPLAY_CODE,
   type Bytes,
   InputError,
+  type Label,
+  LabelFlag,
   type Random,
   type SetupCode,
   airplayCode,
@@ -54,15 +57,12 @@ import {
 } from './discovery.js';
 import type { Hooks } from './fixture.js';
 import type { Memory } from './memory.js';
-import { type Feature, type Profile, airplayProfile, hapProfile } from './profile.js';
+import { type Declarable, type Profile, airplayProfile, hapProfile } from './profile.js';
 
-/** Flags of a label: the accessory is reached over IP. */
-const OVER_IP = 2;
-/** The setup code of the embedded accessory unless another is given, and what its label says beside it. */
-export const EMBEDDED_CODE: SetupCode = {
-  ...parseSetupCode('031-45-154'),
-  label: { category: CATEGORY, flags: OVER_IP, setupId: SETUP_ID },
-};
+/** What the label of the embedded accessory says beside the code. */
+const EMBEDDED_LABEL: Label = { category: CATEGORY, flags: LabelFlag.Ip, setupId: SETUP_ID };
+/** The setup code of the embedded accessory unless another is given. */
+export const EMBEDDED_CODE: SetupCode = { ...parseSetupCode('031-45-154'), label: EMBEDDED_LABEL };
 
 export interface ConnectOptions {
   readonly code: SetupCode | undefined;
@@ -81,7 +81,7 @@ export interface ConnectOptions {
   /** Somebody looks for what is wrong: a refused right code may cost four failed attempts more, and not two. */
   readonly searching?: boolean;
   /** What the user says the accessory can do. */
-  readonly declares?: readonly Feature[];
+  readonly declares?: readonly Declarable[];
   /** Start line of AirPlay requests. */
   readonly startLine?: Profile['startLine'];
   /** Who may have issued the certificate of a coprocessor. */
@@ -119,7 +119,7 @@ export function benchFor(address: Address, options: ConnectOptions): Bench {
     });
   }
   const fault = address.fault === undefined ? undefined : findFault(address.fault);
-  const code = options.code ?? embeddedCode(fault?.dress);
+  const code = options.code ?? embeddedCode(fault);
   return embeddedBench(
     { ...options, code },
     {
@@ -145,9 +145,15 @@ function profileOf({ kind }: Dress, startLine?: Profile['startLine']): Profile {
   return kind === 'airplay' ? airplayProfile(startLine) : hapProfile;
 }
 
-/** The code of an embedded accessory in this dress, unless another is given. */
-export function embeddedCode(dress = hapDress): SetupCode {
-  return dress.kind === 'airplay' && dress.secret === undefined ? airplayCode(AIRPLAY_CODE) : EMBEDDED_CODE;
+/** The code of an embedded accessory with this fault, unless another is given, as its label says it. */
+export function embeddedCode({ dress, label }: Pick<Fault, 'dress' | 'label'> = {}): SetupCode {
+  if (dress?.kind === 'airplay' && dress.secret === undefined) return airplayCode(AIRPLAY_CODE);
+  return label === undefined ? EMBEDDED_CODE : { ...EMBEDDED_CODE, label: { ...EMBEDDED_LABEL, ...label } };
+}
+
+/** The code of an embedded address. @throws InputError when the fault does not exist. */
+export function codeOfEmbedded(fault: string | undefined): SetupCode {
+  return embeddedCode(fault === undefined ? undefined : findFault(fault));
 }
 
 /** Where an embedded accessory says it is. */
@@ -218,6 +224,10 @@ class EmbeddedAnnouncements implements Announcements {
     return now;
   }
 
+  unheard(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   get count(): number {
     return this.log.count;
   }
@@ -285,6 +295,7 @@ export function embeddedBench(
     patience,
     announcements,
     ...(clone && old && { clone: { ...clone, old } }),
+    ...(options.declares && { declares: options.declares }),
     reseed: (label) => accessory.reseed(random.fork(`accessory in ${label}`)),
     hooks: {
       reset: async () => deliver(accessory, accessory.factoryReset()),

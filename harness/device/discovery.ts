@@ -1,4 +1,5 @@
 import { lookup } from 'node:dns/promises';
+import { isIPv4 } from 'node:net';
 import type { Asking } from '../accessory/index.js';
 import { type Txt, readTxt } from '../protocol/index.js';
 import {
@@ -12,6 +13,8 @@ import {
   realClock,
 } from '../wire/index.js';
 import { isDeviceId } from './address.js';
+
+export type { Asking };
 
 export type ServiceKind = 'hap' | 'airplay';
 
@@ -36,6 +39,8 @@ export interface Announced {
 export interface Announcements {
   /** What is announced now, by an answer to a question asked now; undefined when nothing comes. */
   current(asking?: Asking): Promise<Announced | undefined>;
+  /** Why what is answered to such a question might not be heard here, in words; undefined where it would be. */
+  unheard(asking: Asking): Promise<string | undefined>;
   /** From now on everything that is heard is told, too. Resolves when it is listened. */
   listen(hear: (announced: Announced) => void): Promise<void>;
   /** When it said goodbye, by the clock of the bench; very old ones are forgotten. */
@@ -256,6 +261,26 @@ const OTHER_TYPES = [
   '_sleep-proxy._udp.local',
 ];
 
+/** What goes along with a question, and where an answer to whoever asks alone is wanted. */
+const ways: Readonly<
+  Record<
+    Asking,
+    {
+      readonly others: readonly string[];
+      readonly answers: boolean;
+      readonly wanted: { readonly own: boolean; readonly others: boolean };
+    }
+  >
+> = {
+  plainly: { others: [], answers: false, wanted: { own: false, others: false } },
+  'with-others': { others: OTHER_TYPES, answers: false, wanted: { own: false, others: false } },
+  'with-known-answers': { others: [], answers: true, wanted: { own: false, others: false } },
+  'unicast-wanted': { others: [], answers: false, wanted: { own: true, others: false } },
+  // Behind sleep or a change of the network: all it looks for, with what it knows, and the bit in each question.
+  'as-phones-begin': { others: OTHER_TYPES, answers: true, wanted: { own: true, others: true } },
+  'unicast-wanted-of-others': { others: OTHER_TYPES, answers: false, wanted: { own: false, others: true } },
+};
+
 /** The service is taken back: a TTL of 0 for its PTR or SRV record, and nothing else of that name in the same message. */
 function saysGoodbye(records: readonly MdnsRecord[], { name, kind }: Announced): boolean {
   const instance = `${name}.${serviceTypes[kind]}`.toLowerCase();
@@ -333,6 +358,19 @@ export function servicesOf(
   );
 }
 
+/**
+ * The service at a port that was heard last: an accessory with another id since a factory reset may have another name,
+ * and nobody has said goodbye for the one from before.
+ */
+export function latestAt(port: number, services: readonly Announced[]): Announced | undefined {
+  return services
+    .filter((service) => service.port === port)
+    .reduce<Announced | undefined>(
+      (last, one) => (last === undefined || one.at > last.at ? one : last),
+      undefined,
+    );
+}
+
 /** The addresses of a name, or none. */
 async function addressesOf(host: string): Promise<string[]> {
   try {
@@ -361,7 +399,7 @@ export class NetworkAnnouncements implements Announcements {
   /** The service at the target: the only one there, or the one of its port. */
   private pick(services: readonly Announced[]): Announced | undefined {
     const here = servicesOf(this.host, services, this.addresses).filter(({ kind }) => kind === this.kind);
-    return here.length === 1 ? here[0] : here.find(({ port }) => port === this.port);
+    return here.length === 1 ? here[0] : latestAt(this.port, here);
   }
 
   private async open(): Promise<Mdns | undefined> {
@@ -394,6 +432,8 @@ export class NetworkAnnouncements implements Announcements {
     if (this.absent) return undefined;
     const mdns = await this.open();
     if (mdns === undefined) return undefined;
+    const { others, wanted, answers } = ways[asking];
+    if (wanted.own) await mdns.listenAlone();
     const asked = this.clock.now();
     // Multicast gets lost: who has been heard of is asked twice as long before it is said to be silent.
     const deadline = asked + (this.seen ? 2 : 1) * BROWSE_TIME;
@@ -401,16 +441,17 @@ export class NetworkAnnouncements implements Announcements {
       if (this.clock.now() >= next) {
         const known = this.pick(this.table.found);
         const type = serviceTypes[this.kind];
-        const others = asking === 'with-others' ? OTHER_TYPES : [];
+        const own = [
+          { name: type, type: 'PTR' as const },
+          ...this.table.questions(known === undefined ? this.table.found.slice(0, 16) : [known]),
+        ];
+        if (wanted.own) mdns.knock((known?.addresses ?? []).filter(isIPv4));
         mdns.query(
           [
-            ...others.map((name) => ({ name, type: 'PTR' as const })),
-            { name: type, type: 'PTR' },
-            ...this.table.questions(known === undefined ? this.table.found.slice(0, 16) : [known]),
+            ...others.map((name) => ({ name, type: 'PTR' as const, unicastWanted: wanted.others })),
+            ...own.map((question) => ({ ...question, unicastWanted: wanted.own })),
           ],
-          asking === 'with-known-answers'
-            ? [{ type: 'PTR', name: type, data: `somebody else.${type}`, ttl: 4_000 }]
-            : [],
+          answers ? [{ type: 'PTR', name: type, data: `somebody else.${type}`, ttl: 4_000 }] : [],
         );
         next += ASK_AGAIN;
       }
@@ -424,6 +465,11 @@ export class NetworkAnnouncements implements Announcements {
     // Who has never announced anything is not asked again for every check.
     this.absent = this.pick(this.table.found) === undefined;
     return undefined;
+  }
+
+  async unheard(asking: Asking): Promise<string | undefined> {
+    if (!ways[asking].wanted.own || (await (await this.open())?.listenAlone()) !== false) return undefined;
+    return 'another program keeps port 5353 of this machine to itself: what is answered to this machine alone goes there';
   }
 
   get count(): number {

@@ -54,6 +54,7 @@ export class Factory {
     if (!(await this.ready(COME_BACK)))
       throw new HookFailed('reset', `ended, and the accessory ${goneFor}`, '');
     this.bench.spent.resets++;
+    this.bench.learned.sinceCode = 'factory reset';
     this.bench.learned.lockout = undefined;
     this.bench.learned.tainted = false;
     this.bench.tally.wasReset();
@@ -90,6 +91,7 @@ export class Factory {
     await this.bench.vigil.drop('the accessory was restarted');
     await this.bench.closeLinks();
     await restart();
+    this.bench.learned.sinceCode ??= 'restart';
     this.bench.gates.open();
     if (early !== undefined) {
       await early();

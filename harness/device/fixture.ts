@@ -27,7 +27,7 @@ import type { Memory } from './memory.js';
 import type { LinkObserver, Wait } from './observer.js';
 import type { Outcome } from './outcome.js';
 import { type KnownState, Pairing } from './pairing.js';
-import { type Feature, type Profile, hapProfile } from './profile.js';
+import { type Declarable, type Profile, hapProfile } from './profile.js';
 import { type Spent, Tally } from './tally.js';
 import { Vigil } from './vigil.js';
 import { Pace } from './waits.js';
@@ -47,7 +47,7 @@ export interface BenchOptions {
   /** Who may have issued the certificate of an authentication coprocessor; not judged when left out. */
   readonly mfiRoots?: readonly X509Certificate[];
   /** What the user says the accessory can do, beyond what it announces. */
-  readonly declares?: readonly Feature[];
+  readonly declares?: readonly Declarable[];
   /** Text of the Host header. */
   readonly host?: string;
   /** Gives an embedded accessory the randomness of one check, so that no check depends on its neighbours. */

@@ -2,7 +2,7 @@ import { Method } from '../protocol/index.js';
 import type { Announcements } from './discovery.js';
 import type { Topic } from './heard.js';
 import type { Outcome } from './outcome.js';
-import type { Feature, KeyNames, Profile } from './profile.js';
+import type { Declarable, Feature, KeyNames, Profile } from './profile.js';
 
 /** What became of guesses that were to lock the accessory. */
 export interface Lockout {
@@ -25,6 +25,8 @@ export class Learned {
   readonly violated = new Map<string, string>();
   /** Requirements in `broken` that a step of the plain flow showed, and none of their own checks yet. */
   readonly metOnTheWay = new Set<string>();
+  /** What the accessory has been through since the setup code was taken last. */
+  sinceCode: 'restart' | 'factory reset' | undefined;
   /** The accessory did something forbidden in this run: what M1 says about its pairings is not trusted alone. */
   misbehaved = false;
   /** The accessory answered on a fresh connection since the runner last set this to false. */
@@ -69,9 +71,14 @@ export class Learned {
     /** Narrowed by what the accessory is found to serve. */
     public profile: Profile,
     /** What the user says the accessory can do. */
-    private readonly said: readonly Feature[] = [],
+    private readonly said: readonly Declarable[] = [],
     private readonly announcements?: Pick<Announcements, 'current'>,
   ) {}
+
+  /** By the user's account it is a router: M2 may carry flags of its own. */
+  get isRouter(): boolean {
+    return this.said.includes('router');
+  }
 
   /** Whether the accessory can do this by its own account, or by the user's. */
   async declares(feature: Feature): Promise<boolean> {

@@ -20,6 +20,7 @@ import {
   TlvError,
   type TlvItem,
   TlvType,
+  decodeTlv,
   encodeTlv,
   fromInteger,
   srpConventions,
@@ -150,8 +151,9 @@ export class PairSetup {
       if (outcome.kind === 'reply' && tlv?.has(TlvType.PublicKey)) {
         this.m2 = readSetupM2(tlv);
         this.link.begun = true;
-        this.grantsSplit = tlv.has(TlvType.Flags);
-        bench.emit('setup-m2', { reply: outcome, m2: this.m2 });
+        this.grantsSplit = this.controller.flagsOf(outcome) !== undefined;
+        const asked = decodeTlv(body);
+        bench.emit('setup-m2', { reply: outcome, m2: this.m2, asked });
         await this.askForCode();
       }
       return outcome;
@@ -276,6 +278,7 @@ export class PairSetup {
   readM4(outcome: Outcome & Reply): SetupM4 {
     const m4 = this.machine.readM4(outcome.tlv!);
     this.m4 = m4;
+    this.controller.bench.learned.sinceCode = undefined;
     this.controller.bench.emit('setup-m4', { reply: outcome, m4 });
     const { authentication } = m4;
     if (authentication !== undefined && this.asked.method === Method.PairSetupWithAuth) {

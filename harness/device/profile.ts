@@ -22,6 +22,10 @@ import type { HttpRequest } from '../wire/index.js';
 /** Something an accessory may or may not be able to do, and says so. */
 export type Feature = 'transient' | 'mfi';
 
+/** What the user can say of an accessory: its features, and that it is a router, which nothing announces. */
+export const declarable = ['transient', 'mfi', 'router'] as const;
+export type Declarable = (typeof declarable)[number];
+
 /** What a Pair Setup is headed for. */
 export type SetupKind = 'transient' | 'regular';
 

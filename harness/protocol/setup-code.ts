@@ -17,10 +17,13 @@ export interface SetupCode {
   readonly label?: Label;
 }
 
+/** Bits of a label's flags: by which transports the accessory is paired. Of the two others no source says the same. */
+export const LabelFlag = { Ip: 2, Ble: 4 } as const;
+
 /** What a label says beside the code. */
 export interface Label {
   readonly category: number;
-  /** Bit 0 NFC, bit 1 IP, bit 2 BLE. */
+  /** See `LabelFlag`. */
   readonly flags: number;
   /** Four characters 0-9 A-Z, as in the TXT record's hash; undefined where the label has none (older accessories). */
   readonly setupId: string | undefined;

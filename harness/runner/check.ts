@@ -17,7 +17,13 @@ import {
   success,
   tlvError,
 } from '../device/index.js';
-import { type Bytes, InputError, type Random, type ReceivedFrame } from '../protocol/index.js';
+import {
+  type Bytes,
+  InputError,
+  type Random,
+  type ReceivedFrame,
+  type TlvMessage,
+} from '../protocol/index.js';
 import type { HttpMessage } from '../wire/index.js';
 import { type Catalogue, type Requirement, requirementId } from './catalogue.js';
 import { anyGlob, glob } from './glob.js';
@@ -168,7 +174,12 @@ export type CheckBody = (context: CheckContext) => Promise<void>;
 
 /** What each topic hands to its watches. */
 export interface TopicPayload {
-  readonly 'setup-m2': { readonly reply: Outcome & Reply; readonly m2: SetupM2 };
+  /** `asked` is the M1 it answers, as it was sent. */
+  readonly 'setup-m2': {
+    readonly reply: Outcome & Reply;
+    readonly m2: SetupM2;
+    readonly asked: TlvMessage;
+  };
   readonly 'setup-m4': { readonly reply: Outcome & Reply; readonly m4: SetupM4 };
   /** M4 of a PairSetupWithAuth that was answered as such. */
   readonly authentication: { readonly reply: Outcome & Reply; readonly authentication: Authentication };

@@ -142,7 +142,11 @@ export class Repeats {
     let again = await this.waitedOut(step);
     if (again.status === 'fail') again = await this.confirm(step, again);
     if (again.status !== 'fail') return result;
-    this.options.found({ ...again, message: `${again.message} (behind ${check.id}; it worked before)` });
+    const { sinceCode } = this.options.bench.learned;
+    const before =
+      failedStep === 'PS-M3-01' && sinceCode !== undefined ? `before the ${sinceCode}` : 'before';
+    const message = `${again.message} (behind ${check.id}; it worked ${before})`;
+    this.options.found({ ...again, message });
     return this.options.book.skipped(check, 'dependency', `needs ${step.id}: ${again.message}`, false);
   }
 

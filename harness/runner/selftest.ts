@@ -109,7 +109,13 @@ async function runOne(
   const behaviour = options.onlookers?.behaviour ?? (fault && twin(fault));
   const clone = cloned ? { clone: deviceToClone(random.fork('device to clone')) } : {};
   const bench = embeddedBench(
-    { code: embeddedCode(fault?.dress), random, patience: defaultPatience, ...clone },
+    {
+      code: embeddedCode(fault),
+      random,
+      patience: defaultPatience,
+      ...clone,
+      ...(fault?.declares && { declares: fault.declares }),
+    },
     {
       ...(behaviour && { behaviour }),
       ...(fault?.dress && { dress: fault.dress }),

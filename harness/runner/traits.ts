@@ -28,6 +28,8 @@ const traits: readonly Trait[] = [
       'sent with its leading zero bytes': 'padded to 384 bytes',
     },
   },
+  { name: 'flags of its own in M2', id: 'PS-M1-05/flags', observation: 'flags of its own' },
+  { name: 'items of its own in M2', id: 'PS-M1-05', observation: 'items of its own' },
   { name: 'A in the proof', id: 'PS-M3-12', observation: 'A in the proof', words: stripped },
   { name: 'B in the proof', id: 'PS-M3-14', observation: 'B in the proof', words: stripped },
   { name: 'S in K', id: 'PS-M3-15', observation: 'S in the proof', words: stripped },

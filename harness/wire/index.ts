@@ -4,6 +4,7 @@ export * from './connection.js';
 export * from './http.js';
 export * from './limits.js';
 export * from './mdns.js';
+export * from './questions.js';
 export * from './memory.js';
 export * from './secure-session.js';
 export * from './tcp.js';

@@ -1,8 +1,10 @@
+import { type Socket, createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { BlockList } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import makeMdns from 'multicast-dns';
 import type { Bytes } from '../protocol/index.js';
+import { type KnownAnswer, type MdnsQuestion, encodeQuery, wantsUnicast } from './questions.js';
 
 /** A record of an answer: what DNS-SD is made of. */
 export type MdnsRecord = {
@@ -71,11 +73,45 @@ export function multicastInterfaces(host?: string): MulticastInterface[] {
 export interface MdnsHandlers {
   /** Records of a response; `from` is the interface on whose network the sender is, where that can be told. */
   readonly response?: (records: readonly MdnsRecord[], from: MulticastInterface | undefined) => void;
-  /** Names and types asked for, and how many answers whoever asks has already. */
+  /** What is asked for, and how many answers whoever asks has already; `answer` reaches who asked alone. */
   readonly query?: (
-    questions: readonly { readonly name: string; readonly type: string }[],
+    questions: readonly { readonly name: string; readonly type: string; readonly unicastWanted: boolean }[],
     known: number,
+    answer: (records: readonly MdnsRecord[]) => void,
   ) => void;
+}
+
+const GROUP = '224.0.0.251';
+const PORT = 5353;
+/** Somebody who is nowhere: nothing is answered to who asks for him. */
+const NOBODY: MdnsQuestion = { name: 'nobody-of-hapspec.local', type: 'A' };
+
+/** A socket of multicast DNS, and the library's hand on it. */
+interface Line {
+  readonly on: MulticastInterface;
+  readonly socket: Socket;
+  readonly mdns: ReturnType<typeof makeMdns>;
+  /** Whether it could be bound. */
+  readonly bound: Promise<boolean>;
+}
+
+function lineOn(on: MulticastInterface, bind: string): Line {
+  const socket = createSocket({ type: 'udp4', reuseAddr: true });
+  const mdns = makeMdns({ interface: on.address, bind, socket });
+  mdns.on('warning', () => undefined);
+  const bound = new Promise<boolean>((resolve) => {
+    mdns.on('ready', () => resolve(true));
+    mdns.on('error', () => resolve(false));
+    socket.once('close', () => resolve(false));
+  });
+  return { on, socket, mdns, bound };
+}
+
+/** The records as the library takes them. */
+function forLibrary(records: readonly MdnsRecord[]) {
+  return records.map((record) =>
+    record.type === 'TXT' ? { ...record, data: record.data.map((entry) => Buffer.from(entry)) } : record,
+  );
 }
 
 /**
@@ -83,61 +119,107 @@ export interface MdnsHandlers {
  * network that goes away is silence.
  */
 export class Mdns {
-  private readonly sockets: ReturnType<typeof makeMdns>[];
+  private readonly lines: readonly Line[];
+  /** Bound to addresses of our own: what comes to this machine alone comes there, whoever else listens on the port. */
+  private ears: readonly Line[] | undefined;
+  private closed = false;
 
-  constructor(interfaces: readonly MulticastInterface[], handlers: MdnsHandlers) {
-    const networks = interfaces.map((on) => {
-      const network = new BlockList();
-      network.addSubnet(on.address, on.prefix);
-      return { on, network };
-    });
-    this.sockets = interfaces.map(({ address }, index) => {
-      // Bound to the interface's own address, a socket would hear no multicast.
-      const mdns = makeMdns({ interface: address, bind: '0.0.0.0' });
-      mdns.on('error', () => undefined);
-      mdns.on('warning', () => undefined);
+  constructor(
+    private readonly interfaces: readonly MulticastInterface[],
+    private readonly handlers: MdnsHandlers,
+  ) {
+    // Bound to the interface's own address, a socket would hear no multicast.
+    this.lines = interfaces.map((on) => lineOn(on, '0.0.0.0'));
+    const networks = interfaces.map((on) => networkOf(on));
+    for (const [index, { mdns }] of this.lines.entries()) {
       // A system may give each packet to every socket of the port: the one of the sender's network takes it.
       const mine = (sender: string): boolean => {
-        const at = networks.findIndex(({ network }) => network.check(sender));
+        const at = networks.findIndex((network) => network.check(sender));
         return index === Math.max(0, at);
       };
-      mdns.on('response', ({ answers, additionals }, { address: sender }) => {
-        if (!mine(sender)) return;
-        const from = networks.find(({ network }) => network.check(sender));
-        const records = [...answers, ...additionals].map(readRecord).filter((record) => record !== undefined);
-        handlers.response?.(records, from?.on);
+      mdns.on('response', (packet, { address }) => {
+        if (mine(address)) this.heard(packet, interfaces[networks.findIndex((one) => one.check(address))]);
       });
-      mdns.on('query', ({ questions, answers }, { address: sender }) => {
-        if (mine(sender)) handlers.query?.(questions, answers.length);
+      mdns.on('query', ({ questions, answers }, { address, port }) => {
+        if (!mine(address)) return;
+        handlers.query?.(
+          questions.map(({ name, type, class: shown }) => ({
+            name,
+            type,
+            unicastWanted: wantsUnicast(shown),
+          })),
+          answers.length,
+          (records) => mdns.respond(forLibrary(records), { address, port }),
+        );
       });
-      return mdns;
-    });
+    }
   }
 
-  query(
-    questions: readonly { readonly name: string; readonly type: 'PTR' | 'SRV' | 'TXT' | 'A' | 'AAAA' }[],
-    /** Answers that are known already, and need not come again. */
-    known: readonly {
-      readonly type: 'PTR';
-      readonly name: string;
-      readonly data: string;
-      readonly ttl: number;
-    }[] = [],
+  private heard(
+    {
+      answers,
+      additionals,
+    }: { readonly answers: readonly unknown[]; readonly additionals: readonly unknown[] },
+    from: MulticastInterface | undefined,
   ): void {
-    for (const socket of this.sockets) socket.query({ questions: [...questions], answers: [...known] });
+    const records = [...answers, ...additionals].map(readRecord).filter((record) => record !== undefined);
+    this.handlers.response?.(records, from);
+  }
+
+  /**
+   * From now on what is answered to this machine alone is heard, and questions that want that are asked from there.
+   * @returns false where another program keeps the port to itself
+   */
+  async listenAlone(): Promise<boolean> {
+    if (this.ears === undefined) {
+      this.ears = this.interfaces.map((on) => lineOn(on, on.address));
+      for (const { on, mdns } of this.ears)
+        mdns.on('response', (packet, { address }) =>
+          this.heard(packet, networkOf(on).check(address) ? on : undefined),
+        );
+    }
+    return (await Promise.all(this.ears.map(({ bound }) => bound))).some(Boolean);
+  }
+
+  /**
+   * Lets what these hosts (IPv4 addresses) send to this machine alone come in: a firewall that knows connections takes
+   * it for the answer to a datagram that went there.
+   */
+  knock(addresses: readonly string[]): void {
+    for (const ear of this.ears ?? [])
+      for (const address of addresses) this.send(ear, encodeQuery([NOBODY]), address);
+  }
+
+  query(questions: readonly MdnsQuestion[], known: readonly KnownAnswer[] = []): void {
+    const bytes = encodeQuery(questions, known);
+    const alone = questions.some(({ unicastWanted }) => unicastWanted === true);
+    for (const line of (alone ? this.ears : undefined) ?? this.lines) this.send(line, bytes, GROUP);
+  }
+
+  private send({ socket, bound }: Line, bytes: Bytes, address: string): void {
+    // A network that has gone is silence.
+    const sent = (): void => undefined;
+    void bound.then((is) => {
+      if (is && !this.closed) socket.send(bytes, PORT, address, sent);
+    });
   }
 
   respond(records: readonly MdnsRecord[]): void {
-    const answers = records.map((record) =>
-      record.type === 'TXT' ? { ...record, data: record.data.map((entry) => Buffer.from(entry)) } : record,
-    );
-    for (const socket of this.sockets) socket.respond([...answers]);
+    for (const { mdns } of this.lines) mdns.respond(forLibrary(records));
   }
 
   /** Resolves when the sockets are closed and what was sent before is out. */
   async close(): Promise<void> {
-    await Promise.all(this.sockets.map((socket) => new Promise<void>((done) => socket.destroy(done))));
+    this.closed = true;
+    const all = [...this.lines, ...(this.ears ?? [])];
+    await Promise.all(all.map(({ mdns }) => new Promise<void>((done) => mdns.destroy(done))));
   }
+}
+
+function networkOf({ address, prefix }: MulticastInterface): BlockList {
+  const network = new BlockList();
+  network.addSubnet(address, prefix);
+  return network;
 }
 
 /** How long a host may take to say its addresses, and how long what it said, or did not say, holds (ms). */

@@ -269,7 +269,7 @@ export default chapter('discovery.announcement', ({ check }) => [
         const link = await controller.open();
         const wanted = hap.PairingFlag.Transient | hap.PairingFlag.Split;
         const outcome = await controller.bench.sendM1(link, hap.setupM1(hap.Method.PairSetup, wanted));
-        const echoed = outcome.kind === 'reply' && outcome.tlv?.has(hap.TlvType.Flags) === true;
+        const echoed = controller.flagsOf(outcome) !== undefined;
         if (!echoed)
           violate('bit 1 of ff promises a transient and split Pair Setup, and M2 does not grant it');
       }

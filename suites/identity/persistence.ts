@@ -19,6 +19,11 @@ const verified = { allow: [outcomes.success('verify-m4')] };
 const EARLY_ROUNDS = 4;
 const EARLY_PAUSE = 250;
 const EARLY_DEADLINE = 30_000;
+const withCode = {
+  needs: ['PS-M3-01'],
+  costs: { m2: 1, m4: 1 },
+  allow: [outcomes.success('setup-m4')],
+};
 /** Somebody the accessory must not know any more: refused in M2 or M4, in any words. */
 const stranger = {
   allow: [outcomes.tlvError(4), outcomes.tlvError(2), outcomes.clientError()],
@@ -68,6 +73,14 @@ async function comeEarly({ controller, bench }: CheckContext): Promise<void> {
     gone?.connection.reset();
     for (const link of links) if (link !== gone) await link.close();
   }
+}
+
+/** The code from before is still the one: M1 to M4, and no further. */
+async function takesTheCode({ controller, bench, expect, notApplicable }: CheckContext, when: string) {
+  if (bench.options.codeSource !== undefined)
+    notApplicable('the code is read anew for each Pair Setup: it is not printed');
+  const setup = await controller.pairSetup();
+  expect(await setup.sendM3(), `M4 for the code from before, ${when}`).to.be.allowed();
 }
 
 /** What a controller that was paired once is answered now. */
@@ -235,7 +248,7 @@ export default chapter('identity.persistence', ({ check }) => [
       costs: { m2: 2, m4: 1, m6: 1, verifies: 1 },
       ...stranger,
     },
-    async ({ controller, bench, expect }) => {
+    async ({ controller, bench, expect, warn }) => {
       const [former, before] = [bench.admin!, bench.accessory!];
       await bench.factoryReset();
       // The setup code is still the one in the manual.
@@ -244,6 +257,29 @@ export default chapter('identity.persistence', ({ check }) => [
       expect(hap.hex(bench.accessory!.ltpk), 'the LTPK behind a factory reset').to.not.equal(
         hap.hex(before.ltpk),
       );
+      if (hap.equal(bench.accessory!.id, before.id))
+        warn(
+          `the id ${hap.text(before.id)} outlives a factory reset, and its LTPK does not: former controllers find it and cannot verify it`,
+        );
+    },
+  ),
+
+  check(
+    'IDENT-09/restarted',
+    'The printed code outlives restart and reset',
+    { ...withCode, from: 'unpaired', needsHook: 'restart' },
+    async (context) => {
+      await context.bench.restart();
+      await takesTheCode(context, 'behind a restart');
+    },
+  ),
+  check(
+    'IDENT-09/reset',
+    'The printed code outlives restart and reset',
+    { ...withCode, from: 'any', needsHook: 'reset', leaves: 'unpaired' },
+    async (context) => {
+      await context.bench.factoryReset();
+      await takesTheCode(context, 'behind a factory reset');
     },
   ),
 ]);

@@ -13,6 +13,21 @@ const flags = {
   'transient-split': hap.integerValue(hap.PairingFlag.Transient + hap.PairingFlag.Split),
 };
 
+/** What M2 is made of; Flags where some were asked for (erratum E09). */
+const defined: readonly number[] = [
+  hap.TlvType.State,
+  hap.TlvType.PublicKey,
+  hap.TlvType.Salt,
+  hap.TlvType.Flags,
+];
+
+const contradicting: readonly number[] = [
+  hap.TlvType.Error,
+  hap.TlvType.Proof,
+  hap.TlvType.Identifier,
+  hap.TlvType.EncryptedData,
+];
+
 export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
   check(
     'PS-M1-01',
@@ -58,25 +73,36 @@ export default chapter('pair-setup.m1-m2', ({ check, watch }) => [
     'PS-M1-05',
     'M2 carries only the defined items',
     'setup-m2',
-    ({ reply }, { expect, violate, warn }) => {
+    ({ reply }, { bench, expect, observe, violate, warn }) => {
       const types = [...new Set(reply.tlv!.items.map(({ type }) => type))];
       expect(types).to.include(hap.TlvType.State);
-      const contradicting: number[] = [
-        hap.TlvType.Error,
-        hap.TlvType.Proof,
-        hap.TlvType.Identifier,
-        hap.TlvType.EncryptedData,
-      ];
+      const { isRouter } = bench.learned;
+      const unknown: string[] = [];
       for (const type of types) {
         const name = hap.tlvTypeName(type);
         if (contradicting.includes(type)) violate(`M2 carries ${name} beside its Salt and PublicKey`);
-        if (
-          ![hap.TlvType.State, hap.TlvType.PublicKey, hap.TlvType.Salt, hap.TlvType.Flags].includes(
-            type as never,
-          )
-        )
-          warn(`M2 carries ${name} too`);
+        if (!defined.includes(type)) unknown.push(name);
       }
+      if (isRouter && unknown.length > 0) observe('items of its own', unknown.join(', '));
+      else for (const name of unknown) warn(`M2 carries ${name} too`);
+    },
+  ),
+
+  watch(
+    'PS-M1-05/flags',
+    'M2 carries only the defined items',
+    'setup-m2',
+    ({ reply, asked }, { bench, expect, observe, violate }) => {
+      // Flags that were asked for are TRANSIENT-01's question.
+      if (asked.has(hap.TlvType.Flags) || asked.defect !== undefined) return;
+      const flags = reply.tlv!.get(hap.TlvType.Flags);
+      const { isRouter } = bench.learned;
+      if (flags !== undefined) observe('flags of its own', hap.hex(flags) || 'no byte');
+      if (flags !== undefined && !isRouter)
+        violate(
+          `M2 carries Flags ${hap.hex(flags)}, and M1 asked for none; if it is a router with flags of its own, --declares router says so`,
+        );
+      expect(flags === undefined || isRouter, 'M2 is without Flags').to.equal(true);
     },
   ),
 

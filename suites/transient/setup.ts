@@ -30,13 +30,19 @@ function littleEndian(bytes: hap.Bytes): bigint {
 }
 
 /** M2 may say which flags it grants, and never other ones than were asked for. */
-function judgeEcho({ violate, observe }: CheckContext, outcome: outcomes.Outcome, asked: hap.Bytes): void {
+function judgeEcho(
+  { controller, violate, observe }: CheckContext,
+  outcome: outcomes.Outcome,
+  asked: hap.Bytes,
+): void {
   const tlv = outcome.kind === 'reply' ? outcome.tlv : undefined;
   if (!tlv?.has(hap.TlvType.PublicKey)) return observe('Flags', 'M1 is refused');
-  const echoed = tlv.get(hap.TlvType.Flags);
+  const echoed = controller.flagsOf(outcome);
   observe('Flags in M2', echoed === undefined ? 'none' : hap.hex(echoed));
   if (echoed !== undefined && littleEndian(echoed) !== littleEndian(asked))
-    violate(`M2 carries Flags ${hap.hex(echoed)}, and M1 asked for ${hap.hex(asked)}`);
+    violate(
+      `M2 carries Flags ${hap.hex(echoed)}, and M1 asked for ${hap.hex(asked)}${controller.hintAt(echoed)}`,
+    );
 }
 
 /** Requests inside a transient session that must not succeed; another session takes over where one was ended. */
@@ -300,7 +306,7 @@ export default chapter('transient.setup', ({ check }) => [
         if (!m2.matches(outcome)) return;
         const granted = controller.profile.flagsWithAuth === 'granted';
         if (granted) return judgeEcho(context, outcome, hap.integerValue(flags));
-        if (setup.m2 !== undefined && outcome.kind === 'reply' && outcome.tlv?.has(hap.TlvType.Flags))
+        if (setup.m2 !== undefined && controller.flagsOf(outcome) !== undefined)
           violate(`M2 of PairSetupWithAuth carries ${hap.tlvTypeName(hap.TlvType.Flags)}`);
       },
     ),

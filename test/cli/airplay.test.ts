@@ -106,7 +106,7 @@ describe('hapspec: receivers of AirPlay', function () {
         ['run', 'airplay://127.0.0.1:1', '--start-line', 'ftp'],
         '--start-line: expected rtsp or http, got "ftp"',
       ],
-      [['run', '--declares', 'magic'], '--declares: expected transient or mfi, got "magic"'],
+      [['run', '--declares', 'magic'], '--declares: expected transient, mfi or router, got "magic"'],
       [['run', '--mfi-root', join(folder, 'none.pem')], '--mfi-root: cannot read'],
     ] as const;
     const all = await hapspecLines(rows.map(([args]) => args));

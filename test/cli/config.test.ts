@@ -114,7 +114,7 @@ describe('cli: configuration', () => {
       pcapng: 'run.pcapng',
       pace: 250,
       startLine: 'rtsp',
-      declares: ['transient'],
+      declares: ['transient', 'router'],
       mfiRoot: 'root.pem',
       cloneOf: 'snapshot.json',
       old: '192.168.1.39:51826',

@@ -1,7 +1,14 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { describeService } from '../../harness/cli/discover.js';
-import { ServiceTable, isNowhere, parseAddress, servicesOf, wantedBy } from '../../harness/device/index.js';
+import {
+  ServiceTable,
+  isNowhere,
+  latestAt,
+  parseAddress,
+  servicesOf,
+  wantedBy,
+} from '../../harness/device/index.js';
 import { utf8 } from '../../harness/protocol/index.js';
 import { type MdnsRecord, readRecord } from '../../harness/wire/index.js';
 
@@ -55,6 +62,16 @@ describe('target: discovery', () => {
     const table = new ServiceTable();
     table.learn([...lamp(), { type: 'AAAA', name: 'lamp.local', ...kept, data: 'fe80::1' }], 1, 'eth0');
     expect(table.found[0]!.addresses).to.deep.equal(['192.0.2.7', 'fe80::1%eth0']);
+  });
+
+  it('takes the name that was heard last for the one at a port: behind a factory reset there may be two', () => {
+    const table = new ServiceTable();
+    table.learn(lamp('Lamp 1A2B'), 1);
+    table.learn(lamp('Lamp 3C4D'), 2);
+    expect(latestAt(5001, servicesOf('192.0.2.7', table.found))?.name).to.equal('Lamp 3C4D');
+    table.learn(lamp('Lamp 1A2B'), 3);
+    expect(latestAt(5001, servicesOf('192.0.2.7', table.found))?.name).to.equal('Lamp 1A2B');
+    expect(latestAt(5002, servicesOf('192.0.2.7', table.found))).to.equal(undefined);
   });
 
   it('finds a service by address, host name and instance name', () => {

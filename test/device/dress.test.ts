@@ -69,7 +69,7 @@ describe('target: what is read as TLV8', () => {
 
 function benchOf(behaviour: Behaviour, dress?: typeof airplayDress): Bench {
   return embeddedBench(
-    { code: embeddedCode(dress), random: seededRandom('dress'), patience: defaultPatience },
+    { code: embeddedCode({ dress }), random: seededRandom('dress'), patience: defaultPatience },
     { behaviour, ...(dress && { dress }) },
   );
 }

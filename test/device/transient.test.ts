@@ -18,7 +18,7 @@ const AT_ONCE = 8;
 
 function benchIn(dress: Dress): Bench {
   const random = seededRandom(`transient ${dress.kind}`);
-  return embeddedBench({ code: embeddedCode(dress), random, patience: defaultPatience }, { dress });
+  return embeddedBench({ code: embeddedCode({ dress }), random, patience: defaultPatience }, { dress });
 }
 
 /** M1 answered by M2, and Pair Verify that knows nobody. */

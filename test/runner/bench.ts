@@ -40,7 +40,7 @@ export const sanity = ['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M1-01', 'PV-M3-01
 export function isUndeclared({ id, reason }: Pick<CheckResult, 'id' | 'reason'>): boolean {
   return (
     reason === 'not-applicable' &&
-    /^(CLONE-|AIRPLAY-|MFI-|MDNS-08\/|PS-M1-11$|PS-STATE-09\/same-identifier$)/.test(id)
+    /^(CLONE-|AIRPLAY-|MFI-|MDNS-(08|14)\/|PS-M1-11$|PS-STATE-09\/same-identifier$)/.test(id)
   );
 }
 

@@ -386,7 +386,20 @@ describe('runner: what others stand on', () => {
       'X-01': 'pass',
       'X-02': 'skip dependency',
     });
-    expect(of('PS-M1-01').message).to.include('it worked before');
+    expect(of('PS-M1-01').message).to.include('it worked before)');
+  });
+
+  it('says that the code was taken before a reset, where it is not taken behind it', async () => {
+    const later = casesOf(({ check: write }) => [
+      write('X-01', { ...unpaired, needsHook: 'reset' }, async ({ controller, bench }) => {
+        await bench.factoryReset();
+        await (await controller.pairSetup()).m3();
+      }),
+    ]);
+    const { of } = await runCases(behindSanity(later), { target: 'embedded:code-made-anew-by-reset' });
+    expect(of('PS-M3-01').message).to.match(
+      /^wrong setup code, .* \(behind X-01; it worked before the factory reset\)$/,
+    );
   });
 });
 

@@ -17,7 +17,7 @@ import { quickArithmetic } from '../arithmetic.js';
 import { execute, newRun } from '../runner/bench.js';
 
 const patience: Patience = { answer: 1_500, silence: 250, close: 600 };
-const code = embeddedCode(airplayDress);
+const code = embeddedCode({ dress: airplayDress });
 const start = { http: 'HTTP/1.1', rtsp: 'RTSP/1.0' } as const;
 /** What is asked of a receiver in a test: all of pairing that the plain flow and a dozen M4s come to. */
 const selected = suite.filter(({ id }) =>

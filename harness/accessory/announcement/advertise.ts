@@ -7,8 +7,22 @@ const ALL_SERVICES = '_services._dns-sd._udp.local';
 /** Seconds others may keep a record that names the host, and one that does not (RFC 6762 §10). */
 const HOST_TTL = 120;
 const OTHER_TTL = 4500;
+/** Who multicast a record within a quarter of its TTL may answer to who asks alone (RFC 6762 §5.4; ms). */
+const LATELY = (HOST_TTL / 4) * 1_000;
 /** Milliseconds between an announcement and its repetition (RFC 6762 §8.3). */
 const AGAIN = 1_000;
+
+interface Asked {
+  readonly unicastWanted: boolean;
+}
+
+/** How it is asked; of the questions some are `about` it, and `known` answers came along. */
+function askingOf(questions: readonly Asked[], about: readonly Asked[], known: number): Asking {
+  const wanted = ({ unicastWanted }: Asked): boolean => unicastWanted;
+  if (about.some(wanted)) return known > 0 ? 'as-phones-begin' : 'unicast-wanted';
+  if (questions.some(wanted)) return 'unicast-wanted-of-others';
+  return known > 0 ? 'with-known-answers' : questions.length > 5 ? 'with-others' : 'plainly';
+}
 
 /** Announces an accessory by mDNS: at the start, after every change, and to whoever asks. */
 export class Advertiser {
@@ -35,10 +49,14 @@ export class Advertiser {
       [this.service, ALL_SERVICES, this.instance, this.host].map((known) => known.toLowerCase()),
     );
     this.mdns = new Mdns(interfaces, {
-      query: (questions, known) => {
-        if (!questions.some(({ name: asked }) => own.has(asked.toLowerCase()))) return;
-        const asked = known > 0 ? 'with-known-answers' : questions.length > 5 ? 'with-others' : 'plainly';
-        this.respond(this.records(asked));
+      query: (questions, known, answer) => {
+        const about = questions.filter(({ name: asked }) => own.has(asked.toLowerCase()));
+        if (about.length === 0) return;
+        const records = this.records(askingOf(questions, about, known));
+        const alone = about.every(({ unicastWanted }) => unicastWanted);
+        if (records.length === 0) return;
+        if (alone && performance.now() - this.saidAt < LATELY) answer(records);
+        else this.mdns.respond(records);
       },
     });
     this.changed([{ delay: 0, what: 'now' }]);

@@ -18,6 +18,9 @@ export interface AnnouncedFacts {
   /** Since the accessory was started: changes of the pairings, and whether there was one at any time. */
   readonly changes: number;
   readonly everPaired: boolean;
+  /** Its identifier at the start, and whether that was a restart. */
+  readonly firstId: string;
+  readonly restarted: boolean;
   /** How far Pair Setup is, on whatever connection. */
   readonly stage: SetupStage;
   /** How it is asked; undefined when it speaks by itself. */
@@ -34,8 +37,17 @@ export interface AnnouncedFacts {
 /** Nobody is pairing; M2 is out; M4 is out. */
 export type SetupStage = 'nothing' | 'm2' | 'm4';
 
-/** A question as this harness puts it; several types in one message; with answers that are known already. */
-export type Asking = 'plainly' | 'with-others' | 'with-known-answers';
+/**
+ * A question as this harness puts it; several types in one message; with answers that are known already; with the bit
+ * for an answer to whoever asks alone (QU), by itself, together with all of that, or only in the questions for others.
+ */
+export type Asking =
+  | 'plainly'
+  | 'with-others'
+  | 'with-known-answers'
+  | 'unicast-wanted'
+  | 'as-phones-begin'
+  | 'unicast-wanted-of-others';
 
 /** What is said on the network when something has changed, `delay` ms behind it. */
 export interface Said {
@@ -65,6 +77,7 @@ export class Announcer {
   /** Since the start: changes of the pairings, and whether there was one at any time. */
   private changes = 0;
   private everPaired: boolean;
+  private readonly firstId: string;
 
   /** `boot` is 6 bytes drawn at the start. */
   constructor(
@@ -73,6 +86,7 @@ export class Announcer {
     private readonly stage: () => SetupStage,
   ) {
     this.everPaired = device.pairings.length > 0;
+    this.firstId = text(device.identity.id);
   }
 
   /** To be called when pairings or identity have changed. */
@@ -92,8 +106,8 @@ export class Announcer {
     place: Pick<AnnouncedFacts, 'addresses' | 'port' | 'sinceSaid'>,
     asked: Asking | undefined,
   ): Announcement | undefined {
-    const { changes, everPaired, boot } = this;
-    const { behaviour, identity, pairings, failedAttempts } = this.device;
+    const { changes, everPaired, firstId, boot } = this;
+    const { behaviour, identity, pairings, failedAttempts, restarted } = this.device;
     const id = text(identity.id);
     const facts = {
       ...place,
@@ -103,6 +117,8 @@ export class Announcer {
       failedAttempts,
       changes,
       everPaired,
+      firstId,
+      restarted,
       stage: this.stage(),
       asked,
       boot,

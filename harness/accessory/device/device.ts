@@ -51,6 +51,8 @@ export class Device<Decisions extends DeviceDecisions> {
   verifiesRefused = 0;
   /** What the store held at the start that should have ended with the power: nothing, unless a faulty twin wrote it. */
   readonly carried: Carried;
+  /** It was started with a store that was there: that is not its first start, nor one behind the loss of it. */
+  readonly restarted: boolean;
   /** It was started with pairings in its store. */
   readonly startedPaired: boolean;
   private own: Identity;
@@ -74,7 +76,8 @@ export class Device<Decisions extends DeviceDecisions> {
     this.display = options.display;
     const stored = this.store.load();
     this.own = stored ? restoreIdentity(stored.id, stored.ltsk) : accessoryIdentity(this.random);
-    if (stored !== undefined) this.renew('restart');
+    this.restarted = stored !== undefined;
+    if (this.restarted) this.renew('restart');
     this.carried = stored?.carried ?? {};
     this.list = this.behaviour.restored(stored?.pairings ?? []);
     this.startedPaired = this.list.length > 0;
@@ -144,6 +147,7 @@ export class Device<Decisions extends DeviceDecisions> {
 
   private renew(occasion: Occasion): void {
     this.own = this.behaviour.identityAfter(occasion, this.own, () => accessoryIdentity(this.random));
+    this.code = this.behaviour.codeAfter(occasion, this.code, () => drawnCode(this.random));
   }
 
   /** Notes what is in memory; the store gets it only from a faulty twin. */
@@ -177,6 +181,8 @@ export class Device<Decisions extends DeviceDecisions> {
 export interface DeviceDecisions {
   /** The identity from now on. A factory reset renews it (seed 000); whether the last removal does is left open (erratum E13). */
   identityAfter(occasion: Occasion, own: Identity, draw: () => Identity): Identity;
+  /** The setup code from now on: it is printed on the device. */
+  codeAfter(occasion: Occasion, code: SetupCode, draw: () => SetupCode): SetupCode;
   /** The form in which a controller's identifier is stored, compared and listed. */
   identifierAsStored(id: Bytes): Bytes;
   /** The pairing an identifier stands for, compared byte for byte. `own` is the accessory itself. */
@@ -200,6 +206,7 @@ export interface DeviceDecisions {
 
 export const healthyDevice: DeviceDecisions = {
   identityAfter: (occasion, own, draw) => (occasion === 'factory-reset' ? draw() : own),
+  codeAfter: (_occasion, code) => code,
   identifierAsStored: (id) => id,
   lookUp: (id, { pairings }) => pairings.find((pairing) => equal(pairing.id, id)),
 

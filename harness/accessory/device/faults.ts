@@ -21,6 +21,13 @@ function halfRenewed(kept: 'id' | 'key', occasion: Occasion): Fault['change'] {
   });
 }
 
+/** Another setup code on an occasion that leaves it what it is. */
+function drawsCodeAt(occasion: Occasion): Fault['change'] {
+  return (ok) => ({
+    codeAfter: (now, code, draw) => (now === occasion ? draw() : ok.codeAfter(now, code, draw)),
+  });
+}
+
 export const identityFaults: readonly Fault[] = [
   fault(
     'signs-with-a-spoiled-key',
@@ -109,6 +116,24 @@ export const identityFaults: readonly Fault[] = [
     'factory-reset-keeps-identity',
     { breaks: ['IDENT-05'], fieldBug: 103, story: 'the reset drops the pairings and keeps id and keys' },
     () => ({ identityAfter: (_occasion, own) => own }),
+  ),
+  fault(
+    'code-drawn-at-each-start',
+    {
+      breaks: ['IDENT-09'],
+      fieldBug: 164,
+      story: 'no code is configured, so that one is drawn at each start, as for an accessory with a display',
+    },
+    drawsCodeAt('restart'),
+  ),
+  fault(
+    'code-made-anew-by-reset',
+    {
+      breaks: ['IDENT-09'],
+      fieldBug: 165,
+      story: 'the factory reset makes salt, verifier and code anew; the label has the one from before',
+    },
+    drawsCodeAt('factory-reset'),
   ),
   fault(
     'pairing-cache-outlives-reset',

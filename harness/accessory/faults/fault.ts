@@ -1,3 +1,4 @@
+import type { Label } from '../../protocol/index.js';
 import { type Behaviour } from '../behaviour.js';
 import { type Dress, hapDress, healthyIn } from '../dress/dress.js';
 
@@ -21,12 +22,16 @@ export interface Fault {
   readonly clone?: 'import' | 'firmware';
   /** What the accessory is that makes it; a HAP accessory unless given. */
   readonly dress?: Dress;
+  /** What has to be declared of it for nothing to be red: it is no part of what it announces. */
+  readonly declares?: readonly 'router'[];
+  /** What its label says in the place of what is right; it is no part of the accessory. */
+  readonly label?: Partial<Label>;
   readonly change: (healthy: Behaviour) => Partial<Behaviour>;
 }
 
 export function fault(
   name: string,
-  about: Pick<Fault, 'breaks' | 'story' | 'fieldBug' | 'dress'>,
+  about: Pick<Fault, 'breaks' | 'story' | 'fieldBug' | 'dress' | 'label'>,
   change: Fault['change'],
 ): Fault {
   return { name, ...about, change };

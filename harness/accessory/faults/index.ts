@@ -1,5 +1,7 @@
 import { InputError } from '../../protocol/index.js';
-import { announcementFaults } from '../announcement/faults.js';
+import { announcementFaults } from '../announcement/faults/announced.js';
+import { labelFaults } from '../announcement/faults/label.js';
+import { overTimeFaults } from '../announcement/faults/over-time.js';
 import { identityFaults } from '../device/faults.js';
 import { airplayFaults } from '../dress/faults/airplay.js';
 import { mfiFaults } from '../dress/faults/mfi.js';
@@ -34,6 +36,8 @@ export const faults: readonly Fault[] = unique([
   ...identityFaults,
   ...securityFaults,
   ...announcementFaults,
+  ...labelFaults,
+  ...overTimeFaults,
   ...airplayFaults,
   ...mfiFaults,
   ...cloneFaults,

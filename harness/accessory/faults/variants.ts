@@ -27,6 +27,7 @@ import { pieces } from '../session/frames.js';
 import { cloneVariants } from './clones.js';
 import type { Fault } from './fault.js';
 import { fails } from './items.js';
+import { router } from './router.js';
 
 /** Another way to be right: whole accessories like it are sold, and no check may fail on them. */
 function benign(name: string, story: string, change: Fault['change']): Fault {
@@ -78,6 +79,14 @@ function isStored(id: Bytes, pairings: readonly Pairing[]): boolean {
 
 /** Accessories that differ from the reference where the sources allow it. */
 export const variants: readonly Fault[] = [
+  router,
+  benign(
+    'reset-keeps-the-id',
+    'the id is that of the network card: a factory reset makes new keys under it',
+    () => ({
+      identityAfter: (when, own, draw) => (when === 'factory-reset' ? { ...draw(), id: own.id } : own),
+    }),
+  ),
   benign(
     'parallel-setups',
     'every connection may run a Pair Setup of its own; the first M5 wins',

@@ -117,6 +117,19 @@ export const setupM1Faults: readonly Fault[] = [
     }),
   ),
   fault(
+    'flags-nobody-asked-for',
+    {
+      breaks: ['PS-M1-05'],
+      story: 'M2 tells the flags of the exchange, also where M1 had none: an item of value 0',
+    },
+    (ok) => ({
+      beforeSending: (reply) =>
+        isSetup(reply) && succeeds(reply) && flags(reply.request) === undefined
+          ? [...ok.beforeSending(reply), tlv(TlvType.Flags, 0)]
+          : ok.beforeSending(reply),
+    }),
+  ),
+  fault(
     'zero-flags-stop-it',
     { breaks: ['PS-M1-16'], story: 'an assertion that Flags holds at least one flag ends the process' },
     stopsOn((message) => {
