@@ -14,7 +14,7 @@ export interface Weighed {
 /** A line without what differs from run to run: values in hexadecimal and times. */
 function withoutChance(line: string): string {
   return line
-    .replace(/=[0-9a-f]{4,}…?/g, '')
+    .replace(/=[0-9a-f]{4,}(…[0-9a-f]*)?/g, '')
     .replace(/\d+ ms/g, '… ms')
     .replace(/\s+/g, ' ')
     .trim();
@@ -24,7 +24,7 @@ function withoutChance(line: string): string {
 const IDLE = 10_000;
 
 /**
- * One behaviour in words: the state a check starts from, the answer before on the same connection, whether it was idle since
+ * One behaviour in words: the state a check starts from, the exchange before on the same connection, whether it was idle since
  * and what another one was told meanwhile, what was said to it, and the outcome. What is fair of one check is fair of every other that meets the same.
  */
 export function behaviourOf(from: string, events: readonly TraceEvent[], outcome: Outcome): string {
@@ -36,9 +36,15 @@ export function behaviourOf(from: string, events: readonly TraceEvent[], outcome
   const idle =
     said !== undefined && heard !== undefined && said.time - heard.time > IDLE ? ', idle since' : '';
   const since = heard === undefined ? [] : before.slice(before.indexOf(heard));
+  const asked =
+    heard === undefined
+      ? undefined
+      : before
+          .slice(0, before.indexOf(heard))
+          .findLast((event) => event.kind === 'said' && event.connection === heard.connection);
   const elsewhere = since.findLast((event) => event.kind === 'said' && event.connection !== said?.connection);
   const meanwhile = elsewhere === undefined ? '' : `, meanwhile ${line(elsewhere)} elsewhere`;
-  return `${from}; behind ${line(heard)}${idle}${meanwhile}: ${line(said)} → ${withoutChance(describeOutcome(outcome))}`;
+  return `${from}; behind ${line(asked)} → ${line(heard)}${idle}${meanwhile}: ${line(said)} → ${withoutChance(describeOutcome(outcome))}`;
 }
 
 /** Behaviours that one check takes as right and another only tolerates, each with a check of either kind. */

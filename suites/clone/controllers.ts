@@ -1,12 +1,7 @@
 import { chapter, hap, outcomes, ownPairings } from '../../harness/suite.js';
-import { cloneOf, enter, isNotIn, own, sessionOf } from './shared.js';
+import { cloneOf, enter, isNotIn, notLetIn, own, sessionOf } from './shared.js';
 
 const letIn = { allow: [outcomes.success('verify-m4')] };
-const notLetIn = {
-  allow: [outcomes.tlvError(4, 'Authentication')],
-  tolerate: [outcomes.misplacedError(4, 'Authentication'), outcomes.anyRefusal()],
-  forbid: [outcomes.success('verify-m4')],
-};
 const listed = outcomes.success('pairings-list');
 const notForUsers = {
   allow: [outcomes.tlvError(2, 'Authentication'), outcomes.clientError()],

@@ -6,14 +6,9 @@ import {
   hap,
   outcomes,
 } from '../../harness/suite.js';
-import { cloneOf, enter, openOld, own, sessionOf, verifyAs } from './shared.js';
+import { cloneOf, enter, notLetIn, openOld, own, sessionOf, verifyAs } from './shared.js';
 
 const letIn = { allow: [outcomes.success('verify-m4')] };
-const notLetIn = {
-  allow: [outcomes.tlvError(4, 'Authentication'), outcomes.tlvError(2), outcomes.clientError()],
-  tolerate: [outcomes.anyRefusal()],
-  forbid: [outcomes.success('verify-m4')],
-};
 const refusesFrame = {
   allow: [outcomes.closed(), outcomes.silence(), outcomes.clientError()],
   tolerate: [outcomes.anyRefusal()],

@@ -11,6 +11,13 @@ import {
   ownPairings,
 } from '../../harness/suite.js';
 
+/** How a Pair Verify of somebody the device must not know ends. */
+export const notLetIn = {
+  allow: [outcomes.tlvError(4, 'Authentication')],
+  tolerate: [outcomes.misplacedError(4, 'Authentication'), outcomes.anyRefusal()],
+  forbid: [outcomes.success('verify-m4')],
+};
+
 /** The device the accessory is a clone of: the plan leaves the chapter out where none is named. */
 export function cloneOf({ bench }: Pick<CheckContext, 'bench'>): ClonedDevice {
   return bench.options.clone!;

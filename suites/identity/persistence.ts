@@ -24,9 +24,9 @@ const withCode = {
   costs: { m2: 1, m4: 1 },
   allow: [outcomes.success('setup-m4')],
 };
-/** Somebody the accessory must not know any more: refused in M2 or M4, in any words. */
+/** Somebody the accessory must not know any more: refused in M2 or M4, best by a TLV error as everywhere in Pair Verify. */
 const stranger = {
-  allow: [outcomes.tlvError(4), outcomes.tlvError(2), outcomes.clientError()],
+  allow: [outcomes.tlvError(4), outcomes.tlvError(2)],
   tolerate: [outcomes.anyRefusal()],
   forbid: [outcomes.success('verify-m4')],
 };

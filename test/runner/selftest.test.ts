@@ -126,18 +126,19 @@ describe('runner: selftest', () => {
       time,
       sealed: false,
     });
-    const said = event('said', 'POST /pair-verify State=3 EncryptedData=0a0b0c0d');
+    const said = event('said', 'POST /pair-verify State=3 EncryptedData[120]=0a0b0c0d…0e0f');
     const close: Outcome = { kind: 'close', elapsed: 3 };
     const all = [
       behaviourOf('paired', [said], close),
       behaviourOf('unpaired', [said], close),
       behaviourOf('paired', [event('heard', '200 State=2'), said], close),
       behaviourOf('paired', [event('heard', '200 State=2'), event('said', 'Remove', 2), said], close),
+      behaviourOf('paired', [event('said', 'M1'), event('heard', '200 State=2'), said], close),
       behaviourOf('paired', [event('heard', '200 State=2', 1, -60_000), said], close),
       behaviourOf('paired', [said], { kind: 'silence', elapsed: 3 }),
     ];
     expect(new Set(all).size).to.equal(all.length);
-    const again = event('said', 'POST /pair-verify State=3 EncryptedData=ffffffff');
+    const again = event('said', 'POST /pair-verify State=3 EncryptedData[120]=ffffffff…ffff');
     expect(behaviourOf('paired', [event('heard', '200', 2), again], { ...close, elapsed: 9 })).to.equal(
       all[0],
     );
