@@ -14,7 +14,7 @@ import { slowness } from '../pace.js';
 import { parseStrictly } from '../report/xml.js';
 import { word } from '../runner/bench.js';
 import known from './ends.json' with { type: 'json' };
-import { CODE, type Row, TIMEOUT, rows, timeoutOf } from './peers.js';
+import { CODE, type Row, TIMEOUT, lateness, rows, timeoutOf } from './peers.js';
 
 /** The plain flow and every watch. */
 const sanity = ['PS-M1-01', 'PS-M3-01', 'PS-M5-01', 'PV-M1-01', 'PV-M3-01'];
@@ -164,8 +164,8 @@ describe('hostile peers', () => {
       const { ends, texts, longest, ms, keys, said } = outcome;
       expect(ends).to.equal((known as Record<string, string>)[name]);
       expect(longest, 'the longest wait').to.be.at.most((TIMEOUT + 1_000) * slowness());
-      // What a peer holds back of every reply adds up, and four runs share the machine: a hang is a matter of minutes.
-      expect(ms, 'the whole run').to.be.at.most((40_000 + 10 * timeoutOf(row)) * slowness());
+      const late = lateness(row) * said.filter((line) => /pair-setup {2}.*State=1\b/.test(line)).length;
+      expect(ms - late, 'the whole run, without what the peer held back').to.be.at.most(40_000 * slowness());
       for (const [peers, message] of never)
         if (peers.test(name)) expect(said.filter((line) => message.test(line))).to.deep.equal([]);
       parseStrictly(texts[0]!);

@@ -384,7 +384,13 @@ const heavy: readonly Row[] = [
 
 /** Its answers come in time, with two seconds to spare that a busy machine may take. First, so that it waits beside the others. */
 const PATIENCE = 5 * TIMEOUT;
-const inTime = row('M2 after 0.6 of the timeout', behind('m2', late(0.6 * PATIENCE)));
+const LATE = 0.6 * PATIENCE;
+const inTime = row('M2 after 0.6 of the timeout', behind('m2', late(LATE)));
+
+/** Milliseconds a peer holds each M2 back and is still in time. */
+export function lateness(of: Row): number {
+  return of === inTime ? LATE : 0;
+}
 
 /** Milliseconds an answer of a peer may take. Megabytes have to come and be read on a busy machine; nobody waits for them. */
 export function timeoutOf(of: Row): number {

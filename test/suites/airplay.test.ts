@@ -99,7 +99,7 @@ describe('suites: receivers of AirPlay', () => {
     const out = suite.filter(({ notFor }) => notFor['airplay'] !== undefined);
     expect(out.length)
       .to.be.greaterThan(50)
-      .and.to.be.lessThan(suite.length / 5);
+      .and.to.be.lessThan(suite.length / 6);
     for (const { notFor } of out) expect(notFor['airplay']).to.match(/^\S.{20,}/);
   });
 });
